@@ -1,0 +1,71 @@
+# Everything happens in .venv, made once from pyproject.toml and .ci/constraints.txt. No root needed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# Which Python makes .venv: the first of these that is 3.11 or newer.
+PYTHON ?= python3.11 python3 python3.12 python3.13
+# More for pytest, e.g. make test PYTEST_ARGS="-n 2 -k log"
+PYTEST_ARGS ?=
+# Which benches, e.g. make bench BENCH_ARGS=log
+BENCH_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench faults clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(INSTALLED) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C ends both
+	@# The trap keeps this shell until Tocsin has ended; 130 is how Ctrl-C may look from here.
+	@trap : INT; $(BIN)/tocsin up || test $$? -eq 130
+
+test: lint ## Set up, lint, run every test against a real MongoDB
+	$(BIN)/python -m pytest -m "not bench and not long" $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## Check style, formatting, types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED) ## Format the code and fix what ruff can
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(INSTALLED) ## Measure: ratios to a floor of the same run
+	$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+faults: $(INSTALLED) ## Run all fault tests, the long ones too
+	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+
+clean: ## Remove .venv and caches; the data in .tocsin stays
+	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find core adapters entrypoints tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Without ensurepip (Debian has it in python3-venv) the pip that is there fills a .venv that has none.
+$(INSTALLED): pyproject.toml .ci/constraints.txt
+	@set -e; \
+	python=; \
+	for candidate in $(PYTHON); do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python=$$candidate; break; \
+	  fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Tocsin needs Python 3.11 or newer; none found among: $(PYTHON)." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	fi; \
+	echo "Setting up $(VENV) (once; about a minute) ..."; \
+	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  rm -rf $(VENV); \
+	  "$$python" -m venv $(VENV) >/dev/null 2>&1 \
+	  || { "$$python" -m venv --clear --without-pip $(VENV) \
+	       && "$$python" -m pip --python $(BIN)/python install --quiet pip; } \
+	  || { rm -rf $(VENV); \
+	       echo "$$python can make no virtual environment here: it lacks ensurepip, and pip 22.3 or newer." >&2; \
+	       echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint .ci/constraints.txt --editable '.[embedded,redis,dev]'; \
+	touch $@
