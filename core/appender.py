@@ -1,0 +1,286 @@
+"""The append protocol: which events go out together, at which positions, and what the answer means.
+
+It holds for any store whose positions are unique and whose reads are majority-committed, whatever is lost
+on the way. The caller runs `flush` again and again, never twice at once.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, Literal, Protocol, TypeVar, assert_never
+
+import msgspec
+
+from core.alarm import Alarm
+from core.decider import place
+from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
+from core.events import Event
+from core.ports import Stamp
+
+BATCH_EVENTS = 500
+BATCH_BYTES = 1024 * 1024
+QUEUE_ENTRIES = 20_000
+STAMPS = 2 * BATCH_EVENTS
+
+
+Document = TypeVar("Document")
+
+
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """All documents are majority-committed."""
+
+
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed, and so is what the one at `index` met.
+
+    `key` says by which unique index: nothing of it or behind it was written by this command.
+    """
+
+    index: int
+    key: Literal["position", "revision", "event_id", "command"]
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed; the store will never take the one at `index`."""
+
+    index: int
+    detail: str
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The command never left this process."""
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """Any of the documents may be written, may be rolled back, or may be written yet."""
+
+
+Result = Written | Duplicate | Rejected | NotSent | Unknown
+
+
+class Store(Protocol[Document]):
+    """The raw log: ordered inserts, and reads that see only what is majority-committed.
+
+    Reads raise Unavailable.
+    """
+
+    def encode(self, event: Event) -> tuple[Document, int]:
+        """Return the event's document and its size in bytes. Raises InvalidInput: it cannot be stored."""
+        ...
+
+    async def insert(self, documents: Sequence[Document]) -> Result:
+        """Insert in order, up to the first that fails, in one command, majority and journaled."""
+        ...
+
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        """Return at most `limit` stamps of positions >= first, in order."""
+        ...
+
+    async def find(self, event_id: str) -> Event | None:
+        """Return the event with this id."""
+        ...
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event with this Idempotency-Key."""
+        ...
+
+    async def tail(self) -> Stamp:
+        """Return the newest stamp, START if there is none."""
+        ...
+
+
+class Entry:
+    """One decided event on its way into the log; `done` is told once, the event or the error."""
+
+    __slots__ = ("before", "done", "event", "under_way")
+
+    def __init__(self, before: Alarm, event: Event, done: Callable[[Event | TocsinError], None]) -> None:
+        self.before = before
+        self.event = event
+        self.done = done
+        # Whether it was taken into a batch: from then on it may land without an answer having come.
+        self.under_way = False
+
+
+class _Placed(msgspec.Struct, Generic[Document], frozen=True):
+    """An entry's event at its position, as it goes out."""
+
+    entry: Entry
+    event: Event
+    document: Document
+
+
+class Appender(Generic[Document]):
+    """Appends what is queued, one command at a time, at positions that leave no gap.
+
+    `tail` is the newest position known to be majority-committed; only behind it may an event be placed.
+    `pause` waits before the n-th try (n = 1, 2, ...) of a store that did not answer.
+    """
+
+    def __init__(self, store: Store[Document], pause: Callable[[int], Awaitable[None]]) -> None:
+        self._store = store
+        self._pause = pause
+        self._queue: deque[Entry] = deque()
+        self._tail: Stamp | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many entries are queued."""
+        return len(self._queue)
+
+    @property
+    def tail(self) -> int:
+        """The newest position known to be majority-committed, 0 if none is."""
+        return 0 if self._tail is None else self._tail.position
+
+    def submit(self, entry: Entry) -> None:
+        """Queue the entry. Raises Unavailable when the queue is full."""
+        if len(self._queue) >= QUEUE_ENTRIES:
+            raise Unavailable(f"{QUEUE_ENTRIES} commands are waiting already")
+        self._queue.append(entry)
+
+    def withdraw(self, entry: Entry) -> bool:
+        """Take the entry out of the queue; False: it is under way and may land."""
+        if entry.under_way:
+            return False
+        self._queue.remove(entry)
+        return True
+
+    def learn(self, stamp: Stamp) -> None:
+        """Go on behind this majority-committed event, if it is newer than what is known."""
+        if self._tail is not None and stamp.position > self._tail.position:
+            self._tail = stamp
+
+    def forget(self) -> None:
+        """Read the tail anew before the next append: the log was replaced."""
+        self._tail = None
+
+    async def flush(self) -> None:
+        """Write one batch to its end: each entry of it is done, or back in the queue and not in the log."""
+        if self._tail is None:
+            try:
+                self._tail = await self._store.tail()
+            except Unavailable:
+                await self._pause(1)
+                return
+        remaining, tries, in_doubt = self._take(self._tail), 0, False
+        while remaining:
+            result = await self._store.insert([placed.document for placed in remaining])
+            if isinstance(result, NotSent) and not in_doubt:
+                self._requeue(remaining)
+                remaining = []
+            in_doubt |= isinstance(result, Unknown)
+            remaining, settled = await self._after(result, remaining)
+            if not settled:
+                tries += 1
+                await self._pause(tries)
+
+    async def _after(
+        self, result: Result, sent: list[_Placed[Document]]
+    ) -> tuple[list[_Placed[Document]], bool]:
+        """Draw the consequences; return what to send again at the same positions, and whether at once."""
+        match result:
+            case Written():
+                self._land(sent)
+                return [], True
+            case Duplicate():
+                self._land(sent[: result.index])
+                return await self._settle(sent[result.index :], result.key)
+            case Rejected():
+                self._land(sent[: result.index])
+                sent[result.index].entry.done(Unavailable(f"the store refused it: {result.detail}"))
+                self._requeue(sent[result.index + 1 :])
+                return [], True
+            case NotSent() | Unknown():
+                return sent, False
+            case _:
+                assert_never(result)
+
+    def _take(self, tail: Stamp) -> list[_Placed[Document]]:
+        batch: list[_Placed[Document]] = []
+        held: list[Entry] = []
+        streams: set[str] = set()
+        position, not_before, size = tail.position, tail.at, 0
+        while self._queue and len(batch) < BATCH_EVENTS:
+            entry = self._queue.popleft()
+            # The second of two commands on one alarm decides on the result of the first.
+            if entry.event.stream in streams:
+                held.append(entry)
+                continue
+            event = place(entry.before, entry.event, position + 1, not_before)
+            try:
+                document, length = self._store.encode(event)
+            except InvalidInput as error:
+                entry.under_way = True
+                entry.done(error)
+                continue
+            if batch and size + length > BATCH_BYTES:
+                self._queue.appendleft(entry)
+                break
+            entry.under_way = True
+            batch.append(_Placed(entry, event, document))
+            streams.add(event.stream)
+            position, not_before, size = event.position, event.at, size + length
+        self._queue.extendleft(reversed(held))
+        return batch
+
+    def _land(self, landed: Sequence[_Placed[Document]]) -> None:
+        for placed in landed:
+            self.learn(_stamp(placed.event))
+            placed.entry.done(placed.event)
+
+    def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
+        for placed in left:
+            placed.entry.under_way = False
+        self._queue.extendleft(placed.entry for placed in reversed(left))
+
+    async def _settle(self, left: list[_Placed[Document]], key: str) -> tuple[list[_Placed[Document]], bool]:
+        """Find out what the first of `left` met. Return what to send again at the same positions.
+
+        The flag is False if that could not be found out yet.
+        """
+        try:
+            if key == "position":
+                return await self._settle_position(left)
+            return await self._settle_key(left, key)
+        except Unavailable:
+            return left, False
+
+    async def _settle_position(self, left: list[_Placed[Document]]) -> tuple[list[_Placed[Document]], bool]:
+        stamps = await self._store.stamps(left[0].event.position, STAMPS)
+        # Just after a failover the majority view may be older than what the write has met.
+        if not stamps or stamps[0].position != left[0].event.position:
+            return left, False
+        own = 0
+        while own < min(len(left), len(stamps)) and stamps[own].event_id == left[own].event.event_id:
+            own += 1
+        self._land(left[:own])
+        if own == len(stamps):
+            return left[own:], True
+        # From here on the positions belong to others: no try of these, however late, can land any more.
+        self.learn(stamps[-1] if len(stamps) < STAMPS else await self._store.tail())
+        self._requeue(left[own:])
+        return [], True
+
+    async def _settle_key(
+        self, left: list[_Placed[Document]], key: str
+    ) -> tuple[list[_Placed[Document]], bool]:
+        first, event = left[0], left[0].event
+        landed = await self._store.find(event.event_id)
+        if landed is not None:
+            self.learn(_stamp(landed))
+            first.entry.done(landed)
+            if landed.position == event.position:
+                return left[1:], True
+        elif key == "revision":
+            first.entry.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
+        else:
+            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+            if recorded is None:
+                return left, False
+            first.entry.done(DuplicateCommand(recorded))
+        self._requeue(left[1:])
+        return [], True
+
+
+def _stamp(event: Event) -> Stamp:
+    return Stamp(event.position, event.event_id, event.at)

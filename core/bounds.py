@@ -1,0 +1,97 @@
+"""The bounds of what an alarm can hold, so that an event always fits and an alarm can always be cleared."""
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from core.commands import Raise
+from core.errors import InvalidInput
+
+TEXT_BYTES = 4 * 1024
+DETAILS_BYTES = 16 * 1024
+DETAILS_DEPTH = 32
+LABELS = 32
+LABEL_BYTES = 256
+ORIGINS = 16
+NAME_BYTES = 512
+"""Identity parts, origins, event types and causes."""
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def check_raise(command: Raise) -> None:
+    """Check every part of a raise. Raises InvalidInput, naming the part and its bound."""
+    identity = command.identity
+    if identity.tenant != command.context.tenant:
+        raise InvalidInput("an alarm belongs to the tenant that raises it")
+    for name, value in (("source", identity.source), ("type", identity.type)):
+        if not value:
+            raise InvalidInput(f"{name} must not be empty")
+        check_text(name, value, NAME_BYTES)
+    check_text("qualifier", identity.qualifier, NAME_BYTES)
+    check_text("text", command.text, TEXT_BYTES)
+    check_text("event_type", command.event_type or "", NAME_BYTES)
+    check_text("probable_cause", command.probable_cause or "", NAME_BYTES)
+    check_name("origin", command.origin, NAME_BYTES)
+    _check_labels(command.labels)
+    if command.details:
+        check_details(command.details)
+
+
+def check_text(name: str, value: str, limit: int) -> None:
+    """Check that a text is valid Unicode of at most `limit` bytes of UTF-8."""
+    try:
+        size = len(value) if value.isascii() else len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{name} must be valid Unicode") from None
+    if size > limit:
+        raise InvalidInput(f"{name} must be at most {limit} bytes, not {size}")
+
+
+def check_name(name: str, value: str, limit: int) -> None:
+    """Check a text that becomes a field name in the store: no NUL either."""
+    check_text(name, value, limit)
+    if "\0" in value:
+        raise InvalidInput(f"{name} must not contain NUL")
+
+
+def _check_labels(labels: dict[str, str]) -> None:
+    if len(labels) > LABELS:
+        raise InvalidInput(f"labels must be at most {LABELS}, not {len(labels)}")
+    for key, value in labels.items():
+        check_name("a label's name", key, LABEL_BYTES)
+        check_text("a label's value", value, LABEL_BYTES)
+
+
+def check_details(details: dict[str, Any]) -> None:
+    """Check that details are storable: size, depth, names, integers within 64 bits, no NaN or infinity."""
+    for depth, value in _walk(details, 1):
+        if depth > DETAILS_DEPTH:
+            raise InvalidInput(f"details must be at most {DETAILS_DEPTH} levels deep")
+        if isinstance(value, dict):
+            for key in value:
+                check_name("a name in details", key, NAME_BYTES)
+        elif isinstance(value, str):
+            check_text("a text in details", value, DETAILS_BYTES)
+        elif isinstance(value, int) and value not in _INT64:
+            raise InvalidInput("integers in details must fit 64 bits")
+        elif isinstance(value, float) and not isfinite(value):
+            raise InvalidInput("numbers in details must be finite")
+    size = len(msgspec.json.encode(details))
+    if size > DETAILS_BYTES:
+        raise InvalidInput(f"details must be at most {DETAILS_BYTES} bytes, not {size}")
+
+
+def _walk(value: Any, depth: int) -> Iterator[tuple[int, Any]]:
+    waiting = [(depth, value)]
+    while waiting:
+        depth, value = waiting.pop()
+        yield depth, value
+        if depth > DETAILS_DEPTH:
+            continue
+        if isinstance(value, dict):
+            waiting.extend((depth + 1, child) for child in value.values())
+        elif isinstance(value, list):
+            waiting.extend((depth + 1, child) for child in value)

@@ -1,0 +1,74 @@
+"""What can be asked of an alarm. Time and ids come in with the command; core reads no clock."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from core.alarm import Identity, Severity
+from core.events import Actor
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Who asks, when, and under which ids.
+
+    `event_id` (UUIDv7) is minted once and kept through every retry and every new decision. `now` is the
+    service's clock, `occurred_at` the source's (UTC, ms). `command_id` is the caller's Idempotency-Key,
+    `command_hash` the hash of the request it came with, `trace` its W3C traceparent.
+    """
+
+    event_id: str
+    tenant: str
+    actor: Actor
+    now: datetime
+    occurred_at: datetime | None = None
+    command_id: str | None = None
+    command_hash: str | None = None
+    trace: str | None = None
+
+
+class Raise(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The condition is there, by the word of `origin`, which holds the alarm active until it clears it.
+
+    `since`: when the condition began at that origin, where the origin tells it apart from repeats.
+    """
+
+    context: Context
+    identity: Identity
+    severity: Severity
+    text: str = ""
+    labels: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    event_type: str | None = None
+    probable_cause: str | None = None
+    annunciate: bool = True
+    origin: str = ""
+    since: datetime | None = None
+
+    @property
+    def alarm_id(self) -> str:
+        """The id of the alarm it is about."""
+        return self.identity.alarm_id
+
+
+class Clear(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The condition is gone at `origin`, or altogether where none is named.
+
+    `since`: the beginning of the condition that ended; an older one than the origin's present is late news.
+    """
+
+    context: Context
+    alarm_id: str
+    origin: str | None = None
+    since: datetime | None = None
+
+
+class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An operator has taken note of the alarm as it stood at `revision`."""
+
+    context: Context
+    alarm_id: str
+    revision: int
+
+
+Command = Raise | Clear | Acknowledge

@@ -1,0 +1,131 @@
+"""What happened: the facts that change an alarm, and the event that records one in the log.
+
+The names and versions here are stored for good: a new field gets a default, none is ever retyped.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from core.alarm import Alarm, Origin, Severity
+from core.errors import UnknownEvent
+
+ActorKind = Literal["source", "operator", "system"]
+
+
+class Actor(msgspec.Struct, frozen=True, gc=False):
+    """Who caused an event."""
+
+    id: str
+    kind: ActorKind
+
+
+class Previous(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a field that filters look at was before the event, where the event changed it."""
+
+    severity: Severity | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
+
+
+class Raised(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The condition came: the alarm is active and unacknowledged, one occurrence more."""
+
+    source: str
+    type: str
+    qualifier: str
+    severity: Severity
+    origins: dict[str, Origin]
+    text: str = ""
+    labels: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    event_type: str | None = None
+    probable_cause: str | None = None
+    annunciate: bool = True
+    previous: Previous | UnsetType = UNSET
+
+
+class Updated(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Something about an active alarm changed; only what changed is set.
+
+    `reannounced`: the severity rose, so the alarm is unacknowledged again (ISA-18.2 §11.4).
+    """
+
+    severity: Severity | UnsetType = UNSET
+    origins: dict[str, Origin] | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    labels: dict[str, str] | UnsetType = UNSET
+    details: dict[str, Any] | UnsetType = UNSET
+    event_type: str | UnsetType | None = UNSET
+    probable_cause: str | UnsetType | None = UNSET
+    annunciate: bool | UnsetType = UNSET
+    reannounced: bool = False
+    previous: Previous | UnsetType = UNSET
+
+
+class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The condition is gone from its last origin (`origin`, unless all were cleared at once): RTN."""
+
+    origin: str | None = None
+
+
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An operator took note of the alarm as it stood at `seen_revision`."""
+
+    seen_revision: int
+
+
+Fact = Raised | Updated | Cleared | Acknowledged
+
+EventType = Literal["alarm.raised", "alarm.updated", "alarm.cleared", "alarm.acknowledged"]
+
+FACT_TYPES: dict[str, type[Fact]] = {
+    "alarm.raised": Raised,
+    "alarm.updated": Updated,
+    "alarm.cleared": Cleared,
+    "alarm.acknowledged": Acknowledged,
+}
+FACT_NAMES: dict[type[Fact], EventType] = {
+    Raised: "alarm.raised",
+    Updated: "alarm.updated",
+    Cleared: "alarm.cleared",
+    Acknowledged: "alarm.acknowledged",
+}
+SCHEMA_VERSION = 1
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One fact, when and by whom, and the alarm as it stands afterwards.
+
+    `position` is 0 until the log has placed the event; `at` is when the service recorded it, `occurred_at`
+    when the source says it happened (UTC, ms). `data` is the fact as it is stored (see `fact`).
+    """
+
+    position: int = 0
+    event_id: str
+    stream: str
+    revision: int
+    tenant: str
+    type: str
+    v: int = SCHEMA_VERSION
+    at: datetime
+    occurred_at: datetime
+    actor: Actor
+    command_id: str | None = None
+    command_hash: str | None = None
+    trace: str | None = None
+    data: dict[str, Any]
+    alarm: Alarm
+
+    @property
+    def fact(self) -> Fact:
+        """The typed fact in `data`.
+
+        Raises:
+            UnknownEvent: the type or its version is newer than this code.
+        """
+        known = FACT_TYPES.get(self.type)
+        if known is None or self.v > SCHEMA_VERSION:
+            raise UnknownEvent(self.type, self.v, self.position)
+        return msgspec.convert(self.data, known)

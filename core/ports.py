@@ -1,0 +1,260 @@
+"""What core asks of the outside, and what it is promised. Adapters implement these."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from core.alarm import Alarm, Severity, State
+from core.events import Event
+
+
+class Stamp(msgspec.Struct, frozen=True, gc=False):
+    """An event's place in the log: position, id, and when it was recorded. Position 0: before the first."""
+
+    position: int
+    event_id: str
+    at: datetime | None
+
+
+START = Stamp(0, "", None)
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """Events in order of position, and the log's moment they were read at (meaningful to its doorbell)."""
+
+    events: Sequence[Event]
+    moment: object
+
+
+class EventLog(Protocol):
+    """The log of events: positions 1, 2, 3, ... without a gap, and nothing in it ever changes.
+
+    Whatever a read returns is majority-committed and stays. Every method raises Unavailable when the
+    log cannot be reached in bounded time.
+    """
+
+    async def append(self, before: Alarm, event: Event) -> Event:
+        """Append after the tail; all later readers see it at the position returned with it.
+
+        `before` is the alarm the event was decided on. An event whose id is in the log already is
+        returned as it stands there. The wait is bounded.
+
+        Raises:
+            RevisionConflict: the stream has an event of this revision; decide again.
+            DuplicateCommand: an event has this (tenant, command_id).
+            Unavailable: it is not in the log and will not be.
+            OutcomeUnknown: it may be in the log, now or later.
+        """
+        ...
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return at most `limit` events of positions > after, in order, as far as there are any."""
+        ...
+
+    async def newest(self, stream: str) -> Event | None:
+        """Return the stream's newest event: the alarm as it stands."""
+        ...
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` events of the stream with revisions > after, in order."""
+        ...
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event that was recorded with this Idempotency-Key."""
+        ...
+
+    async def stamp(self, position: int) -> Stamp | None:
+        """Return the stamp of the event at the position, or None where there is none (yet)."""
+        ...
+
+    async def tail(self) -> Stamp:
+        """Return the newest event's stamp, START for an empty log."""
+        ...
+
+    async def identity(self) -> str:
+        """Return the log identity: a position only means something together with it."""
+        ...
+
+
+class Ring(msgspec.Struct, frozen=True, gc=False):
+    """What a doorbell tells.
+
+    `events` it could bring along, the highest `position` it has heard of, `topics`: the names of other
+    collections in which something changed, and whether `more` was waiting behind it.
+    """
+
+    events: Sequence[Event] = ()
+    position: int = 0
+    topics: frozenset[str] = frozenset()
+    more: bool = False
+
+
+class Doorbell(Protocol):
+    """Tells that there is something new. It may be early, repeat itself or miss one; the log is read."""
+
+    def listen(self, moment: object) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+        """Ring for everything committed after `moment`, the moment of a page read before.
+
+        The iterator ends or raises Unavailable when the bell is broken: read, then listen anew.
+        """
+        ...
+
+
+class Checkpoint(msgspec.Struct, frozen=True, gc=False):
+    """How far a projection is. `generation` counts the rebuilds that were swapped in under it."""
+
+    position: int
+    event_id: str
+    generation: int
+
+
+NO_CHECKPOINT = Checkpoint(0, "", 0)
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """The right to run a worker task: `token` grows with every holder, so that an old one is known."""
+
+    name: str
+    holder: str
+    token: int
+
+
+class Leases(Protocol):
+    """One holder at a time for each name, judged by the server's clock."""
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        """Take the lease if it is free, has run out or is the holder's own; None if another holds it."""
+        ...
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Hold it longer; False: it was lost."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Let go at once, so that another process need not wait for its end."""
+        ...
+
+
+class AlarmQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Which alarms of a tenant to list: all given conditions hold. `states` None: all but `normal`."""
+
+    tenant: str
+    states: frozenset[State] | None = None
+    severities: frozenset[Severity] | None = None
+    source: str | None = None
+    type: str | None = None
+    limit: int = 100
+    cursor: tuple[datetime, str] | None = None
+
+
+class AlarmPage(msgspec.Struct, frozen=True, gc=False):
+    """Rows, newest activation first, and where the next page starts (None: there is none)."""
+
+    alarms: Sequence[Alarm]
+    next: tuple[datetime, str] | None
+
+
+class AlarmList(Protocol):
+    """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
+
+    async def write(self, rows: Mapping[str, Alarm]) -> None:
+        """Replace each row, unless it is at this position or a later one already."""
+        ...
+
+    async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
+        """Return one row; None also for another tenant's."""
+        ...
+
+    async def page(self, query: AlarmQuery) -> AlarmPage:
+        """Return one page of the list."""
+        ...
+
+    def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
+        """Yield all rows (of the tenant), in order of id, in pages."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """How far each projection is."""
+
+    async def load(self, projection: str) -> Checkpoint:
+        """Return the checkpoint, NO_CHECKPOINT if there is none."""
+        ...
+
+    async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Move forward to `to`, or return False with nothing changed.
+
+        It is refused if the generation is another, a later holder of the lease has written, or the
+        checkpoint is further already.
+        """
+        ...
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A command's answer that left no event: kept so that its Idempotency-Key gets it again."""
+
+    command_hash: str
+    body: dict[str, Any]
+
+
+class Answers(Protocol):
+    """Answers without an event by (tenant, Idempotency-Key), kept for a day."""
+
+    async def find(self, tenant: str, command_id: str) -> Answer | None:
+        """Return the first answer kept under the key."""
+        ...
+
+    async def keep(self, tenant: str, command_id: str, answer: Answer) -> None:
+        """Keep the answer, unless the key has one."""
+        ...
+
+
+class Turns(Protocol):
+    """One command at a time for each alarm within this process."""
+
+    def turn(self, stream: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the stream's turn, in order of arrival; bounded, raises Unavailable."""
+        ...
+
+
+class Takeover(Leases, Protocol):
+    """Leases that can also be taken from a living holder, for work that cannot wait for its end."""
+
+    async def take_over(self, name: str, holder: str, seconds: float) -> Lease:
+        """Take the lease, whoever holds it; the one who did learns so when it renews."""
+        ...
+
+
+class Shadow(msgspec.Struct, frozen=True, gc=False):
+    """An alarm list that no reader sees yet, to be filled by a rebuild. No two have the same name."""
+
+    name: str
+    alarms: AlarmList
+
+
+class AlarmRebuild(Protocol):
+    """Builds the alarm list anew beside the live one, and puts it in its place together with its checkpoint.
+
+    The two cannot be changed in one write. So a swap is first written down beside the checkpoint, which
+    stands still from then on, and then carried out, by whoever comes first. At every moment the list that
+    readers see holds all that the checkpoint says. Every method raises Unavailable.
+    """
+
+    async def begin(self) -> Shadow:
+        """Return an empty list; no earlier one can be swapped in from now on, and what is left is dropped."""
+        ...
+
+    async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
+        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation.
+
+        False, and nothing changed: another rebuild began or ended since, or a later holder of the lease
+        has written the checkpoint. When this raises, the swap may be carried out yet: see `settle`.
+        """
+        ...
+
+    async def settle(self) -> None:
+        """Carry out the swap that was written down, if there is one. Call it before projecting."""
+        ...

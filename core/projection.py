@@ -1,0 +1,113 @@
+"""From events to the alarm list: the newest row of each alarm, and the fold that proves it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from core.alarm import Alarm
+from core.decider import evolve
+from core.errors import UnknownEvent
+from core.events import FACT_TYPES, SCHEMA_VERSION, Event
+
+FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
+
+
+class Finding(msgspec.Struct, frozen=True, gc=False):
+    """Something in the log that must not be: at which position, of which stream, and what."""
+
+    kind: FindingKind
+    position: int
+    stream: str
+    detail: str
+
+
+def newest_rows(events: Iterable[Event]) -> dict[str, Alarm]:
+    """Return the newest row of each alarm in the events; the latest position wins.
+
+    Raises:
+        UnknownEvent: one was written by a newer version, so its row cannot be trusted.
+    """
+    rows: dict[str, Alarm] = {}
+    for event in events:
+        check_known(event)
+        known = rows.get(event.stream)
+        if known is None or known.position < event.position:
+            rows[event.stream] = event.alarm
+    return rows
+
+
+def check_known(event: Event) -> None:
+    """Raise UnknownEvent for an event of a newer version."""
+    if event.v > SCHEMA_VERSION or event.type not in FACT_TYPES:
+        raise UnknownEvent(event.type, event.v, event.position)
+
+
+def differing_fields(expected: Alarm, found: Alarm) -> dict[str, tuple[object, object]]:
+    """Return the fields in which the two differ, each with both values."""
+    return {
+        name: (getattr(expected, name), getattr(found, name))
+        for name in Alarm.__struct_fields__
+        if getattr(expected, name) != getattr(found, name)
+    }
+
+
+class Fold:
+    """The alarms as the log's events make them, from each one's first event on.
+
+    Its memory grows with the number of alarms, not of events.
+    """
+
+    def __init__(self) -> None:
+        self._alarms: dict[str, Alarm] = {}
+        self._changed: dict[str, Alarm] = {}
+        self._at: datetime | None = None
+        self.position = 0
+        """The position of the newest event folded in."""
+        self.event_id = ""
+        """That event's id."""
+
+    @property
+    def alarms(self) -> Mapping[str, Alarm]:
+        """Every alarm as it stands at `position`, by id."""
+        return self._alarms
+
+    def add(self, event: Event) -> list[Finding]:
+        """Fold in the next event; return what is wrong with it. The fold goes on from it as it is.
+
+        Raises:
+            UnknownEvent: it was written by a newer version.
+        """
+        before = self._alarms.get(event.stream) or Alarm.absent(event.stream)
+        after = evolve(before, event)
+        found: list[Finding] = []
+        # Most logs are sound: one comparison each, and words only for what is wrong.
+        if (
+            event.position != self.position + 1
+            or event.revision != before.revision + 1
+            or event.alarm != after
+            or (self._at is not None and event.at < self._at)
+        ):
+            found = [
+                Finding(kind, event.position, event.stream, detail)
+                for kind, detail in self._wrong(before, after, event)
+            ]
+        self._alarms[event.stream] = self._changed[event.stream] = after
+        self.position, self.event_id, self._at = event.position, event.event_id, event.at
+        return found
+
+    def changed(self) -> dict[str, Alarm]:
+        """Return the alarms that changed since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def _wrong(self, before: Alarm, after: Alarm, event: Event) -> Iterator[tuple[FindingKind, str]]:
+        if event.position != self.position + 1:
+            yield "position", f"follows {self.position}"
+        if event.revision != before.revision + 1:
+            yield "revision", f"revision {event.revision} follows {before.revision}"
+        if self._at is not None and event.at < self._at:
+            yield "time", f"recorded at {event.at.isoformat()}, before the event in front of it"
+        for name, (folded, stored) in differing_fields(after, event.alarm).items():
+            yield "snapshot", f"{name} is {stored!r}, its fold is {folded!r}"
