@@ -11,9 +11,9 @@ from typing import Generic, Literal, Protocol, TypeVar, assert_never
 import msgspec
 
 from core.alarm import Alarm
-from core.decider import place
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
 from core.events import Event
+from core.evolution import place
 from core.ports import Stamp
 
 BATCH_EVENTS = 500
@@ -210,6 +210,7 @@ class Appender(Generic[Document]):
             try:
                 document, length = self._store.encode(event)
             except InvalidInput as error:
+                # Out of the queue for good, so nobody can withdraw it.
                 entry.under_way = True
                 entry.done(error)
                 continue

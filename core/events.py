@@ -43,13 +43,15 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     event_type: str | None = None
     probable_cause: str | None = None
     annunciate: bool = True
+    latched: bool = False
     previous: Previous | UnsetType = UNSET
 
 
 class Updated(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Something about an active alarm changed; only what changed is set.
 
-    `reannounced`: the severity rose, so the alarm is unacknowledged again (ISA-18.2 §11.4).
+    `reannounced`: the severity rose, or a latched alarm's condition came back, so the alarm is
+    unacknowledged again (ISA-18.2 §11.4).
     """
 
     severity: Severity | UnsetType = UNSET
@@ -60,14 +62,19 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     event_type: str | UnsetType | None = UNSET
     probable_cause: str | UnsetType | None = UNSET
     annunciate: bool | UnsetType = UNSET
+    latched: bool | UnsetType = UNSET
     reannounced: bool = False
     previous: Previous | UnsetType = UNSET
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The condition is gone from its last origin (`origin`, unless all were cleared at once): RTN."""
+    """The condition is gone from its last origin (`origin`, unless all were cleared at once): RTN.
+
+    A latched alarm stays active all the same. `unshelved`: its one-shot shelf ended with it.
+    """
 
     origin: str | None = None
+    unshelved: bool = False
 
 
 class Acknowledged(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -76,22 +83,106 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     seen_revision: int
 
 
-Fact = Raised | Updated | Cleared | Acknowledged
+class Confirmed(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An operator has seen to the alarm."""
 
-EventType = Literal["alarm.raised", "alarm.updated", "alarm.cleared", "alarm.acknowledged"]
+
+class WasReset(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A latched alarm whose condition was gone returned to normal; `unshelved`: its one-shot shelf ended."""
+
+    unshelved: bool = False
+
+
+class Shelved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is out of sight, until `until` (timed) or its next return to normal (one_shot)."""
+
+    shelving: Literal["timed", "one_shot"]
+    until: datetime | None = None
+    reason: str = ""
+
+
+class Unshelved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is in sight again."""
+
+    cause: Literal["operator", "expired"]
+
+
+class Suppressed(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is suppressed by design."""
+
+    reason: str = ""
+
+
+class Unsuppressed(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is no longer suppressed by design."""
+
+    reason: str = ""
+
+
+class RemovedFromService(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is out of service."""
+
+    reason: str
+
+
+class PlacedInService(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The alarm is in service again."""
+
+    reason: str
+
+
+class Assigned(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Somebody sees to the alarm."""
+
+    assignee: str
+
+
+class Unassigned(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Nobody sees to the alarm any more."""
+
+
+class Commented(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Somebody said something about the alarm."""
+
+    text: str
+
+
+Fact = (
+    Raised
+    | Updated
+    | Cleared
+    | Acknowledged
+    | Confirmed
+    | WasReset
+    | Shelved
+    | Unshelved
+    | Suppressed
+    | Unsuppressed
+    | RemovedFromService
+    | PlacedInService
+    | Assigned
+    | Unassigned
+    | Commented
+)
 
 FACT_TYPES: dict[str, type[Fact]] = {
     "alarm.raised": Raised,
     "alarm.updated": Updated,
     "alarm.cleared": Cleared,
     "alarm.acknowledged": Acknowledged,
+    "alarm.confirmed": Confirmed,
+    "alarm.reset": WasReset,
+    "alarm.shelved": Shelved,
+    "alarm.unshelved": Unshelved,
+    "alarm.suppressed": Suppressed,
+    "alarm.unsuppressed": Unsuppressed,
+    "alarm.removed_from_service": RemovedFromService,
+    "alarm.placed_in_service": PlacedInService,
+    "alarm.assigned": Assigned,
+    "alarm.unassigned": Unassigned,
+    "alarm.commented": Commented,
 }
-FACT_NAMES: dict[type[Fact], EventType] = {
-    Raised: "alarm.raised",
-    Updated: "alarm.updated",
-    Cleared: "alarm.cleared",
-    Acknowledged: "alarm.acknowledged",
-}
+FACT_NAMES: dict[type[Fact], str] = {fact: name for name, fact in FACT_TYPES.items()}
 SCHEMA_VERSION = 1
 
 
@@ -129,3 +220,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if known is None or self.v > SCHEMA_VERSION:
             raise UnknownEvent(self.type, self.v, self.position)
         return msgspec.convert(self.data, known)
+
+
+def milliseconds(time: datetime) -> datetime:
+    """Cut a time to what the log stores."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

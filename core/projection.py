@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from core.alarm import Alarm
-from core.decider import evolve
 from core.errors import UnknownEvent
 from core.events import FACT_TYPES, SCHEMA_VERSION, Event
+from core.evolution import evolve
 
 FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
 

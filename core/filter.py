@@ -1,0 +1,133 @@
+"""Which alarms and events a subscription or a webhook is for."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from core.alarm import SEVERITY_RANK, Alarm, Severity
+from core.bounds import LABEL_BYTES, LABELS, NAME_BYTES, check_text
+from core.errors import InvalidInput
+from core.events import Event
+
+FILTER_VALUES = 100
+"""How many sources, types or alarm ids one filter can name."""
+PREFIX_DEPTH = 16
+"""How many slashes a source's prefix can have."""
+
+Verdict = Literal["no", "matched", "left"]
+"""`left`: the alarm was the filter's before the event, and is not any more."""
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Conditions that must all hold; one that is not given, or names nothing, holds for every alarm.
+
+    A source is exact, or `prefix/*` for all that start with `prefix/`. Every label named must have its
+    value. Filters that say the same are equal and have the same hash.
+    """
+
+    sources: frozenset[str] = frozenset()
+    types: frozenset[str] = frozenset()
+    min_severity: Severity | None = None
+    alarm_ids: frozenset[str] = frozenset()
+    labels: dict[str, str] = {}
+
+    def __hash__(self) -> int:
+        labels = frozenset(self.labels.items())
+        return hash((self.sources, self.types, self.min_severity, self.alarm_ids, labels))
+
+    def check(self) -> None:
+        """Check the size of every part. Raises InvalidInput, naming the part and its bound."""
+        for name in ("sources", "types", "alarm_ids"):
+            values = getattr(self, name)
+            if len(values) > FILTER_VALUES:
+                raise InvalidInput(f"a filter has at most {FILTER_VALUES} {name}, not {len(values)}")
+            for value in values:
+                check_text(f"one of the filter's {name}", value, NAME_BYTES)
+        for source in self.sources:
+            _check_source(source)
+        if len(self.labels) > LABELS:
+            raise InvalidInput(f"a filter has at most {LABELS} labels, not {len(self.labels)}")
+        for key, value in self.labels.items():
+            check_text("the name of one of the filter's labels", key, LABEL_BYTES)
+            check_text("the value of one of the filter's labels", value, LABEL_BYTES)
+
+
+class Matcher:
+    """A filter made ready to be asked often."""
+
+    __slots__ = ("_alarm_ids", "_exact", "_labels", "_prefixes", "_rank", "_types")
+
+    def __init__(self, wanted: Filter) -> None:
+        self._exact, self._prefixes = split_sources(wanted.sources)
+        self._types = wanted.types
+        self._alarm_ids = wanted.alarm_ids
+        self._rank = lowest_rank(wanted)
+        self._labels = tuple(wanted.labels.items())
+
+    def matches(self, alarm: Alarm) -> bool:
+        """Tell whether the alarm is the filter's as it stands."""
+        return self._concerns(alarm) and self._holds(alarm.severity, alarm.labels)
+
+    def verdict(self, event: Event) -> Verdict:
+        """Tell whether the event is for the filter: its alarm matched before or after it."""
+        alarm = event.alarm
+        if not self._concerns(alarm):
+            return "no"
+        if self._holds(alarm.severity, alarm.labels):
+            return "matched"
+        previous = previous_of(event)
+        if previous and self._holds(
+            previous.get("severity", alarm.severity), previous.get("labels", alarm.labels)
+        ):
+            return "left"
+        return "no"
+
+    def _concerns(self, alarm: Alarm) -> bool:
+        """Tell whether the parts match that no event changes."""
+        if self._exact or self._prefixes:
+            source = alarm.source
+            if source not in self._exact and not source.startswith(self._prefixes):
+                return False
+        if self._types and alarm.type not in self._types:
+            return False
+        return not self._alarm_ids or alarm.id in self._alarm_ids
+
+    def _holds(self, severity: Severity, labels: dict[str, str]) -> bool:
+        if SEVERITY_RANK[severity] < self._rank:
+            return False
+        return all(labels.get(key) == value for key, value in self._labels)
+
+
+def previous_of(event: Event) -> dict[str, Any]:
+    """Return what the event changed of the fields that filters look at, as it was before."""
+    previous: dict[str, Any] = event.data.get("previous") or {}
+    return previous
+
+
+def lowest_rank(wanted: Filter) -> int:
+    """Return the rank that an alarm's severity must have at least."""
+    return 0 if wanted.min_severity is None else SEVERITY_RANK[wanted.min_severity]
+
+
+def split_sources(sources: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the exact sources, and the prefixes with the slash at their end."""
+    exact = frozenset(source for source in sources if not source.endswith("/*"))
+    return exact, tuple(sorted(source[:-1] for source in sources if source.endswith("/*")))
+
+
+def prefixes_of(source: str) -> Iterator[str]:
+    """Yield every prefix that a filter can name and the source starts with, shortest first."""
+    end = source.find("/")
+    for _ in range(PREFIX_DEPTH):
+        if end < 0:
+            return
+        yield source[: end + 1]
+        end = source.find("/", end + 1)
+
+
+def _check_source(source: str) -> None:
+    if source == "*":
+        raise InvalidInput("leave the filter's sources out to match every source")
+    if source.endswith("/*") and source.count("/") > PREFIX_DEPTH:
+        raise InvalidInput(f"a prefix in a filter's sources has at most {PREFIX_DEPTH} slashes")
