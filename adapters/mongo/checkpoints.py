@@ -1,0 +1,62 @@
+"""How far each projection is, in `checkpoints`; every write is conditional (design: projections, replay)."""
+
+from bson import Int64
+from pymongo.errors import DuplicateKeyError
+
+from adapters.mongo.client import Database, Document
+from adapters.mongo.errors import retried
+from core.ports import NO_CHECKPOINT, Checkpoint, Lease
+
+CHECKPOINTS = "checkpoints"
+
+
+class MongoCheckpoints:
+    """The checkpoints (see core.ports.Checkpoints).
+
+    A document holds the checkpoint, the highest lease token that has written it, and `shadow` while a
+    rebuild is under way: its collection's name and, once its swap is decided, the checkpoint `to` that
+    comes with it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._checkpoints = database[CHECKPOINTS]
+
+    async def load(self, projection: str) -> Checkpoint:
+        """Return the checkpoint, NO_CHECKPOINT if there is none."""
+        return checkpoint_of(await retried(lambda: self._checkpoints.find_one({"_id": projection})))
+
+    async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Move forward to `to`; False, and nothing changed, if that is not allowed."""
+        condition = {
+            "_id": projection,
+            "generation": to.generation,
+            "token": {"$lte": lease.token},
+            "position": {"$lte": to.position},
+            "shadow.to": {"$exists": False},
+        }
+        change = {"$set": {**checkpoint_document(to), "token": Int64(lease.token)}}
+        return await retried(lambda: self._update(condition, change, upsert=to.generation == 0))
+
+    async def _update(self, condition: Document, change: Document, *, upsert: bool) -> bool:
+        try:
+            result = await self._checkpoints.update_one(condition, change, upsert=upsert)
+        except DuplicateKeyError:
+            # There is one, and the condition does not hold for it.
+            return False
+        return result.matched_count == 1 or result.upserted_id is not None
+
+
+def checkpoint_of(document: Document | None) -> Checkpoint:
+    """Return the checkpoint that a document of `checkpoints` holds."""
+    if document is None:
+        return NO_CHECKPOINT
+    return Checkpoint(int(document["position"]), document["event_id"], int(document["generation"]))
+
+
+def checkpoint_document(checkpoint: Checkpoint) -> Document:
+    """Return the fields of a checkpoint."""
+    return {
+        "position": Int64(checkpoint.position),
+        "event_id": checkpoint.event_id,
+        "generation": Int64(checkpoint.generation),
+    }

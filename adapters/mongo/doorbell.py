@@ -1,0 +1,124 @@
+"""The change stream as a doorbell: one for each process, on the whole database."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import bson
+from bson import Int64
+from bson.raw_bson import RawBSONDocument
+from motor.motor_asyncio import AsyncIOMotorClientSession
+from pymongo import ReadPreference
+from pymongo.errors import PyMongoError
+
+from adapters.mongo.client import RAW, Database
+from adapters.mongo.codec import event_of
+from adapters.mongo.errors import unavailable
+from adapters.mongo.store import EVENTS
+from core.errors import Unavailable
+from core.ports import Ring
+
+TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox")
+
+BATCH = 1_000
+AWAIT_MS = 1_000
+"""How long the server holds an answer back while nothing happens."""
+SILENCE_SECONDS = 4.0
+"""After this long without any answer the stream counts as dead, whatever its socket says."""
+
+_PROJECT = {"ns": 1, "documentKey": 1, "operationType": 1, "fullDocument": 1}
+
+
+class ChangeStreamDoorbell:
+    """Rings for every change of the log and of the topics (see core.ports.Doorbell).
+
+    It speaks `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
+    changes, where iterating the driver's change stream costs a hop for each.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+        """Ring for everything committed after the read at `moment`, an operation time."""
+        try:
+            session = await self._database.client.start_session(causal_consistency=False)
+        except PyMongoError as error:
+            raise unavailable(error) from error
+        async with session:
+            answer = await self._command(session, _aggregate(moment))
+            cursor = answer["cursor"]["id"]
+            try:
+                yield self._rings(session, answer["cursor"])
+            finally:
+                # Its await would hold a thread and a connection for a while longer.
+                await asyncio.shield(self._kill(cursor))
+
+    async def _rings(
+        self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any]
+    ) -> AsyncIterator[Ring]:
+        batch = cursor["firstBatch"]
+        while True:
+            if batch:
+                yield _ring(batch)
+            # An invalidate event (the database was dropped) ends the stream.
+            if not cursor["id"]:
+                raise Unavailable("the change stream was closed by the server")
+            answer = await self._command(session, _get_more(cursor["id"]))
+            cursor = answer["cursor"]
+            batch = cursor["nextBatch"]
+
+    async def _command(self, session: AsyncIOMotorClientSession, command: dict[str, Any]) -> Any:
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                return await self._database.command(
+                    command, codec_options=RAW, read_preference=ReadPreference.PRIMARY, session=session
+                )
+        except TimeoutError:
+            raise Unavailable("the change stream went silent") from None
+        except PyMongoError as error:
+            raise unavailable(error) from error
+
+    async def _kill(self, cursor: Int64) -> None:
+        with contextlib.suppress(PyMongoError, TimeoutError):
+            async with asyncio.timeout(SILENCE_SECONDS):
+                await self._database.command({"killCursors": "$cmd.aggregate", "cursors": [cursor]})
+
+
+def _aggregate(moment: object) -> dict[str, Any]:
+    stream = {} if moment is None else {"startAtOperationTime": moment}
+    pipeline = [
+        {"$changeStream": stream},
+        {"$match": {"ns.coll": {"$in": [EVENTS, *TOPICS]}}},
+        {"$project": _PROJECT},
+    ]
+    return {
+        "aggregate": 1,
+        "pipeline": pipeline,
+        "cursor": {},
+        "readConcern": {"level": "majority"},
+    }
+
+
+def _get_more(cursor: Int64) -> dict[str, Any]:
+    return {
+        "getMore": Int64(cursor),
+        "collection": "$cmd.aggregate",
+        "batchSize": BATCH,
+        "maxTimeMS": AWAIT_MS,
+    }
+
+
+def _ring(batch: list[RawBSONDocument]) -> Ring:
+    events, topics = [], set()
+    for change in batch:
+        collection = change["ns"]["coll"]
+        if collection != EVENTS:
+            topics.add(collection)
+        elif change["operationType"] == "insert":
+            events.append(event_of(bson.decode(change["fullDocument"].raw)))
+    position = events[-1].position if events else 0
+    return Ring(events, position, frozenset(topics), more=len(batch) >= BATCH)

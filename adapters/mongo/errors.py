@@ -1,0 +1,92 @@
+"""The one table from the driver's exceptions to this project's."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from pymongo.errors import (
+    AutoReconnect,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+)
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from core.appender import NotSent, Unknown
+from core.errors import Unavailable
+
+T = TypeVar("T")
+
+READ_SECONDS = 5.0
+"""How long a read is tried again while the replica set has no primary."""
+
+DUPLICATE_KEY = 11000
+
+TRANSIENT_CODES = frozenset(
+    {
+        6,
+        7,
+        64,
+        89,
+        91,
+        134,
+        189,
+        202,
+        262,
+        9001,
+        10058,
+        10107,
+        11600,
+        11602,
+        13388,
+        13435,
+        13436,
+        43,
+        175,
+        237,
+        286,
+    }
+)
+"""Server errors of a failover, a shutdown, a lost cursor or a wait that ran out: trying again may help."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same operation may succeed in a moment."""
+    if isinstance(error, OperationFailure):
+        return error.code in TRANSIENT_CODES or error.timeout
+    return isinstance(error, ConnectionFailure | AutoReconnect)
+
+
+def write_failure(error: PyMongoError) -> NotSent | Unknown:
+    """Say what a write that raised may have done."""
+    if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
+        return NotSent()
+    return Unknown()
+
+
+def unavailable(error: PyMongoError) -> Unavailable:
+    """Translate an error of a read or of a repeatable write."""
+    reason = str(error).partition(", full error")[0].partition(", Timeout:")[0].partition(" (configured")[0]
+    return Unavailable(f"MongoDB: {type(error).__name__}: {reason}")
+
+
+async def retried(operation: Callable[[], Awaitable[T]]) -> T:
+    """Run a read or a repeatable write, again while it fails for a passing reason.
+
+    Raises:
+        Unavailable: it failed for READ_SECONDS, or for a lasting reason.
+    """
+    attempts = AsyncRetrying(
+        stop=stop_after_delay(READ_SECONDS),
+        wait=wait_random_exponential(multiplier=0.02, max=0.5),
+        retry=retry_if_exception(is_transient),
+        reraise=True,
+    )
+    try:
+        async for attempt in attempts:
+            with attempt:
+                return await operation()
+    except PyMongoError as error:
+        raise unavailable(error) from error
+    raise AssertionError  # pragma: no cover (the attempts end by returning or raising)

@@ -1,0 +1,143 @@
+"""The log of events on MongoDB: group commit on the way in, majority reads on the way out."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING
+
+from adapters.mongo.client import Database
+from adapters.mongo.codec import event_of
+from adapters.mongo.errors import retried
+from adapters.mongo.store import EventStore
+from core.alarm import Alarm
+from core.appender import Appender, Entry
+from core.backoff import backoff
+from core.errors import OutcomeUnknown, TocsinError, Unavailable
+from core.events import Event
+from core.ports import Page, Stamp
+
+APPEND_SECONDS = 10.0
+"""How long a caller waits for its event before it is told that it is unavailable or in doubt."""
+
+PAUSE_SECONDS = 1.0
+"""The longest pause between two tries of a store that does not answer."""
+
+
+class MongoLog:
+    """The event log in the `events` collection (see core.ports.EventLog).
+
+    Appending needs `running()`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._store = EventStore(database)
+        self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
+        self._queued = asyncio.Event()
+
+    async def create(self) -> None:
+        """Make the indexes and the log identity where they are missing. Raises Unavailable."""
+        await self._store.create_indexes()
+        await self.identity()
+
+    @asynccontextmanager
+    async def running(self, committed: Callable[[int], None] = lambda _: None) -> AsyncIterator[None]:
+        """Append what is submitted for as long as the context lasts.
+
+        `committed` is told after each write how far the log is known to be.
+        """
+        task = asyncio.create_task(self._run(committed), name="appender")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def append(self, before: Alarm, event: Event) -> Event:
+        """Append after the tail; see core.ports.EventLog."""
+        answer: asyncio.Future[Event | TocsinError] = asyncio.get_running_loop().create_future()
+
+        def done(result: Event | TocsinError) -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        entry = Entry(before, event, done)
+        self._appender.submit(entry)
+        self._queued.set()
+        try:
+            async with asyncio.timeout(APPEND_SECONDS):
+                result = await answer
+        except TimeoutError:
+            if self._appender.withdraw(entry):
+                raise Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s") from None
+            raise OutcomeUnknown("the write was sent and its answer did not come") from None
+        if isinstance(result, Event):
+            return result
+        raise result
+
+    def learn(self, stamp: Stamp) -> None:
+        """Append behind this event, which the feed has shown to be majority-committed."""
+        self._appender.learn(stamp)
+
+    def forget(self) -> None:
+        """Read the tail anew before the next append: the log was replaced."""
+        self._appender.forget()
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return at most `limit` events of positions > after, and the operation time of the read."""
+        return await self._store.read(after, limit)
+
+    async def newest(self, stream: str) -> Event | None:
+        """Return the stream's newest event."""
+        found = await self._store.documents({"stream": stream}, 1, by="revision", direction=DESCENDING)
+        return event_of(found[0]) if found else None
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` events of the stream with revisions > after, in order."""
+        condition = {"stream": stream, "revision": {"$gt": after}}
+        found = await self._store.documents(condition, limit, by="revision", direction=ASCENDING)
+        return [event_of(document) for document in found]
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event that was recorded with this Idempotency-Key."""
+        return await self._store.by_command(tenant, command_id)
+
+    async def stamp(self, position: int) -> Stamp | None:
+        """Return the stamp of the event at the position, or None where there is none (yet)."""
+        stamps = await self._store.stamps(position, 1)
+        return stamps[0] if stamps and stamps[0].position == position else None
+
+    async def tail(self) -> Stamp:
+        """Return the newest event's stamp, START for an empty log."""
+        return await self._store.tail()
+
+    async def identity(self) -> str:
+        """Return the log identity; made with the log, on first use."""
+        fresh = {"$setOnInsert": {"log": str(uuid.uuid4())}}
+        meta = self._database["meta"]
+        found = await retried(lambda: meta.find_one({"_id": "log"}))
+        if found is None:
+            await retried(lambda: meta.update_one({"_id": "log"}, fresh, upsert=True))
+            found = await retried(lambda: meta.find_one({"_id": "log"}))
+        if found is None:
+            raise Unavailable("the log identity cannot be read yet")
+        return str(found["log"])
+
+    async def _run(self, committed: Callable[[int], None]) -> None:
+        while True:
+            await self._queued.wait()
+            self._queued.clear()
+            while self._appender.waiting:
+                # One turn of the loop: whoever is ready to append goes out in the same command.
+                await asyncio.sleep(0)
+                await self._appender.flush()
+                committed(self._appender.tail)
+
+
+async def _pause(tries: int) -> None:
+    await asyncio.sleep(backoff(tries, 0.01, PAUSE_SECONDS, random.random()))

@@ -1,0 +1,107 @@
+"""Building the alarm list anew in a shadow collection, and swapping it in by rename."""
+
+from uuid import uuid4
+
+from bson import Int64
+from pymongo.errors import DuplicateKeyError, OperationFailure
+
+from adapters.mongo.alarms import ALARMS, MongoAlarmList
+from adapters.mongo.checkpoints import CHECKPOINTS, checkpoint_document
+from adapters.mongo.client import WRITE_MS, Database, Document
+from adapters.mongo.errors import retried
+from core.errors import Unavailable
+from core.ports import Checkpoint, Lease, Shadow
+
+SHADOWS = f"{ALARMS}_shadow_"
+"""How the names of shadow collections begin."""
+
+BEGINNINGS = 5
+"""How often a rebuild tries to begin while others swap theirs in."""
+
+_NAMESPACE_NOT_FOUND = 26
+_MAJORITY = {"w": "majority", "j": True, "wtimeout": WRITE_MS}
+
+
+class MongoAlarmRebuild:
+    """The rebuild of `alarms` (see core.ports.AlarmRebuild).
+
+    Shadow names are never used twice, so a rename that arrives late finds nothing to rename.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._checkpoints = database[CHECKPOINTS]
+
+    async def begin(self) -> Shadow:
+        """Return an empty list; no earlier one can be swapped in any more."""
+        name = f"{SHADOWS}{uuid4().hex}"
+        for _ in range(BEGINNINGS):
+            await self.settle()
+            # Listed before it is known that none of them can be swapped in, and dropped after.
+            left = await retried(self._shadow_names)
+            if await retried(lambda: self._register(name)):
+                break
+        else:
+            raise Unavailable(f"{BEGINNINGS} other rebuilds were swapped in meanwhile")
+        for shadow in left:
+            await self._drop(shadow)
+        alarms = MongoAlarmList(self._database, name)
+        await alarms.create()
+        return Shadow(name, alarms)
+
+    async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
+        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
+        decided = checkpoint_document(to)
+        condition = {
+            "_id": ALARMS,
+            "generation": to.generation - 1,
+            "token": {"$lte": lease.token},
+            "shadow.name": shadow.name,
+            # Equal already: this very write, sent again.
+            "$or": [{"shadow.to": {"$exists": False}}, {"shadow.to": decided}],
+        }
+        change = {"$set": {"shadow.to": decided, "token": Int64(lease.token)}}
+        result = await retried(lambda: self._checkpoints.update_one(condition, change))
+        if result.matched_count:
+            await self.settle()
+        return bool(result.matched_count)
+
+    async def settle(self) -> None:
+        """Carry out the swap that was written down, if there is one."""
+        document = await retried(
+            lambda: self._checkpoints.find_one({"_id": ALARMS, "shadow.to": {"$exists": True}})
+        )
+        if document is None:
+            return
+        shadow = document["shadow"]
+        await retried(lambda: self._put_in_place(shadow["name"]))
+        condition = {"_id": ALARMS, "shadow": shadow}
+        change = {"$set": shadow["to"], "$unset": {"shadow": ""}}
+        await retried(lambda: self._checkpoints.update_one(condition, change))
+
+    async def _register(self, name: str) -> bool:
+        """Make this the only shadow that can be swapped in, unless the swap of another is decided."""
+        condition: Document = {"_id": ALARMS, "shadow.to": {"$exists": False}}
+        first = {"position": Int64(0), "event_id": "", "generation": Int64(0), "token": Int64(0)}
+        change = {"$set": {"shadow": {"name": name}}, "$setOnInsert": first}
+        try:
+            await self._checkpoints.update_one(condition, change, upsert=True)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def _put_in_place(self, name: str) -> None:
+        source, target = f"{self._database.name}.{name}", f"{self._database.name}.{ALARMS}"
+        command = {"renameCollection": source, "to": target, "dropTarget": True, "writeConcern": _MAJORITY}
+        try:
+            await self._database.client.admin.command(command)
+        except OperationFailure as error:
+            if error.code != _NAMESPACE_NOT_FOUND:
+                raise
+
+    async def _shadow_names(self) -> list[str]:
+        names = await self._database.list_collection_names()
+        return [name for name in names if name.startswith(SHADOWS)]
+
+    async def _drop(self, name: str) -> None:
+        await retried(lambda: self._database.drop_collection(name))

@@ -1,0 +1,166 @@
+"""The `events` collection as the append protocol and the log's reads need it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any, Literal
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
+from pymongo.errors import PyMongoError
+
+from adapters.mongo.client import CODEC, WRITE_MS, Database
+from adapters.mongo.codec import event_document, event_of
+from adapters.mongo.errors import DUPLICATE_KEY, TRANSIENT_CODES, retried, write_failure
+from core.appender import Duplicate, Rejected, Result, Unknown, Written
+from core.errors import InvalidInput
+from core.events import Event
+from core.ports import START, Page, Stamp
+
+EVENTS = "events"
+
+INDEXES = [
+    IndexModel([("stream", ASCENDING), ("revision", ASCENDING)], name="stream_revision", unique=True),
+    IndexModel([("event_id", ASCENDING)], name="event_id", unique=True),
+    IndexModel(
+        [("tenant", ASCENDING), ("command_id", ASCENDING)],
+        name="tenant_command_id",
+        unique=True,
+        partialFilterExpression={"command_id": {"$exists": True}},
+    ),
+    IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_position"),
+    IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name="at_position"),
+]
+
+_STAMP = {"event_id": 1, "at": 1}
+_KEYS: dict[str, Literal["position", "revision", "event_id", "command"]] = {
+    "_id": "position",
+    "revision": "revision",
+    "event_id": "event_id",
+    "command_id": "command",
+}
+
+
+class EventStore:
+    """Raw, majority-committed access to `events`.
+
+    Appends by the `insert` command itself: its answer shows write errors and the write concern error
+    side by side, and the driver never repeats it on its own.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create_indexes(self) -> None:
+        """Make sure the indexes exist. Raises Unavailable."""
+        await retried(lambda: self._database[EVENTS].create_indexes(INDEXES))
+
+    def encode(self, event: Event) -> tuple[RawBSONDocument, int]:
+        """Return the event's document and its size in bytes."""
+        try:
+            raw = bson.encode(event_document(event))
+        except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
+            raise InvalidInput(f"it cannot be stored: {error}") from error
+        return RawBSONDocument(raw), len(raw)
+
+    async def insert(self, documents: Sequence[RawBSONDocument]) -> Result:
+        """Insert in order, up to the first that fails, in one command, majority and journaled."""
+        command = {
+            "insert": EVENTS,
+            "documents": list(documents),
+            "ordered": True,
+            "writeConcern": {"w": "majority", "j": True, "wtimeout": WRITE_MS},
+        }
+        try:
+            answer = await self._database.command(command)
+        except PyMongoError as error:
+            return write_failure(error)
+        return _result(answer)
+
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        """Return at most `limit` stamps of positions >= first, in order."""
+        found = await self.documents({"_id": {"$gte": first}}, limit, projection=_STAMP)
+        return [_stamp(document) for document in found]
+
+    async def tail(self) -> Stamp:
+        """Return the newest stamp, START if there is none."""
+        found = await self.documents({}, 1, direction=DESCENDING, projection=_STAMP)
+        return _stamp(found[0]) if found else START
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event with this Idempotency-Key."""
+        return await self.find_event({"tenant": tenant, "command_id": command_id})
+
+    async def find(self, event_id: str) -> Event | None:
+        """Return the event with this id."""
+        return await self.find_event({"event_id": event_id})
+
+    async def find_event(self, condition: Mapping[str, Any]) -> Event | None:
+        """Return the one event for which the condition holds."""
+        found = await self.documents(condition, 1)
+        return event_of(found[0]) if found else None
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return events of positions > after and the operation time they were read at."""
+        answer = await self._find({"_id": {"$gt": after}}, limit)
+        events = [event_of(document) for document in answer["cursor"]["firstBatch"]]
+        return Page(events, answer.get("operationTime"))
+
+    async def documents(
+        self,
+        condition: Mapping[str, Any],
+        limit: int,
+        *,
+        by: str = "_id",
+        direction: int = ASCENDING,
+        projection: Mapping[str, int] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return at most `limit` documents, and no more than fit one answer of 16 MiB."""
+        answer = await self._find(condition, limit, by=by, direction=direction, projection=projection)
+        found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
+        return found
+
+    async def _find(
+        self,
+        condition: Mapping[str, Any],
+        limit: int,
+        *,
+        by: str = "_id",
+        direction: int = ASCENDING,
+        projection: Mapping[str, int] | None = None,
+    ) -> dict[str, Any]:
+        command: dict[str, Any] = {
+            "find": EVENTS,
+            "filter": condition,
+            "sort": {by: direction},
+            "limit": limit,
+            "batchSize": limit,
+            "singleBatch": True,
+            "readConcern": {"level": "majority"},
+        }
+        if projection is not None:
+            command["projection"] = projection
+        return await retried(
+            lambda: self._database.command(
+                command.copy(), codec_options=CODEC, read_preference=ReadPreference.PRIMARY
+            )
+        )
+
+
+def _stamp(document: Mapping[str, Any]) -> Stamp:
+    return Stamp(int(document["_id"]), document["event_id"], document["at"].replace(tzinfo=UTC))
+
+
+def _result(answer: Mapping[str, Any]) -> Result:
+    # Without the majority's word nothing is known: what was written may be rolled back.
+    if "writeConcernError" in answer:
+        return Unknown()
+    if "writeErrors" not in answer:
+        return Written()
+    error = answer["writeErrors"][0]
+    if error["code"] == DUPLICATE_KEY:
+        # The last field of an index tells them apart: (stream, revision), (tenant, command_id), ...
+        return Duplicate(error["index"], _KEYS[list(error["keyPattern"])[-1]])
+    if error["code"] in TRANSIENT_CODES:
+        return Unknown()
+    return Rejected(error["index"], error["errmsg"])

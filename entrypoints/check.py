@@ -1,0 +1,144 @@
+"""Comparing the alarm list with the log (`replay alarms --check`), and the log with itself (`verify`)."""
+
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from core.alarm import Alarm
+from core.events import Event
+from core.ports import EventLog
+from core.projection import Finding, Fold, differing_fields
+from entrypoints.replay import Progress, read_all, silent
+from entrypoints.worker import PROJECTION, AlarmModel
+
+ROUNDS = 20
+"""How often the fold is brought up to a checkpoint that goes on moving."""
+NEAR_EVENTS = 2_000
+
+_PARTS = 8
+"""In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
+
+
+class Difference(msgspec.Struct, frozen=True, gc=False):
+    """A row that is not what the log says: `fields` has what it should be and what it is, by name."""
+
+    kind: Literal["missing", "extra", "differing"]
+    alarm_id: str
+    fields: dict[str, tuple[object, object]]
+
+
+async def check_alarms(
+    log: EventLog, model: AlarmModel, progress: Progress = silent
+) -> AsyncIterator[Difference]:
+    """Yield each row of the alarm list that is not the fold of its alarm's events; change nothing.
+
+    The list moves meanwhile, and each row claims to be its alarm as it stood at the row's own position. So
+    the log is folded up to a checkpoint P first. Every row at P or before must then equal the fold, and
+    every alarm of the fold must have a row. A row beyond P is put aside, and compared when the fold, going
+    on, comes to its position. No row escapes that way, and none is blamed for having moved.
+
+    Raises:
+        LogMismatch: the log ends before the checkpoint: it is of another log.
+        UnknownEvent, Unavailable.
+    """
+    fold = Fold()
+    position = 0
+    for _ in range(ROUNDS):
+        reached, position = position, (await model.checkpoints.load(PROJECTION)).position
+        await _fold_up_to(log, fold, position, progress)
+        if position - reached <= NEAR_EVENTS:
+            break
+    moved: dict[str, Alarm] = {}
+    unseen = set(fold.alarms)
+    async for rows in model.alarms.scan():
+        for row in rows:
+            unseen.discard(row.id)
+            if row.position > fold.position:
+                moved[row.id] = row
+            elif (difference := _compared(fold.alarms.get(row.id), row)) is not None:
+                yield difference
+    for alarm_id in sorted(unseen):
+        yield Difference("missing", alarm_id, {})
+    async for difference in _check_moved(log, fold, moved):
+        yield difference
+
+
+async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Finding]:
+    """Yield what is wrong with the log, up to its end as it is now.
+
+    That is: gaps in positions or revisions, times that run backwards, snapshots that are not their fold,
+    and event ids that are there twice. Memory grows with the number of alarms, and by 8 bytes for each
+    event.
+
+    Raises:
+        UnknownEvent, Unavailable.
+    """
+    total = (await log.tail()).position
+    fold, hashes = Fold(), array("q")
+    async for events in read_all(log, 0, total):
+        for event in events:
+            hashes.append(hash(event.event_id))
+            for finding in fold.add(event):
+                yield finding
+        progress(fold.position, total)
+    suspects = _repeated(hashes)
+    if suspects:
+        async for finding in _duplicates(log, total, suspects):
+            yield finding
+
+
+async def _fold_up_to(log: EventLog, fold: Fold, position: int, progress: Progress) -> None:
+    async for events in read_all(log, fold.position, position):
+        for event in events:
+            fold.add(event)
+        progress(fold.position, position)
+
+
+async def _check_moved(log: EventLog, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
+    """Compare each row when the fold comes to its position; what it never comes to is not of this log."""
+    until = min(max((row.position for row in moved.values()), default=0), (await log.tail()).position)
+    async for events in read_all(log, fold.position, until):
+        for event in events:
+            fold.add(event)
+            row = moved.get(event.stream)
+            if row is not None and row.position == event.position:
+                del moved[event.stream]
+                difference = _compared(fold.alarms[event.stream], row)
+                if difference is not None:
+                    yield difference
+    for row in moved.values():
+        yield _compared(fold.alarms.get(row.id), row) or Difference("extra", row.id, {})
+
+
+def _compared(expected: Alarm | None, row: Alarm) -> Difference | None:
+    if expected is None:
+        return Difference("extra", row.id, {})
+    fields = differing_fields(expected, row)
+    return Difference("differing", row.id, fields) if fields else None
+
+
+def _repeated(hashes: "array[int]") -> set[int]:
+    """Return the values that are there twice."""
+    repeated: set[int] = set()
+    for part in range(_PARTS):
+        ordered = sorted(value for value in hashes if value % _PARTS == part)
+        repeated.update(first for first, second in pairwise(ordered) if first == second)
+    return repeated
+
+
+async def _duplicates(log: EventLog, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
+    """Tell real duplicates from ids that happen to have the same hash."""
+    first: dict[str, int] = {}
+    async for events in read_all(log, 0, total):
+        for event in _suspected(events, suspects):
+            earlier = first.setdefault(event.event_id, event.position)
+            if earlier != event.position:
+                detail = f"event id {event.event_id} is at position {earlier} already"
+                yield Finding("event_id", event.position, event.stream, detail)
+
+
+def _suspected(events: Sequence[Event], suspects: set[int]) -> Iterator[Event]:
+    return (event for event in events if hash(event.event_id) in suspects)

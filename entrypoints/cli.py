@@ -1,0 +1,158 @@
+"""The command line: `tocsin up | serve | replay | verify | tail`."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from adapters.mongo.embedded import remembered_uri
+from core.errors import StartupRefused, TocsinError
+from entrypoints.maintenance import check_list, replay_list, verify_log
+from entrypoints.serve import run_server
+from entrypoints.settings import Settings
+from entrypoints.tail import follow
+from entrypoints.up import run_up
+
+T = TypeVar("T")
+
+REFUSED = 2
+"""The exit code of a process that must not start, or of a command that could not be carried out."""
+
+app = typer.Typer(
+    name="tocsin",
+    help="An event-sourced alarm backend: every operator sees every event, in one order, on any process.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+replay_app = typer.Typer(help="Rebuild a read model from the log of events.", no_args_is_help=True)
+app.add_typer(replay_app, name="replay")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+DEFAULT_URI = "mongodb://127.0.0.1:27017"
+DEFAULT_DATA = Path(".tocsin")
+
+
+def _default_uri() -> str:
+    return remembered_uri(DEFAULT_DATA) or DEFAULT_URI
+
+
+MongodbUri = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_MONGODB_URI",
+        help="Where MongoDB is.",
+        default_factory=_default_uri,
+        show_default=f"that of `tocsin up` in this folder, else {DEFAULT_URI}",
+    ),
+]
+DatabaseName = Annotated[str, typer.Option(envvar="TOCSIN_DATABASE", help="The database to use.")]
+Host = Annotated[str, typer.Option(envvar="TOCSIN_HOST", help="The address to listen on.")]
+Port = Annotated[int, typer.Option(envvar="TOCSIN_PORT", help="The port to listen on.", min=1, max=65535)]
+Origins = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_ALLOWED_ORIGINS",
+        help="Web origins that may open a WebSocket, separated by commas; the server's own always may.",
+    ),
+]
+Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
+Mongod = Annotated[
+    str | None,
+    typer.Option(envvar="TOCSIN_MONGOD", help="The mongod to run; default: the one that is found."),
+]
+
+
+@app.command()
+def serve(
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    allowed_origins: Origins = "",
+) -> None:
+    """Run one server process on a MongoDB that is there already."""
+    settings = _settings(mongodb_uri, database, host, port, allowed_origins)
+    _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
+
+
+@app.command()
+def up(
+    host: Host = "127.0.0.1",
+    port: Port = 8080,
+    allowed_origins: Origins = "",
+    data: Data = DEFAULT_DATA,
+    mongod: Mongod = None,
+) -> None:
+    """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
+    settings = _settings("", "tocsin", host, port, allowed_origins)
+    _run(run_up(settings, data, mongod, out))
+
+
+@app.command()
+def tail(
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    after: Annotated[
+        int | None, typer.Option(help="Start behind this position; default: now.", min=0)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+) -> None:
+    """Follow the log of events."""
+    _run(follow(mongodb_uri, database, after, out, as_json=json))
+
+
+@replay_app.command("alarms")
+def replay_alarms(
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; print the rows that differ.")
+    ] = False,
+) -> None:
+    """Rebuild the alarm list from the log, beside the live one, and swap it in."""
+    work = check_list if check else replay_list
+    _finish(work(mongodb_uri, database, out))
+
+
+@app.command()
+def verify(mongodb_uri: MongodbUri, database: DatabaseName = "tocsin") -> None:
+    """Check the log: no gaps, and every snapshot equals the fold of its alarm's events."""
+    _finish(verify_log(mongodb_uri, database, out))
+
+
+def _settings(uri: str, database: str, host: str, port: int, origins: str) -> Settings:
+    listed = tuple(origin.strip().rstrip("/") for origin in origins.split(",") if origin.strip())
+    return Settings(mongodb_uri=uri, database=database, host=host, port=port, allowed_origins=listed)
+
+
+def _finish(work: Coroutine[Any, Any, int]) -> None:
+    raise typer.Exit(_run(work))
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except StartupRefused as refusal:
+        err.print(f"tocsin: {refusal}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(REFUSED) from None
+    except TocsinError as error:
+        err.print(f"tocsin: {error}", style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(REFUSED) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

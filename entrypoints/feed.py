@@ -1,0 +1,226 @@
+"""The feed: this process's one reader of the log, in order and without a gap, whatever the doorbell does."""
+
+import asyncio
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+
+from core.backoff import backoff
+from core.errors import Unavailable
+from core.events import Event
+from core.ports import START, Doorbell, EventLog, Page, Ring, Stamp
+
+logger = logging.getLogger("tocsin.feed")
+
+PAGE_EVENTS = 1_000
+RING_EVENTS = 5_000
+"""How many events followers can be behind before they read the log themselves."""
+GRACE_SECONDS = 0.2
+"""How long the doorbell may take for what was heard of elsewhere, before the log is read without it."""
+RETRY_SECONDS = 2.0
+
+
+class _Skipped(Exception):
+    """The doorbell fell behind the range read: open it anew from there."""
+
+
+Listener = Callable[[Sequence[Event]], None]
+
+
+class Feed:
+    """Follows the log's end for everything in the process that wants to.
+
+    Correctness rests on the range read and on `n == last + 1`; the doorbell only says when. The feed
+    starts at the tail it finds and goes on for ever; who wants older events follows from there.
+    """
+
+    def __init__(self, log: EventLog, doorbell: Doorbell) -> None:
+        self._log = log
+        self._doorbell = doorbell
+        self._last: Stamp = START
+        self._identity = ""
+        self._heard = 0
+        self._recent: deque[Event] = deque(maxlen=RING_EVENTS)
+        self._listeners: list[Listener] = []
+        self._resets: list[Callable[[], None]] = []
+        self._reading = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._behind = asyncio.Event()
+        self._topics: dict[str, asyncio.Event] = {}
+        self._failures = 0
+        self.live = False
+        """Whether the doorbell is connected."""
+
+    @property
+    def position(self) -> int:
+        """The newest position that this process has read."""
+        return self._last.position
+
+    @property
+    def identity(self) -> str:
+        """The identity of the log that `position` belongs to."""
+        return self._identity
+
+    @property
+    def lag(self) -> int:
+        """How many positions the process has heard of and not yet read."""
+        return max(0, self._heard - self.position)
+
+    def listen(self, listener: Listener, reset: Callable[[], None]) -> None:
+        """Call `listener` with every batch, in order without a gap, and `reset` when the log was replaced.
+
+        Both are called from the feed itself and must not block.
+        """
+        self._listeners.append(listener)
+        self._resets.append(reset)
+
+    def hear(self, position: int) -> None:
+        """Take note that the log is known to have reached the position."""
+        self._heard = max(self._heard, position)
+        if self._heard > self.position:
+            self._behind.set()
+
+    async def start(self) -> None:
+        """Find the log's tail; the feed starts there. Raises Unavailable."""
+        self._identity = await self._log.identity()
+        self._last = await self._log.tail()
+        self._heard = self._last.position
+
+    async def run(self) -> None:
+        """Follow the log for ever; whatever breaks is opened anew."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._stay_connected())
+            tasks.create_task(self._chase())
+
+    async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
+        """Yield every event of a position > after, in batches, in order, for ever. Raises Unavailable."""
+        while True:
+            moved = self._moved
+            batch = self._newer(after)
+            if batch is None:
+                batch = (await self._log.read(after, PAGE_EVENTS)).events
+            if batch:
+                yield batch
+                after = batch[-1].position
+            else:
+                await moved.wait()
+
+    def bell(self, topic: str) -> asyncio.Event:
+        """Return the event that is set as soon as something changes in the collection, or may have."""
+        return self._topics.setdefault(topic, asyncio.Event())
+
+    def _newer(self, after: int) -> Sequence[Event] | None:
+        """Return what followed `after` as far as it is remembered, or None: it is not."""
+        if after >= self.position:
+            return ()
+        first = self.position - len(self._recent)
+        if after < first:
+            return None
+        return list(islice(self._recent, after - first, after - first + PAGE_EVENTS))
+
+    async def _stay_connected(self) -> None:
+        while True:
+            try:
+                await self._connected()
+            except _Skipped:
+                continue
+            except Unavailable as error:
+                self._failures += 1
+                logger.log(
+                    logging.INFO if self._failures == 1 else logging.WARNING, "reconnecting: %s", error
+                )
+                await asyncio.sleep(backoff(self._failures, 0.01, RETRY_SECONDS, random.random()))
+
+    async def _connected(self) -> None:
+        await self._check_log()
+        page = await self._catch_up()
+        async with self._doorbell.listen(page.moment) as rings:
+            # For bells that ring only from now on: what came before they did is read here.
+            await self._catch_up()
+            # Whatever changed while nobody listened: let everyone look again.
+            self._announce(self._topics.keys())
+            self.live = True
+            try:
+                async for ring in rings:
+                    self._failures = 0
+                    await self._answer(ring)
+            finally:
+                self.live = False
+        raise Unavailable("the doorbell ended")
+
+    async def _answer(self, ring: Ring) -> None:
+        if ring.topics:
+            self._announce(ring.topics)
+            if "meta" in ring.topics:
+                await self._check_log()
+        self._take(ring.events)
+        self.hear(ring.position)
+        if ring.more:
+            # Further behind than the doorbell tells quickly: the range read is faster, and skips its backlog.
+            await self._catch_up()
+            raise _Skipped
+
+    def _announce(self, topics: Iterable[str]) -> None:
+        for topic in tuple(topics):
+            waiting = self._topics.pop(topic, None)
+            if waiting is not None:
+                waiting.set()
+
+    async def _chase(self) -> None:
+        """Read what was heard of and not brought along; just after a failover that may take a few tries."""
+        tries = 0
+        while True:
+            await self._behind.wait()
+            await asyncio.sleep(GRACE_SECONDS + backoff(tries, 0.01, RETRY_SECONDS, random.random()))
+            if self._heard > self.position:
+                with suppress(Unavailable):
+                    await self._catch_up()
+            tries += 1
+            if self._heard <= self.position:
+                tries = 0
+                self._behind.clear()
+
+    async def _catch_up(self) -> Page:
+        async with self._reading:
+            while True:
+                page = await self._log.read(self.position, PAGE_EVENTS)
+                self._take(page.events)
+                if len(page.events) < PAGE_EVENTS // 2:
+                    return page
+
+    def _take(self, events: Sequence[Event]) -> None:
+        """Pass on what directly follows; the rest is known already, or a gap that the log will fill."""
+        known = 0
+        while known < len(events) and events[known].position <= self.position:
+            known += 1
+        end = known
+        while end < len(events) and events[end].position == self.position + 1 + end - known:
+            end += 1
+        if end == known:
+            return
+        fresh = events[known:end]
+        newest = fresh[-1]
+        self._recent.extend(fresh)
+        self._last = Stamp(newest.position, newest.event_id, newest.at)
+        for listener in self._listeners:
+            listener(fresh)
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def _check_log(self) -> None:
+        """Start over if the log is another than before: restored from a backup, or made anew."""
+        identity = await self._log.identity()
+        last = START if self.position == 0 else await self._log.stamp(self.position)
+        if identity == self._identity and last is not None and last.event_id == self._last.event_id:
+            return
+        if last is None and identity == self._identity and (await self._log.tail()).position < self.position:
+            # A new primary's majority view may lag behind what was read from the old one.
+            raise Unavailable(f"the log does not reach position {self.position} yet")
+        logger.error("the log was replaced: starting over at its tail")
+        self._recent.clear()
+        await self.start()
+        for reset in self._resets:
+            reset()

@@ -1,0 +1,17 @@
+"""The HTTP application: every route, every error's handler."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from entrypoints.http import commands, health, ingest, problems, queries
+from entrypoints.services import Services
+
+
+def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the application over the process's services; `routes` come beside those of this package."""
+    own = [*commands.ROUTES, *queries.ROUTES, *ingest.ROUTES, *health.ROUTES]
+    app = Starlette(routes=[*own, *routes], exception_handlers=problems.HANDLERS)
+    app.state.services = services
+    return app

@@ -1,0 +1,211 @@
+"""The commands, as they come in over HTTP."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.alarm import Identity, Severity
+from core.commands import (
+    Acknowledge,
+    Assign,
+    Clear,
+    Command,
+    Comment,
+    Confirm,
+    Context,
+    PlaceInService,
+    Raise,
+    RemoveFromService,
+    Reset,
+    Shelve,
+    Suppress,
+    Unassign,
+    Unshelve,
+    Unsuppress,
+)
+from entrypoints.http.exchange import answer, body_of, caller, context, decoded, services
+
+B = TypeVar("B", bound=msgspec.Struct)
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+MAX_SHELVE_SECONDS = 24 * 3600.0
+"""The longest timed shelf."""
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class RaiseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/alarms` takes."""
+
+    source: str
+    type: str
+    severity: Severity
+    qualifier: str = ""
+    text: str = ""
+    labels: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    event_type: str | None = None
+    probable_cause: str | None = None
+    annunciate: bool = True
+    latched: bool = False
+    origin: str = ""
+    occurred_at: Time | None = None
+
+
+class ClearBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/clear` takes: a device knows the identity, not the id."""
+
+    source: str
+    type: str
+    qualifier: str = ""
+    origin: str | None = None
+    occurred_at: Time | None = None
+
+
+class ClearByIdBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/alarms/{id}/clear` takes."""
+
+    occurred_at: Time | None = None
+
+
+class AcknowledgeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Acknowledge: the revision that the operator was looking at."""
+
+    revision: Annotated[int, Meta(ge=1)]
+
+
+class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A command that says all by its name."""
+
+
+class ShelveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Shelve: for `seconds`, or, left out, until the alarm returns to normal (one_shot)."""
+
+    seconds: Annotated[float, Meta(gt=0)] | None = None
+    reason: str = ""
+
+
+class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A command that may say why."""
+
+    reason: str = ""
+
+
+class AssignBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Assign: to whom."""
+
+    assignee: str
+
+
+class CommentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Comment: what to say."""
+
+    text: str
+
+
+_raise = msgspec.json.Decoder(RaiseBody)
+_clear = msgspec.json.Decoder(ClearBody)
+
+
+async def raise_alarm(request: Request) -> Response:
+    """Raise an alarm: 201 for a new activation, 200 otherwise."""
+    raw = await body_of(request)
+    body = decoded(_raise, raw)
+    command = Raise(
+        context=context(request, raw, "source", body.source, body.occurred_at),
+        identity=Identity(caller(request).tenant, body.source, body.type, body.qualifier),
+        severity=body.severity,
+        text=body.text,
+        labels=body.labels,
+        details=body.details,
+        event_type=body.event_type,
+        probable_cause=body.probable_cause,
+        annunciate=body.annunciate,
+        latched=body.latched,
+        origin=body.origin,
+    )
+    return answer(await services(request).handler.handle(command), creates=True)
+
+
+async def clear_by_identity(request: Request) -> Response:
+    """Clear an alarm that the device itself raised."""
+    raw = await body_of(request)
+    body = decoded(_clear, raw)
+    identity = Identity(caller(request).tenant, body.source, body.type, body.qualifier)
+    command = Clear(
+        context=context(request, raw, "source", body.source, body.occurred_at),
+        alarm_id=identity.alarm_id,
+        origin=body.origin,
+    )
+    return answer(await services(request).handler.handle(command))
+
+
+def _by_id(body_type: type[B], make: Callable[[Context, str, B], Command]) -> Endpoint:
+    """Return the endpoint of an operator's command on an alarm by its id."""
+    decoder = msgspec.json.Decoder(body_type)
+
+    async def endpoint(request: Request) -> Response:
+        raw = await body_of(request)
+        body = decoded(decoder, raw or b"{}")
+        occurred_at = body.occurred_at if isinstance(body, ClearByIdBody) else None
+        made = context(request, raw, "operator", None, occurred_at)
+        command = make(made, request.path_params["alarm_id"], body)
+        return answer(await services(request).handler.handle(command))
+
+    return endpoint
+
+
+BY_ID: dict[str, Endpoint] = {
+    "clear": _by_id(ClearByIdBody, lambda by, alarm, _: Clear(context=by, alarm_id=alarm)),
+    "acknowledge": _by_id(
+        AcknowledgeBody,
+        lambda by, alarm, body: Acknowledge(context=by, alarm_id=alarm, revision=body.revision),
+    ),
+    "confirm": _by_id(NothingBody, lambda by, alarm, _: Confirm(context=by, alarm_id=alarm)),
+    "reset": _by_id(NothingBody, lambda by, alarm, _: Reset(context=by, alarm_id=alarm)),
+    "shelve": _by_id(
+        ShelveBody,
+        lambda by, alarm, body: Shelve(
+            context=by,
+            alarm_id=alarm,
+            seconds=body.seconds,
+            max_seconds=MAX_SHELVE_SECONDS,
+            reason=body.reason,
+        ),
+    ),
+    "unshelve": _by_id(NothingBody, lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm)),
+    "suppress": _by_id(
+        ReasonBody, lambda by, alarm, body: Suppress(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "unsuppress": _by_id(
+        ReasonBody, lambda by, alarm, body: Unsuppress(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "remove_from_service": _by_id(
+        ReasonBody, lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "place_in_service": _by_id(
+        ReasonBody, lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "assign": _by_id(
+        AssignBody, lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee)
+    ),
+    "unassign": _by_id(NothingBody, lambda by, alarm, _: Unassign(context=by, alarm_id=alarm)),
+    "comment": _by_id(
+        CommentBody, lambda by, alarm, body: Comment(context=by, alarm_id=alarm, text=body.text)
+    ),
+}
+
+ROUTES = [
+    Route("/v1/alarms", raise_alarm, methods=["POST"]),
+    Route("/v1/clear", clear_by_identity, methods=["POST"]),
+    *(
+        Route(f"/v1/alarms/{{alarm_id}}/{name}", endpoint, methods=["POST"])
+        for name, endpoint in BY_ID.items()
+    ),
+]

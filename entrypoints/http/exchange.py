@@ -1,0 +1,129 @@
+"""Reading requests and writing answers: bodies within bounds, strict JSON, who asks and under which key."""
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.commands import Context
+from core.events import Actor, ActorKind
+from core.handler import Outcome
+from entrypoints.http.problems import Problem
+from entrypoints.services import Services
+
+T = TypeVar("T")
+
+BODY_BYTES = 1024 * 1024
+KEY_LENGTH = 255
+TENANT = "default"
+"""Without authentication everything belongs to one tenant."""
+OPERATOR = "anonymous"
+
+_KEY = re.compile(r"[\x21-\x7e]+")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_encoder = msgspec.json.Encoder()
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks."""
+
+    tenant: str
+    subject: str
+
+
+def caller(_: Request) -> Caller:
+    """Return who asks; without authentication that is nobody in particular."""
+    return Caller(TENANT, OPERATOR)
+
+
+def services(request: Request) -> Services:
+    """Return the process's services."""
+    found: Services = request.app.state.services
+    return found
+
+
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Return an answer as JSON."""
+    return Response(_encoder.encode(content), status, headers, "application/json")
+
+
+async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
+    """Read the body, and no more of it than `limit` bytes. Raises Problem 413, 415."""
+    if "content-type" not in request.headers and request.headers.get("content-length", "0") == "0":
+        return b""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(415, "unsupported_media_type", "send the body as application/json")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> Problem:
+    # The rest of the body is not read, so the connection cannot be used again.
+    return Problem(413, "body_too_large", f"a body has at most {limit} bytes", {"Connection": "close"})
+
+
+def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """Decode a body. Raises Problem 400 if it is not JSON, 422 if it is not of the decoder's type."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "invalid", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "malformed_json", str(error)) from None
+
+
+def context(
+    request: Request, body: bytes, actor_kind: ActorKind, actor: str | None, occurred_at: datetime | None
+) -> Context:
+    """Return the context of a command that came with the request; `actor` None: the caller."""
+    who = caller(request)
+    offered = services(request)
+    key = _idempotency_key(request)
+    return Context(
+        event_id=offered.new_event_id(),
+        tenant=who.tenant,
+        actor=Actor(actor or who.subject, actor_kind),
+        now=offered.now(),
+        occurred_at=occurred_at,
+        command_id=key,
+        command_hash=None if key is None else _hash(request, body),
+        trace=_trace(request),
+    )
+
+
+def answer(outcome: Outcome, *, creates: bool = False) -> Response:
+    """Return what became of a command: 201 if it was a new activation of the alarm."""
+    alarm = outcome.alarm
+    created = creates and outcome.event is not None and outcome.event.type == "alarm.raised"
+    body = {"changed": outcome.event is not None, "position": alarm.position, "alarm": alarm}
+    return json_response(body, 201 if created else 200, {"ETag": f'"{alarm.revision}"'})
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if len(key) > KEY_LENGTH or not _KEY.fullmatch(key):
+        raise Problem(422, "invalid", f"an Idempotency-Key has 1 to {KEY_LENGTH} visible ASCII characters")
+    return key
+
+
+def _hash(request: Request, body: bytes) -> str:
+    return hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
+
+
+def _trace(request: Request) -> str | None:
+    trace = request.headers.get("traceparent", "")
+    return trace if _TRACEPARENT.fullmatch(trace) else None

@@ -1,0 +1,79 @@
+"""Alerts from monitoring systems, in their own formats."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.alertmanager.commands import commands_of
+from adapters.alertmanager.webhook import Webhook
+from core.commands import Clear, Context, Raise
+from core.errors import Refused
+from core.events import Actor
+from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.services import Services
+
+logger = logging.getLogger("tocsin.ingest")
+
+INGEST_BYTES = 32 * 1024 * 1024
+"""A sender would give up on a 413, so this is far beyond what one sends."""
+
+_webhook = msgspec.json.Decoder(Webhook)
+
+
+async def alertmanager(request: Request) -> Response:
+    """Take a webhook of Alertmanager, version 4; 200 once everything in it is committed."""
+    webhook = decoded(_webhook, await body_of(request, INGEST_BYTES))
+    if webhook.truncated_alerts:
+        logger.warning("%s left out %d alerts", webhook.receiver, webhook.truncated_alerts)
+    offered, tenant = services(request), caller(request).tenant
+
+    def context(source: str, occurred_at: datetime | None) -> Context:
+        # No command id: an annotation may change, and an alert that still fires after a manual clear is
+        # a new occurrence.
+        return Context(
+            event_id=offered.new_event_id(),
+            tenant=tenant,
+            actor=Actor(source, "source"),
+            now=offered.now(),
+            occurred_at=occurred_at,
+        )
+
+    refused = await _apply(offered, commands_of(webhook, tenant, context))
+    return json_response({"alerts": len(webhook.alerts), "refused": refused})
+
+
+async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
+    """Carry out the commands, those on one alarm in their order; return how many the rules refused."""
+    by_alarm: dict[str, list[Raise | Clear]] = {}
+    for command in commands:
+        by_alarm.setdefault(command.alarm_id, []).append(command)
+    # Every one is carried to its end before an error is answered: the sender repeats them all anyway.
+    results = await asyncio.gather(
+        *(_apply_in_order(offered, each) for each in by_alarm.values()), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in results if isinstance(result, int))
+
+
+async def _apply_in_order(offered: Services, commands: Sequence[Raise | Clear]) -> int:
+    refused = 0
+    for command in commands:
+        try:
+            await offered.handler.handle(command)
+        except Refused as refusal:
+            # A resolve of an alarm that was never raised here is no fault of the sender.
+            if refusal.code != "unknown_alarm":
+                refused += 1
+                logger.warning("alert refused: %s: %s", refusal.code, refusal.detail)
+    return refused
+
+
+ROUTES = [Route("/v1/ingest/alertmanager", alertmanager, methods=["POST"])]

@@ -1,0 +1,111 @@
+"""Every refusal and every error as `application/problem+json` (RFC 9457)."""
+
+import logging
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.alarm import Alarm
+from core.decider import allowed_commands
+from core.errors import OutcomeUnknown, RefusalCode, Refused, Unavailable
+
+logger = logging.getLogger("tocsin.http")
+
+RETRY_AFTER_SECONDS = 1
+
+STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
+    "unknown_alarm": 404,
+    "not_active": 409,
+    "still_active": 409,
+    "not_acknowledged": 409,
+    "already_confirmed": 409,
+    "not_latched": 409,
+    "already_shelved": 409,
+    "not_shelved": 409,
+    "already_suppressed": 409,
+    "not_suppressed": 409,
+    "already_out_of_service": 409,
+    "not_out_of_service": 409,
+    "forbidden": 403,
+    "already_acknowledged": 409,
+    "revision_outdated": 409,
+    "revision_ahead": 409,
+    "too_many_origins": 409,
+    "invalid": 422,
+    "idempotency_key_reused": 422,
+}
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
+
+
+class Problem(Exception):
+    """A request that is answered with a problem: its status, its code, and what to do about it."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+
+
+def response(
+    status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+) -> Response:
+    """Return a problem as a response."""
+    body = {"title": code.replace("_", " "), "status": status, "code": code, "detail": detail, **members}
+    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+
+
+async def on_problem(_: Request, error: Exception) -> Response:
+    """Answer a Problem."""
+    assert isinstance(error, Problem)  # noqa: S101 (Starlette hands over what it was registered for)
+    return response(error.status, error.code, error.detail, error.headers)
+
+
+async def on_refused(_: Request, error: Exception) -> Response:
+    """Answer a refusal by the alarm's rules, with the alarm as it stands."""
+    assert isinstance(error, Refused)  # noqa: S101 (as above)
+    return refusal(error)
+
+
+def refusal(error: Refused) -> Response:
+    """Return a refusal as a response."""
+    members = {} if error.alarm is None else _as_it_stands(error.alarm)
+    return response(STATUS_OF_REFUSAL[error.code], error.code, error.detail, **members)
+
+
+def _as_it_stands(alarm: Alarm) -> dict[str, Any]:
+    return {"state": alarm.state, "revision": alarm.revision, "allowed_commands": allowed_commands(alarm)}
+
+
+async def on_unavailable(_: Request, error: Exception) -> Response:
+    """Answer that it did not happen, or may have."""
+    code = "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable"
+    return response(503, code, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+
+
+async def on_http_exception(_: Request, error: Exception) -> Response:
+    """Answer what the router refuses."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
+    code = _CODE_OF_STATUS.get(error.status_code, "http_error")
+    headers = dict(error.headers) if error.headers else None
+    return response(error.status_code, code, error.detail, headers)
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Answer a fault of our own without telling its inside."""
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return response(500, "internal", "this is a fault of the server; it has been logged")
+
+
+HANDLERS = {
+    Problem: on_problem,
+    Refused: on_refused,
+    Unavailable: on_unavailable,
+    OutcomeUnknown: on_unavailable,
+    HTTPException: on_http_exception,
+    Exception: on_error,
+}

@@ -1,0 +1,120 @@
+"""Worker tasks that run in one process at a time, under a lease (ADR 0011)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from core.errors import Unavailable, UnknownEvent
+from core.ports import Lease, Leases
+
+logger = logging.getLogger("tocsin.worker")
+
+LEASE_SECONDS = 4.0
+STANDBY_SECONDS = 0.8
+"""How often a standby process tries: after a kill the lease and this are how long nobody leads."""
+RELEASE_SECONDS = 1.0
+
+LEADING = "leading"
+STANDBY = "standby"
+
+
+class LeaderTask:
+    """Runs `work` under the lease `name`, in this process or, while another one holds it, not at all.
+
+    `work` is cancelled as soon as the lease is lost, or cannot be renewed before it may have run out: by
+    this process's clock, from before the request was sent, so it never counts on longer than the server
+    does. It may still write once more than it should; what it writes must bear that.
+    `work` returning gives up the lead. `holder` must be unique among all processes.
+    """
+
+    def __init__(
+        self,
+        leases: Leases,
+        name: str,
+        holder: str,
+        work: Callable[[Lease], Awaitable[None]],
+        seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._leases = leases
+        self._name = name
+        self._holder = holder
+        self._work = work
+        self._seconds = seconds
+        self._working: asyncio.Future[None] | None = None
+        self.status = STANDBY
+        """`leading`, `standby`, or in one line why it has stopped."""
+
+    async def run(self) -> None:
+        """Lead whenever the lease can be had, for ever; cancelling it lets go of the lease.
+
+        Returns when an event of a newer version was met: a newer process is to lead then.
+        """
+        try:
+            while True:
+                await self._lead(*await self._acquired())
+        except UnknownEvent as error:
+            self.status = f"stopped: {error}"
+            logger.error("%s %s", self._name, self.status)  # noqa: TRY400 (one clear line is the point)
+
+    def restart(self) -> None:
+        """Begin the work anew, if it is under way: what it started from has changed."""
+        if self._working is not None:
+            self._working.cancel()
+
+    async def _acquired(self) -> tuple[Lease, float]:
+        """Wait for the lease; return it and until when it is held, by the clock of the loop."""
+        while True:
+            sent = _clock()
+            with suppress(Unavailable):
+                lease = await self._leases.acquire(self._name, self._holder, self._seconds)
+                if lease is not None:
+                    return lease, sent + self._seconds
+            await asyncio.sleep(STANDBY_SECONDS * (0.75 + random.random() / 4))
+
+    async def _lead(self, lease: Lease, until: float) -> None:
+        self.status = LEADING
+        logger.info("%s: leading, token %d", self._name, lease.token)
+        self._working = asyncio.ensure_future(self._work(lease))
+        keeping = asyncio.ensure_future(self._keep(lease, until))
+        try:
+            await asyncio.wait({self._working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            working, self._working = self._working, None
+            await _ended(working, keeping)
+            self.status = STANDBY
+            await self._release(lease)
+        for task in (working, keeping):
+            if not task.cancelled():
+                task.result()
+
+    async def _keep(self, lease: Lease, until: float) -> None:
+        """Renew the lease at a third of its time; return when it is lost, or may be."""
+        while True:
+            await asyncio.sleep(min(self._seconds / 3, until - _clock()))
+            sent = _clock()
+            if sent >= until:
+                logger.warning("%s: the lease could not be renewed in time", self._name)
+                return
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout_at(until):
+                    if not await self._leases.renew(lease, self._seconds):
+                        logger.warning("%s: the lease was lost", self._name)
+                        return
+                until = sent + self._seconds
+
+    async def _release(self, lease: Lease) -> None:
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._leases.release(lease)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _ended(*tasks: asyncio.Future[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,136 @@
+"""The projector: keeps the alarm list up with the log, in one process at a time."""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from core.backoff import backoff
+from core.errors import LogMismatch, Unavailable
+from core.events import Event
+from core.ports import AlarmList, AlarmRebuild, Checkpoint, Checkpoints, EventLog, Lease, Leases
+from core.projection import newest_rows
+from entrypoints.leader import LEASE_SECONDS, LeaderTask
+
+logger = logging.getLogger("tocsin.projector")
+
+PROJECTION = "alarms"
+PROJECTOR_LEASE = "projector"
+BATCH_EVENTS = 1_000
+RETRY_SECONDS = 5.0
+MISSING_TRIES = 5
+"""How often the event at the checkpoint is looked for: a new primary's majority view may lag."""
+
+Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
+"""Yields every event of a position > the argument, in batches, none empty, in order, for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmModel:
+    """The alarm list, how far it is, and the way to build it anew."""
+
+    alarms: AlarmList
+    checkpoints: Checkpoints
+    rebuild: AlarmRebuild
+
+
+class Projector:
+    """Writes the newest row of each alarm into the alarm list, then moves the checkpoint.
+
+    A crash between the two, a second leader or an event that comes twice changes nothing: rows are
+    guarded by position, the checkpoint by generation and lease token.
+    """
+
+    def __init__(self, log: EventLog, follow: Follow, model: AlarmModel, leases: Leases, holder: str) -> None:
+        self._log = log
+        self._follow = follow
+        self._model = model
+        self._leases = leases
+        self._task = LeaderTask(leases, PROJECTOR_LEASE, holder, self.work)
+        self._failures = 0
+
+    @property
+    def status(self) -> str:
+        """`leading`, `standby`, or in one line why it has stopped."""
+        return self._task.status
+
+    async def run(self) -> None:
+        """Project for ever; cancelling it lets go of the lease. Returns at an event of a newer version."""
+        await self._task.run()
+
+    def log_replaced(self) -> None:
+        """Compare the log with the checkpoint again: the feed has seen another one."""
+        self._task.restart()
+
+    async def work(self, lease: Lease) -> None:
+        """Project until the lease is lost, through every outage. Raises UnknownEvent."""
+        while True:
+            try:
+                await self._project_all(lease)
+                if not await self._leases.renew(lease, LEASE_SECONDS):
+                    return
+            except Unavailable as error:
+                self._failures += 1
+                if self._failures > 1:
+                    logger.warning("trying again: %s", error)
+            except LogMismatch as error:
+                self._failures += 1
+                logger.warning("reading the log again from the checkpoint: %s", error)
+            await asyncio.sleep(backoff(self._failures, 0.02, RETRY_SECONDS, random.random()))
+
+    async def _project_all(self, lease: Lease) -> None:
+        """Project from the checkpoint on, until another may not be written any more."""
+        at = await self._resumed(lease)
+        async with _closing(self._follow(at.position)) as batches:
+            async for events in batches:
+                for start in range(0, len(events), BATCH_EVENTS):
+                    to = await self._project(events[start : start + BATCH_EVENTS], at, lease)
+                    if to is None:
+                        return
+                    at = to
+
+    async def _project(self, events: Sequence[Event], at: Checkpoint, lease: Lease) -> Checkpoint | None:
+        """Bring one batch into the list; None: the checkpoint moved otherwise meanwhile."""
+        if events[0].position != at.position + 1:
+            raise LogMismatch(f"event {events[0].position} follows {at.position}")
+        await self._model.alarms.write(newest_rows(events))
+        to = Checkpoint(events[-1].position, events[-1].event_id, at.generation)
+        if not await self._model.checkpoints.advance(PROJECTION, lease, to):
+            return None
+        self._failures = 0
+        return to
+
+    async def _resumed(self, lease: Lease) -> Checkpoint:
+        """Return the checkpoint to go on from, after making sure that it belongs to this log."""
+        await self._model.rebuild.settle()
+        at = await self._model.checkpoints.load(PROJECTION)
+        if await self._belongs(at):
+            return at
+        logger.error("position %d of the alarm list is of another log: building it anew", at.position)
+        await self._model.rebuild.swap(
+            await self._model.rebuild.begin(), lease, Checkpoint(0, "", at.generation + 1)
+        )
+        return await self._model.checkpoints.load(PROJECTION)
+
+    async def _belongs(self, at: Checkpoint) -> bool:
+        if at.position == 0:
+            return True
+        for tries in range(1, MISSING_TRIES + 1):
+            stamp = await self._log.stamp(at.position)
+            if stamp is not None:
+                return stamp.event_id == at.event_id
+            await asyncio.sleep(backoff(tries, 0.1, 1.0, random.random()))
+        return False
+
+
+@asynccontextmanager
+async def _closing(batches: AsyncIterator[Sequence[Event]]) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
+    """End the generator with the block that reads it, not when it is collected."""
+    try:
+        yield batches
+    finally:
+        close = getattr(batches, "aclose", None)
+        if close is not None:
+            await close()
