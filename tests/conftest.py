@@ -4,6 +4,8 @@ import os
 
 from hypothesis import settings
 
+pytest_plugins = ["tests.kit.fixtures"]
+
 # No deadlines: how long an example takes on a loaded machine says nothing about whether it is right.
 settings.register_profile("dev", max_examples=20, deadline=None, print_blob=True)
 # The same commit must give the same answer in CI; the other profiles are there to find something new.

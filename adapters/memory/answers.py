@@ -1,0 +1,18 @@
+"""Answers without an event in memory, for tests."""
+
+from core.ports import Answer
+
+
+class MemoryAnswers:
+    """The answers (see core.ports.Answers) in a dict, kept for as long as it lasts."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, str], Answer] = {}
+
+    async def find(self, tenant: str, command_id: str) -> Answer | None:
+        """Return the first answer kept under the key."""
+        return self._answers.get((tenant, command_id))
+
+    async def keep(self, tenant: str, command_id: str, answer: Answer) -> None:
+        """Keep the answer, unless the key has one."""
+        self._answers.setdefault((tenant, command_id), answer)

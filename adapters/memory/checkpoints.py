@@ -1,0 +1,44 @@
+"""Checkpoints in memory, for tests."""
+
+from dataclasses import dataclass
+
+from core.ports import NO_CHECKPOINT, Checkpoint, Lease
+
+
+@dataclass(slots=True)
+class Entry:
+    """A projection's checkpoint and the highest lease token that has written it.
+
+    `shadow` names the only shadow that can be swapped in, `to` is the checkpoint decided on with its swap.
+    """
+
+    checkpoint: Checkpoint = NO_CHECKPOINT
+    token: int = 0
+    shadow: str | None = None
+    to: Checkpoint | None = None
+
+
+class MemoryCheckpoints:
+    """The checkpoints (see core.ports.Checkpoints) in a dict."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+
+    async def load(self, projection: str) -> Checkpoint:
+        """Return the checkpoint, NO_CHECKPOINT if there is none."""
+        entry = self.entries.get(projection)
+        return NO_CHECKPOINT if entry is None else entry.checkpoint
+
+    async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Move forward to `to`; False, and nothing changed, if that is not allowed."""
+        entry = self.entries.get(projection, Entry())
+        if (
+            entry.checkpoint.generation != to.generation
+            or entry.token > lease.token
+            or entry.checkpoint.position > to.position
+            or entry.to is not None
+        ):
+            return False
+        entry.checkpoint, entry.token = to, lease.token
+        self.entries[projection] = entry
+        return True

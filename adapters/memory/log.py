@@ -1,0 +1,99 @@
+"""The log of events in memory: what one process without a MongoDB, or a test, appends to."""
+
+import asyncio
+from collections.abc import Sequence
+
+from core.alarm import Alarm
+from core.errors import DuplicateCommand, RevisionConflict
+from core.events import Event
+from core.evolution import place
+from core.ports import START, Page, Stamp
+
+
+class Events:
+    """What one or more logs share: the events in order, and what finds them."""
+
+    def __init__(self) -> None:
+        # The event at position n is at index n - 1.
+        self.all: list[Event] = []
+        # A stream's event of revision n is at index n - 1.
+        self.streams: dict[str, list[Event]] = {}
+        self.ids: dict[str, Event] = {}
+        self.commands: dict[tuple[str, str], Event] = {}
+
+    def add(self, event: Event) -> None:
+        """Add a placed event."""
+        self.all.append(event)
+        self.streams.setdefault(event.stream, []).append(event)
+        self.ids[event.event_id] = event
+        if event.command_id is not None:
+            self.commands[event.tenant, event.command_id] = event
+
+
+class MemoryLog:
+    """The event log (see core.ports.EventLog) over `events`; `identity` is the log identity.
+
+    Several logs over the same events stand for several processes. Nothing in it ever fails.
+    """
+
+    def __init__(self, identity: str, events: Events | None = None) -> None:
+        self._identity = identity
+        self._events = Events() if events is None else events
+
+    async def append(self, before: Alarm, event: Event) -> Event:
+        """Append after the tail; raises RevisionConflict or DuplicateCommand."""
+        # Appending elsewhere takes a while as well: without it, no test would see two writers at once.
+        await asyncio.sleep(0)
+        recorded = self._events.ids.get(event.event_id)
+        if recorded is not None:
+            return recorded
+        # The order in which MongoDB looks at its indexes: they were made in it.
+        newest = len(self._events.streams.get(event.stream, ()))
+        if event.revision != newest + 1:
+            raise RevisionConflict(f"{event.stream} is at revision {newest}")
+        if event.command_id is not None:
+            first = self._events.commands.get((event.tenant, event.command_id))
+            if first is not None:
+                raise DuplicateCommand(first)
+        tail = self._tail()
+        placed = place(before, event, tail.position + 1, tail.at)
+        self._events.add(placed)
+        return placed
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return at most `limit` events of positions > after; the moment is the tail's position."""
+        return Page(self._events.all[after : after + limit], len(self._events.all))
+
+    async def newest(self, stream: str) -> Event | None:
+        """Return the stream's newest event."""
+        events = self._events.streams.get(stream)
+        return events[-1] if events else None
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` events of the stream with revisions > after, in order."""
+        return self._events.streams.get(stream, [])[after : after + limit]
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event that was recorded with this Idempotency-Key."""
+        return self._events.commands.get((tenant, command_id))
+
+    async def stamp(self, position: int) -> Stamp | None:
+        """Return the stamp of the event at the position, or None where there is none (yet)."""
+        if not 1 <= position <= len(self._events.all):
+            return None
+        return _stamp(self._events.all[position - 1])
+
+    async def tail(self) -> Stamp:
+        """Return the newest event's stamp, START for an empty log."""
+        return self._tail()
+
+    async def identity(self) -> str:
+        """Return the log identity."""
+        return self._identity
+
+    def _tail(self) -> Stamp:
+        return _stamp(self._events.all[-1]) if self._events.all else START
+
+
+def _stamp(event: Event) -> Stamp:
+    return Stamp(event.position, event.event_id, event.at)

@@ -1,0 +1,60 @@
+"""Building the alarm list anew in memory, for tests."""
+
+from itertools import count
+
+from adapters.memory.alarms import MemoryAlarmList
+from adapters.memory.checkpoints import Entry, MemoryCheckpoints
+from core.ports import Checkpoint, Lease, Shadow
+
+ALARMS = "alarms"
+
+
+class MemoryAlarmRebuild:
+    """The rebuild of `alarms` (see core.ports.AlarmRebuild): the same writes, one by one, as on MongoDB."""
+
+    def __init__(self, alarms: MemoryAlarmList, checkpoints: MemoryCheckpoints) -> None:
+        self._alarms = alarms
+        self._checkpoints = checkpoints
+        self._shadows: dict[str, MemoryAlarmList] = {}
+        self._names = (f"{ALARMS}_shadow_{number}" for number in count(1))
+
+    async def begin(self) -> Shadow:
+        """Return an empty list; no earlier one can be swapped in any more."""
+        await self.settle()
+        name = next(self._names)
+        self._entry().shadow = name
+        self._shadows = {name: MemoryAlarmList()}
+        return Shadow(name, self._shadows[name])
+
+    async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
+        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
+        entry = self._entry()
+        if (
+            entry.checkpoint.generation != to.generation - 1
+            or entry.token > lease.token
+            or entry.shadow != shadow.name
+            or entry.to not in (None, to)
+        ):
+            return False
+        entry.to, entry.token = to, lease.token
+        await self.settle()
+        return True
+
+    async def settle(self) -> None:
+        """Carry out the swap that was written down, if there is one."""
+        entry = self._entry()
+        shadow, to = entry.shadow, entry.to
+        if shadow is None or to is None:
+            return
+        await self._put_in_place(shadow)
+        if entry.shadow == shadow:
+            entry.checkpoint, entry.shadow, entry.to = to, None, None
+
+    async def _put_in_place(self, name: str) -> None:
+        shadow = self._shadows.pop(name, None)
+        if shadow is not None:
+            # The list keeps its object: readers hold on to it as they do to a collection's name.
+            self._alarms.rows = shadow.rows
+
+    def _entry(self) -> Entry:
+        return self._checkpoints.entries.setdefault(ALARMS, Entry())

@@ -1,0 +1,209 @@
+"""What core.ports.AlarmList promises, in memory and on MongoDB."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+import pytest
+import pytest_asyncio
+from msgspec.structs import replace
+
+from adapters.memory.alarms import MemoryAlarmList
+from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
+from adapters.mongo.client import Database
+from core.alarm import Alarm, State
+from core.ports import AlarmList, AlarmQuery
+from tests.kit.history import History
+
+
+def by_id(rows: Iterable[Alarm]) -> dict[str, Alarm]:
+    return {row.id: row for row in rows}
+
+
+def plant() -> History:
+    """Three sources, one alarm each: a critical one, an acknowledged one and one returned to normal."""
+    history = History()
+    history.raised("line/1", "minor")
+    history.acknowledged("line/1")
+    history.raised("line/2", "critical")
+    history.raised("line/3", "major")
+    history.acknowledged("line/3")
+    history.cleared("line/3")
+    return history
+
+
+async def listed(alarms: AlarmList, query: AlarmQuery) -> list[str]:
+    return [alarm.source for alarm in (await alarms.page(query)).alarms]
+
+
+async def scanned(alarms: AlarmList, tenant: str | None = None) -> list[Alarm]:
+    return [row async for rows in alarms.scan(tenant) for row in rows]
+
+
+class AlarmListContract:
+    async def test_a_row_is_read_as_it_was_written(self, alarms: AlarmList) -> None:
+        rows = plant().alarms
+        await alarms.write(rows)
+        for alarm_id, row in rows.items():
+            assert await alarms.get("default", alarm_id) == row
+
+    async def test_nothing_is_written_for_no_rows(self, alarms: AlarmList) -> None:
+        await alarms.write({})
+        assert await scanned(alarms) == []
+
+    async def test_another_tenants_row_is_as_good_as_none(self, alarms: AlarmList) -> None:
+        history = plant()
+        await alarms.write(history.alarms)
+        assert await alarms.get("other", history.alarm_id("line/1")) is None
+        assert await alarms.get("default", "no such alarm") is None
+
+    async def test_an_older_or_equal_position_changes_nothing(self, alarms: AlarmList) -> None:
+        history = plant()
+        await alarms.write(history.alarms)
+        await alarms.write(by_id(replace(row, text="late") for row in history.alarms.values()))
+        await alarms.write(by_id(event.alarm for event in reversed(history.events)))
+        assert by_id(await scanned(alarms)) == history.alarms
+
+    async def test_newer_rows_get_through_beside_older_ones(self, alarms: AlarmList) -> None:
+        history = plant()
+        await alarms.write(history.alarms)
+        history.cleared("line/2")
+        await alarms.write({**{e.stream: e.alarm for e in history.events[:4]}, **history.alarms})
+        assert by_id(await scanned(alarms)) == history.alarms
+
+    async def test_of_two_writers_that_bring_a_new_alarm_at_once_the_newer_wins(
+        self, alarms: AlarmList
+    ) -> None:
+        history = History()
+        for number in range(200):
+            history.raised(f"line/{number}")
+        older = {event.stream: event.alarm for event in history.events}
+        for number in range(200):
+            history.cleared(f"line/{number}")
+        await asyncio.gather(alarms.write(older), alarms.write(history.alarms), alarms.write(older))
+        assert by_id(await scanned(alarms)) == history.alarms
+
+    async def test_the_list_leaves_out_normal_alarms_unless_asked_for(self, alarms: AlarmList) -> None:
+        await alarms.write(plant().alarms)
+        assert await listed(alarms, AlarmQuery(tenant="default")) == ["line/2", "line/1"]
+        every = frozenset[State]({"normal", "unacked", "acked"})
+        assert await listed(alarms, AlarmQuery(tenant="default", states=every)) == [
+            "line/3",
+            "line/2",
+            "line/1",
+        ]
+
+    @pytest.mark.parametrize(
+        ("query", "sources"),
+        [
+            (AlarmQuery(tenant="default", states=frozenset({"acked"})), ["line/1"]),
+            (AlarmQuery(tenant="default", states=frozenset()), []),
+            (AlarmQuery(tenant="default", severities=frozenset({"critical"})), ["line/2"]),
+            (AlarmQuery(tenant="default", severities=frozenset({"critical", "minor"})), ["line/2", "line/1"]),
+            (AlarmQuery(tenant="default", severities=frozenset()), []),
+            (AlarmQuery(tenant="default", source="line/1"), ["line/1"]),
+            (AlarmQuery(tenant="default", source="line/1", severities=frozenset({"critical"})), []),
+            (AlarmQuery(tenant="default", source="line/3"), []),
+            (AlarmQuery(tenant="default", source="line/3", states=frozenset({"normal"})), ["line/3"]),
+            (AlarmQuery(tenant="default", type="pressure"), ["line/2", "line/1"]),
+            (AlarmQuery(tenant="default", type="flow"), []),
+            (AlarmQuery(tenant="other"), []),
+        ],
+    )
+    async def test_all_given_conditions_hold(
+        self, alarms: AlarmList, query: AlarmQuery, sources: list[str]
+    ) -> None:
+        await alarms.write(plant().alarms)
+        assert await listed(alarms, query) == sources
+
+    async def test_pages_follow_each_other_without_a_gap_or_a_repeat(self, alarms: AlarmList) -> None:
+        history = History()
+        for number in range(10):
+            history.raised(f"line/{number}")
+        # Four activations within one millisecond: the id tells them apart.
+        at = history.events[0].alarm.raised_at
+        tied = [history.alarm_id(f"line/{number}") for number in range(4)]
+        rows = {**history.alarms, **{each: replace(history.alarms[each], raised_at=at) for each in tied}}
+        await alarms.write(rows)
+        found: list[str] = []
+        query = AlarmQuery(tenant="default", limit=3)
+        while True:
+            page = await alarms.page(query)
+            found += [alarm.id for alarm in page.alarms]
+            if page.next is None:
+                break
+            assert len(page.alarms) == 3
+            query = AlarmQuery(tenant="default", limit=3, cursor=page.next)
+        newest = [history.alarm_id(f"line/{number}") for number in range(9, 3, -1)]
+        assert found == newest + sorted(tied)
+
+    async def test_a_page_that_takes_all_has_no_next(self, alarms: AlarmList) -> None:
+        await alarms.write(plant().alarms)
+        assert (await alarms.page(AlarmQuery(tenant="default", limit=2))).next is None
+        assert (await alarms.page(AlarmQuery(tenant="default", limit=1))).next is not None
+
+    async def test_a_scan_yields_every_row_once_in_order_of_id(self, alarms: AlarmList) -> None:
+        mine, others = History(), History("other")
+        for number in range(1_200):
+            mine.raised(f"line/{number}")
+        others.raised("line/1")
+        await alarms.write({**mine.alarms, **others.alarms})
+        assert await scanned(alarms, "default") == sorted(mine.alarms.values(), key=lambda row: row.id)
+        assert by_id(await scanned(alarms)) == {**mine.alarms, **others.alarms}
+        assert await scanned(alarms, "nobody") == []
+
+
+class TestMemoryAlarmList(AlarmListContract):
+    @pytest.fixture
+    def alarms(self) -> MemoryAlarmList:
+        return MemoryAlarmList()
+
+
+class TestMongoAlarmList(AlarmListContract):
+    @pytest_asyncio.fixture
+    async def alarms(self, connected: Database) -> AsyncIterator[MongoAlarmList]:
+        alarms = MongoAlarmList(connected)
+        await alarms.create()
+        yield alarms
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            AlarmQuery(tenant="default"),
+            AlarmQuery(tenant="default", type="pressure"),
+            AlarmQuery(tenant="default", source="line/1"),
+            AlarmQuery(tenant="default", source="line/1", severities=frozenset({"critical"})),
+            AlarmQuery(tenant="default", severities=frozenset({"critical", "major"})),
+            AlarmQuery(tenant="default", states=frozenset({"unacked"})),
+        ],
+    )
+    async def test_a_page_reads_its_rows_in_order_from_an_index(
+        self, alarms: MongoAlarmList, connected: Database, query: AlarmQuery
+    ) -> None:
+        history = History()
+        for number in range(50):
+            history.raised(f"line/{number}")
+        await alarms.write(history.alarms)
+        for asked in (query, replace(query, cursor=(history.events[25].at, ""))):
+            await _explained(alarms, connected, asked)
+
+    async def test_a_list_of_another_name_is_a_list_of_its_own(
+        self, alarms: MongoAlarmList, connected: Database
+    ) -> None:
+        shadow = MongoAlarmList(connected, "shadow")
+        await shadow.create()
+        await shadow.write(plant().alarms)
+        assert await scanned(alarms) == []
+        assert len(await scanned(shadow)) == 3
+
+
+async def _explained(alarms: MongoAlarmList, connected: Database, query: AlarmQuery) -> None:
+    """Have the server explain the very command that the page sent."""
+    await connected.command({"profile": 2})
+    await alarms.page(query)
+    await connected.command({"profile": 0})
+    profiled = await connected["system.profile"].find({"command.find": ALARMS}).sort("ts", -1).to_list(1)
+    plan = profiled[0]
+    assert plan["planSummary"].startswith("IXSCAN")
+    assert "hasSortStage" not in plan
+    assert plan["docsExamined"] <= query.limit + 1
+    assert {index.document["name"] for index in INDEXES} <= set(await connected[ALARMS].index_information())

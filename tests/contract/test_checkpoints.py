@@ -1,0 +1,72 @@
+"""What core.ports.Checkpoints promises, in memory and on MongoDB."""
+
+import asyncio
+
+import pytest
+
+from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.client import Database
+from core.ports import NO_CHECKPOINT, Checkpoint, Checkpoints, Lease
+
+FIRST = Lease("projector", "a", 1)
+SECOND = Lease("projector", "b", 2)
+
+
+class CheckpointsContract:
+    async def test_there_is_none_before_the_first_write(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.load("alarms") == NO_CHECKPOINT
+
+    async def test_the_first_write_creates_it(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.load("alarms") == Checkpoint(5, "e5", 0)
+
+    async def test_each_projection_has_its_own(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.load("kpi") == NO_CHECKPOINT
+
+    async def test_it_moves_forward(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+        assert await checkpoints.load("alarms") == Checkpoint(9, "e9", 0)
+
+    async def test_it_never_moves_back(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+        assert not await checkpoints.advance("alarms", SECOND, Checkpoint(8, "e8", 0))
+        assert await checkpoints.load("alarms") == Checkpoint(9, "e9", 0)
+
+    async def test_a_write_that_is_repeated_succeeds_again(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+        assert await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+
+    async def test_a_later_token_wins_and_an_older_one_is_refused(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.advance("alarms", SECOND, Checkpoint(5, "e5", 0))
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+        assert await checkpoints.advance("alarms", SECOND, Checkpoint(6, "e6", 0))
+        assert await checkpoints.load("alarms") == Checkpoint(6, "e6", 0)
+
+    @pytest.mark.parametrize("generation", [1, 2])
+    async def test_another_generation_is_refused(self, checkpoints: Checkpoints, generation: int) -> None:
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", generation))
+        await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", generation))
+        assert await checkpoints.load("alarms") == Checkpoint(5, "e5", 0)
+
+    async def test_writers_at_once_leave_the_furthest_of_them(self, checkpoints: Checkpoints) -> None:
+        moves = [checkpoints.advance("alarms", FIRST, Checkpoint(n, f"e{n}", 0)) for n in range(1, 40)]
+        moved = await asyncio.gather(*moves)
+        furthest = max(position for position, done in enumerate(moved, 1) if done)
+        assert await checkpoints.load("alarms") == Checkpoint(furthest, f"e{furthest}", 0)
+
+
+class TestMemoryCheckpoints(CheckpointsContract):
+    @pytest.fixture
+    def checkpoints(self) -> MemoryCheckpoints:
+        return MemoryCheckpoints()
+
+
+class TestMongoCheckpoints(CheckpointsContract):
+    @pytest.fixture
+    def checkpoints(self, connected: Database) -> MongoCheckpoints:
+        return MongoCheckpoints(connected)

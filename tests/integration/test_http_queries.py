@@ -1,0 +1,132 @@
+"""Queries over HTTP: the list and its pages, one alarm, its events, the log, health."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.integration.test_http_commands import post, problem, raised
+from tests.kit.http import HttpStage
+
+
+@pytest.fixture
+def stage() -> HttpStage:
+    return HttpStage()
+
+
+@pytest_asyncio.fixture
+async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
+    async with stage.client() as client:
+        yield client
+
+
+async def listed(http: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
+    answer = await http.get("/v1/alarms", params=query)
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def sources(body: dict[str, Any]) -> list[str]:
+    return [alarm["source"] for alarm in body["alarms"]]
+
+
+async def test_the_list_says_how_far_it_is(http: httpx.AsyncClient, stage: HttpStage) -> None:
+    assert await listed(http) == {"alarms": [], "next": None, "position": 0}
+    alarm = await raised(http)
+    await stage.project()
+    assert await listed(http) == {"alarms": [alarm], "next": None, "position": 1}
+
+
+async def test_filters(http: httpx.AsyncClient, stage: HttpStage) -> None:
+    await raised(http, source="a", severity="critical")
+    await raised(http, source="b", type="leak")
+    gone = await raised(http, source="c")
+    await post(http, f"/v1/alarms/{gone['id']}/acknowledge", revision=1)
+    await http.post(f"/v1/alarms/{gone['id']}/clear")
+    await stage.project()
+    assert set(sources(await listed(http))) == {"a", "b"}
+    assert set(sources(await listed(http, state="all"))) == {"a", "b", "c"}
+    assert sources(await listed(http, state="normal")) == ["c"]
+    assert sources(await listed(http, severity="critical,warning")) == ["a"]
+    assert sources(await listed(http, source="b")) == ["b"]
+    assert sources(await listed(http, type="leak")) == ["b"]
+
+
+async def test_pages_bring_every_alarm_once(http: httpx.AsyncClient, stage: HttpStage) -> None:
+    for number in range(25):
+        await raised(http, source=f"s-{number}")
+    await stage.project()
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 7}
+    while True:
+        body = await listed(http, **query)
+        seen += sources(body)
+        if body["next"] is None:
+            break
+        query["cursor"] = body["next"]
+    assert sorted(seen) == sorted(f"s-{number}" for number in range(25))
+
+
+@pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "%00", "🦊", "a" * 500])
+async def test_a_bad_cursor(http: httpx.AsyncClient, cursor: str) -> None:
+    assert problem(await http.get("/v1/alarms", params={"cursor": cursor})) == (400, "bad_cursor")
+
+
+BAD_QUERIES = ["state=open", "severity=fatal", "limit=0", "limit=1001", "limit=x", "limit=-1", "colour=red"]
+
+
+@pytest.mark.parametrize("query", [*BAD_QUERIES, "min_position=x", "min_position=99999999999999999999"])
+async def test_a_bad_query(http: httpx.AsyncClient, query: str) -> None:
+    assert problem(await http.get(f"/v1/alarms?{query}")) == (422, "invalid")
+
+
+async def test_min_position(http: httpx.AsyncClient, stage: HttpStage) -> None:
+    await raised(http)
+    refused = await http.get("/v1/alarms", params={"min_position": 1})
+    assert problem(refused) == (503, "not_projected_yet")
+    assert "retry-after" in refused.headers
+    await stage.project()
+    assert (await listed(http, min_position=1))["position"] == 1
+    assert problem(await http.get("/v1/alarms", params={"min_position": 2})) == (422, "position_ahead")
+
+
+async def test_one_alarm_and_its_events(http: httpx.AsyncClient) -> None:
+    alarm = await raised(http)
+    await post(http, f"/v1/alarms/{alarm['id']}/acknowledge", revision=1)
+    found = await http.get(f"/v1/alarms/{alarm['id']}")
+    assert (found.json()["state"], found.headers["etag"]) == ("acked", '"2"')
+    events = (await http.get(f"/v1/alarms/{alarm['id']}/events")).json()
+    assert [event["type"] for event in events["events"]] == ["alarm.raised", "alarm.acknowledged"]
+    rest = (await http.get(f"/v1/alarms/{alarm['id']}/events?after=1")).json()
+    assert [event["revision"] for event in rest["events"]] == [2]
+    assert problem(await http.get("/v1/alarms/none")) == (404, "unknown_alarm")
+    assert problem(await http.get("/v1/alarms/none/events")) == (404, "unknown_alarm")
+
+
+async def test_the_log_in_pages(http: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await raised(http, source=f"s-{number}")
+    first = (await http.get("/v1/events?limit=3")).json()
+    assert [event["position"] for event in first["events"]] == [1, 2, 3]
+    rest = (await http.get(f"/v1/events?after={first['next']}")).json()
+    assert [event["position"] for event in rest["events"]] == [4, 5]
+    assert (rest["next"], rest["position"]) == (5, 5)
+    end = (await http.get("/v1/events?after=5")).json()
+    assert end == {"events": [], "next": 5, "position": 5}
+    assert problem(await http.get("/v1/events?after=6")) == (422, "position_ahead")
+
+
+async def test_health(http: httpx.AsyncClient, stage: HttpStage) -> None:
+    assert (await http.get("/healthz")).status_code == 200
+    assert (await http.get("/readyz")).status_code == 200
+    stage.reasons.append("the feed is not connected")
+    answer = await http.get("/readyz")
+    assert (answer.status_code, answer.json()["reasons"]) == (503, ["the feed is not connected"])
+
+
+async def test_head_is_get_without_a_body(http: httpx.AsyncClient) -> None:
+    answer = await http.head("/v1/alarms")
+    assert (answer.status_code, answer.content) == (200, b"")

@@ -1,0 +1,271 @@
+"""The projector under its lease, on a real MongoDB and a real feed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+
+from adapters.memory.leases import MemoryLeases
+from adapters.mongo.alarms import MongoAlarmList
+from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.client import Database
+from adapters.mongo.codec import event_document
+from adapters.mongo.leases import MongoLeases
+from adapters.mongo.log import MongoLog
+from adapters.mongo.rebuild import MongoAlarmRebuild
+from adapters.mongo.store import EVENTS
+from core.alarm import Alarm
+from core.errors import Unavailable, UnknownEvent
+from core.events import Event
+from core.ports import Checkpoint, Lease
+from entrypoints.leader import LEADING, STANDBY, LeaderTask
+from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from tests.kit.history import History
+
+SECONDS = 10
+
+
+class Storage:
+    def __init__(self, connected: Database) -> None:
+        self.connected = connected
+        self.log = MongoLog(connected)
+        self.alarms = MongoAlarmList(connected)
+        self.model = AlarmModel(self.alarms, MongoCheckpoints(connected), MongoAlarmRebuild(connected))
+        self.leases = MongoLeases(connected)
+
+    async def plant(self, events: Sequence[Event]) -> None:
+        await self.connected[EVENTS].insert_many([event_document(event) for event in events])
+
+    async def rows(self) -> dict[str, Alarm]:
+        return {row.id: row async for rows in self.alarms.scan() for row in rows}
+
+    async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
+        while True:
+            page = await self.log.read(after, 7)
+            if page.events:
+                yield page.events
+                after = page.events[-1].position
+            else:
+                await asyncio.sleep(0.005)
+
+    async def position(self) -> int:
+        return (await self.model.checkpoints.load(PROJECTION)).position
+
+    async def reached(self, position: int) -> None:
+        async with asyncio.timeout(SECONDS):
+            while await self.position() != position:
+                await asyncio.sleep(0.005)
+
+    def projector(self, holder: str) -> Projector:
+        return Projector(self.log, self.follow, self.model, self.leases, holder)
+
+
+@pytest_asyncio.fixture
+async def storage(connected: Database) -> Storage:
+    made = Storage(connected)
+    await made.log.create()
+    await made.alarms.create()
+    return made
+
+
+@asynccontextmanager
+async def running(*workers: Projector | LeaderTask) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        started = [tasks.create_task(worker.run()) for worker in workers]
+        yield
+        for task in started:
+            task.cancel()
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not holds():
+            await asyncio.sleep(0.005)
+
+
+def history_of(sources: int) -> History:
+    history = History()
+    for number in range(sources):
+        history.raised(f"line/{number}")
+        history.cleared(f"line/{number // 2}")
+    return history
+
+
+async def test_the_projector_makes_the_list_and_goes_on_with_it(storage: Storage) -> None:
+    history = history_of(20)
+    await storage.plant(history.events[:10])
+    projector = storage.projector("a")
+    async with running(projector):
+        await storage.reached(10)
+        assert projector.status == LEADING
+        await storage.plant(history.events[10:])
+        await storage.reached(len(history.events))
+    assert await storage.rows() == history.fold()
+
+
+async def test_one_of_two_leads_and_the_other_takes_over_as_soon_as_it_stops(storage: Storage) -> None:
+    history = history_of(20)
+    first, second = storage.projector("a"), storage.projector("b")
+    async with running(first):
+        await eventually(lambda: first.status == LEADING)
+        async with running(second):
+            await storage.plant(history.events[:10])
+            await storage.reached(10)
+            assert second.status == STANDBY
+            assert first.status == LEADING
+    async with running(second):
+        await eventually(lambda: second.status == LEADING)
+        await storage.plant(history.events[10:])
+        await storage.reached(len(history.events))
+    assert await storage.rows() == history.fold()
+
+
+async def test_stopping_lets_go_of_the_lease(storage: Storage) -> None:
+    projector = storage.projector("a")
+    async with running(projector):
+        await eventually(lambda: projector.status == LEADING)
+    assert projector.status == STANDBY
+    assert await storage.leases.acquire(PROJECTOR_LEASE, "b", 1) is not None
+
+
+async def test_a_leader_whose_lease_was_taken_over_stands_by(storage: Storage) -> None:
+    projector = storage.projector("a")
+    async with running(projector):
+        await eventually(lambda: projector.status == LEADING)
+        await storage.leases.take_over(PROJECTOR_LEASE, "b", 60)
+        await eventually(lambda: projector.status == STANDBY)
+
+
+async def test_an_event_of_a_newer_version_stops_the_projector_and_it_says_so(
+    storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    history = history_of(10)
+    await storage.plant(history.events)
+    await storage.connected[EVENTS].update_one({"_id": 9}, {"$set": {"v": 2}})
+    projector = storage.projector("a")
+    async with asyncio.timeout(SECONDS):
+        await projector.run()
+    assert projector.status == "stopped: event 9 is alarm.raised v2, which this version does not know"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
+        f"projector {projector.status}"
+    ]
+    assert await storage.position() == 7
+    assert await storage.leases.acquire(PROJECTOR_LEASE, "newer version", 1) is not None
+
+
+async def test_a_checkpoint_of_another_log_starts_over_with_an_empty_list(storage: Storage) -> None:
+    history = history_of(10)
+    await storage.plant(history.events)
+    await storage.alarms.write({"stray": Alarm.absent("stray")})
+    lease = Lease(PROJECTOR_LEASE, "old", 0)
+    assert await storage.model.checkpoints.advance(PROJECTION, lease, Checkpoint(5, "of another log", 0))
+    async with running(storage.projector("a")):
+        await storage.reached(len(history.events))
+    assert await storage.rows() == history.fold()
+    assert (await storage.model.checkpoints.load(PROJECTION)).generation == 1
+
+
+async def test_a_log_that_is_replaced_under_a_running_projector_is_noticed_when_told(
+    storage: Storage,
+) -> None:
+    old, new = history_of(10), History()
+    await storage.plant(old.events)
+    for number in range(30):
+        new.raised(f"other/{number}")
+    projector = storage.projector("a")
+    async with running(projector):
+        await storage.reached(len(old.events))
+        await storage.connected[EVENTS].delete_many({})
+        await storage.plant(new.events)
+        await storage.connected[EVENTS].update_many(
+            {}, [{"$set": {"event_id": {"$concat": ["n", "$event_id"]}}}]
+        )
+        projector.log_replaced()
+        await storage.reached(30)
+    assert await storage.rows() == new.fold()
+
+
+async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None:
+    history = history_of(10)
+    await storage.plant(history.events)
+    opened: list[int] = []
+
+    async def follow(after: int) -> AsyncIterator[Sequence[Event]]:
+        opened.append(after)
+        if len(opened) == 1:
+            yield history.events[after : after + 3]
+            yield history.events[after + 5 :]
+        async for events in storage.follow(after):
+            yield events
+
+    async with running(Projector(storage.log, follow, storage.model, storage.leases, "a")):
+        await storage.reached(len(history.events))
+    assert opened == [0, 3]
+    assert await storage.rows() == history.fold()
+
+
+class FlakyLeases(MemoryLeases):
+    """Leases that cannot be reached while `away`."""
+
+    away = False
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        if self.away:
+            raise Unavailable("away")
+        return await super().renew(lease, seconds)
+
+
+async def test_work_is_cancelled_when_the_lease_may_have_run_out() -> None:
+    leases = FlakyLeases()
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work(_: Lease) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = LeaderTask(leases, "task", "a", work, seconds=0.2)
+    async with running(task):
+        await began.wait()
+        leases.away = True
+        async with asyncio.timeout(SECONDS):
+            await ended.wait()
+
+
+async def test_a_lease_is_kept_for_as_long_as_the_work_takes() -> None:
+    leases = MemoryLeases()
+    done = asyncio.Event()
+    tokens: list[int] = []
+
+    async def work(lease: Lease) -> None:
+        tokens.append(lease.token)
+        for _ in range(20):
+            await asyncio.sleep(0.03)
+            assert await leases.acquire("task", "b", 1) is None
+        done.set()
+        await asyncio.Event().wait()
+
+    async with running(LeaderTask(leases, "task", "a", work, seconds=0.3)):
+        async with asyncio.timeout(SECONDS):
+            await done.wait()
+    assert tokens == [1]
+
+
+async def test_work_that_gives_up_the_lead_competes_again() -> None:
+    leases = MemoryLeases()
+    tokens: list[int] = []
+
+    async def work(lease: Lease) -> None:
+        tokens.append(lease.token)
+        if len(tokens) == 3:
+            raise UnknownEvent("alarm.dreamt", 1, 7)
+
+    task = LeaderTask(leases, "task", "a", work)
+    async with asyncio.timeout(SECONDS):
+        await task.run()
+    assert tokens == [1, 2, 3]
+    assert task.status.startswith("stopped: event 7")

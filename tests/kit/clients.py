@@ -1,0 +1,85 @@
+"""Clients of a running server as the tests use them: HTTP by httpx, the stream by websockets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+SECONDS = 20.0
+"""How long a test waits for a message."""
+
+Message = dict[str, Any]
+
+
+class StreamClient:
+    """One connection to `/v1/stream` with one subscription, and every event it was sent, in order."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self.log = ""
+        self.events: list[Message] = []
+        self.position = 0
+
+    async def receive(self, seconds: float = SECONDS) -> Message:
+        """Return the next message, whatever it is."""
+        async with asyncio.timeout(seconds):
+            raw = await self._connection.recv()
+        message: Message = json.loads(raw)
+        if message["op"] == "events":
+            self.events += message["events"]
+        if "position" in message:
+            self.position = message["position"]
+        return message
+
+    async def expect(self, op: str) -> Message:
+        """Return the next message, which must be of this kind."""
+        message = await self.receive()
+        assert message["op"] == op, message
+        return message
+
+    async def send(self, **message: Any) -> None:
+        """Send a message."""
+        await self._connection.send(json.dumps(message))
+
+    async def send_text(self, text: str) -> None:
+        """Send anything at all."""
+        await self._connection.send(text)
+
+    async def until(self, count: int) -> list[Message]:
+        """Return all events as soon as there are `count` of them."""
+        while len(self.events) < count:
+            await self.receive()
+        return self.events
+
+    async def drain(self) -> None:
+        """Take what has arrived, up to the end of a connection that was cut."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self.receive()
+
+    async def until_position(self, position: int) -> None:
+        """Wait until everything up to the position has been delivered."""
+        while self.position < position:
+            await self.receive()
+
+
+@asynccontextmanager
+async def streaming(
+    ws_url: str, after: int | None = None, log: str | None = None, **subscription: Any
+) -> AsyncIterator[StreamClient]:
+    """Connect and subscribe; `after` None: from now on."""
+    protocol = Subprotocol("tocsin.v1.json")
+    async with connect(ws_url, subprotocols=[protocol], max_size=None) as connection:
+        client = StreamClient(connection)
+        client.log = (await client.expect("hello"))["log"]
+        message: Message = {"op": "subscribe", "id": "a", **subscription}
+        if after is not None:
+            message |= {"after": after, "log": log or client.log}
+        await client.send(**message)
+        await client.expect("subscribed")
+        yield client

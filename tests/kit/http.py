@@ -1,0 +1,67 @@
+"""The HTTP application over adapters in memory, called without a socket."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import httpx
+
+from adapters.memory.alarms import MemoryAlarmList
+from adapters.memory.answers import MemoryAnswers
+from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.memory.leases import MemoryLeases
+from adapters.memory.log import MemoryLog
+from adapters.memory.turns import StreamTurns
+from core.handler import CommandHandler
+from core.ports import Checkpoint, EventLog
+from core.projection import newest_rows
+from core.recollection import Recollection
+from entrypoints.http.app import create_app
+from entrypoints.services import Services
+from entrypoints.worker import PROJECTION
+
+
+class HttpStage:
+    """What stands behind the application of a test; its list moves only when `project` is called."""
+
+    def __init__(self, log: EventLog | None = None) -> None:
+        self.log: EventLog = log or MemoryLog("a-log")
+        self.alarms = MemoryAlarmList()
+        self.checkpoints = MemoryCheckpoints()
+        self.reasons: list[str] = []
+        self.services = Services(
+            handler=CommandHandler(self.log, StreamTurns(), Recollection(), MemoryAnswers()),
+            log=self.log,
+            alarms=self.alarms,
+            checkpoints=self.checkpoints,
+            now=lambda: datetime.now(UTC),
+            new_event_id=lambda: str(uuid.uuid4()),
+            projected=self._projected,
+            not_ready=lambda: self.reasons,
+        )
+        self._leases = MemoryLeases()
+
+    def with_handler(self, handler: CommandHandler) -> None:
+        """Let another handler carry out the commands."""
+        self.services = replace(self.services, handler=handler)
+
+    async def project(self) -> None:
+        """Bring the alarm list up to the log."""
+        page = await self.log.read(0, 10_000)
+        lease = await self._leases.acquire("projector", "test", 60.0)
+        assert lease is not None
+        await self.alarms.write(newest_rows(page.events))
+        last = page.events[-1]
+        assert await self.checkpoints.advance(PROJECTION, lease, Checkpoint(last.position, last.event_id, 0))
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """Give a client of the application."""
+        transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
+            yield client
+
+    async def _projected(self, position: int, _: float) -> bool:
+        return (await self.checkpoints.load(PROJECTION)).position >= position

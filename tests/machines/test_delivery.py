@@ -1,0 +1,254 @@
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from core.alarm import Alarm
+from core.delivery.encoding import JSON, MESSAGE_PACK, Encoding
+from core.delivery.protocol import Unsubscribe
+from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
+from core.delivery.session import Stage as SubscriptionStage
+from core.delivery.session import Subscription
+from core.events import Event
+from core.filter import Filter
+from tests.kit.delivery import Client, Received, Stage
+
+RING, PAGE, FRAME, LAG, MATCHES = 8, 4, 3_000, 5, 6
+
+SOURCES = ["a/1", "a/2", "a/b/3", "c"]
+LABELS: list[dict[str, str]] = [{}, {"site": "x"}, {"site": "y"}, {"site": "x", "unit": "1"}]
+FILTERS = [
+    Filter(),
+    Filter(sources=frozenset({"a/1"})),
+    Filter(sources=frozenset({"a/*", "c"}), min_severity="major"),
+    Filter(types=frozenset({"heat"})),
+    Filter(min_severity="critical"),
+    Filter(labels={"site": "x"}),
+    Filter(labels={"site": "x", "unit": "1"}, types=frozenset({"pressure"})),
+    Filter(sources=frozenset({"nowhere"})),
+]
+
+some_report = st.tuples(
+    st.sampled_from(SOURCES),
+    st.sampled_from(["critical", "major", "warning"]),
+    st.sampled_from(["pressure", "heat"]),
+    st.sampled_from(LABELS),
+    st.sampled_from(["default", "default", "default", "other"]),
+    st.booleans(),
+)
+pick = st.integers(0, 1_000)
+
+
+class Scan:
+    """A driver's scan of the alarm list, in pages of two rows, each as it stands when it is read."""
+
+    def __init__(self, subscription: Subscription[Client], machine: "DeliveryMachine") -> None:
+        self.subscription = subscription
+        self.machine = machine
+        self.steps = self._steps()
+
+    def step(self, projected: int) -> bool:
+        """Go one step, with the list at this position; False: it is over."""
+        self.projected = projected
+        return next(self.steps, False)
+
+    def _steps(self) -> Iterator[bool]:
+        subscribing = self.machine.stage.subscribing
+        for restart in (True, False):
+            subscribing.snapshot_began(self.subscription, self.projected)
+            yield True
+            after = ""
+            while rows := self._rows(after):
+                subscribing.snapshot_rows(self.subscription, rows)
+                after = rows[-1].id
+                yield True
+            if restart and not self.machine.swapped:
+                break
+        subscribing.snapshot_ended(self.subscription)
+
+    def _rows(self, after: str) -> list[Alarm]:
+        newest: dict[str, Alarm] = {}
+        for event in self.machine.log[: self.projected]:
+            newest[event.stream] = event.alarm
+        tenant = self.subscription.session.tenant
+        found = [alarm for alarm in newest.values() if alarm.tenant == tenant and alarm.id > after]
+        return sorted(found, key=lambda alarm: alarm.id)[:2]
+
+
+class DeliveryMachine(RuleBasedStateMachine):
+    """Whatever happens in whatever order, each client sees what the log holds for it: all, once, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = [
+            patch("core.delivery.pages.PAGE_EVENTS", PAGE),
+            patch("core.delivery.frame.FRAME_BYTES", FRAME),
+            patch("core.delivery.subscribing.FRAME_BYTES", FRAME),
+            patch("core.delivery.delivery.POSITION_LAG", LAG),
+            patch("core.delivery.cohort.MATCHES", MATCHES),
+        ]
+        for each in self.patches:
+            each.start()
+        self.stage = Stage(ring_events=RING)
+        self.clients: list[Client] = []
+        self.lost: list[tuple[Client, Received]] = []
+        self.requests: list[Request] = []
+        self.scans: list[Scan] = []
+        self.published = 0
+        self.swapped = False
+        self.names = 0
+
+    @property
+    def log(self) -> list[Event]:
+        """The whole log, of which this process has published a part."""
+        return self.stage.plant.events
+
+    @rule(reports=st.lists(some_report, min_size=1, max_size=12))
+    def append(self, reports: list[Any]) -> None:
+        for source, severity, kind, labels, tenant, end in reports:
+            event = self.stage.plant.reported(source, severity, type=kind, labels=labels, tenant=tenant)
+            if end:
+                self.stage.plant.ended(event.alarm)
+
+    @rule(most=st.integers(1, 30))
+    def publish(self, most: int) -> None:
+        batch = self.log[self.published : self.published + most]
+        self.published += len(batch)
+        self.stage.publish(*batch)
+
+    @rule(encoding=st.sampled_from([JSON, MESSAGE_PACK]), tenant=st.sampled_from(["default", "other"]))
+    def connect(self, encoding: Encoding, tenant: str) -> None:
+        self.clients.append(self.stage.client(tenant, encoding))
+
+    @precondition(lambda self: self.clients)
+    @rule(who=pick, wanted=st.sampled_from(FILTERS), where=pick, conflate=st.booleans())
+    def subscribe(self, who: int, wanted: Filter, where: int, conflate: bool) -> None:
+        choices = [None, "snapshot", *range(len(self.log) + 3)]
+        after: Any = choices[where % len(choices)]
+        self.begin(
+            self.clients[who % len(self.clients)],
+            filter=wanted,
+            after=None if after == "snapshot" else after,
+            snapshot=after == "snapshot",
+            conflate=conflate,
+        )
+
+    @precondition(lambda self: self.lost)
+    @rule(which=pick)
+    def resume(self, which: int) -> None:
+        client, received = self.lost.pop(which % len(self.lost))
+        back = self.stage.client(received.tenant, client.encoding)
+        self.clients.append(back)
+        again = self.begin(
+            back, filter=received.filter, after=received.position, conflate=received.conflate, log="log-1"
+        )
+        # What was learned before the connection was lost stays known.
+        again.snapshot, again.rows = received.snapshot, received.rows
+
+    @precondition(lambda self: self.clients)
+    @rule(who=pick)
+    def stall(self, who: int) -> None:
+        self.clients[who % len(self.clients)].stalled = True
+
+    @precondition(lambda self: self.clients)
+    @rule(who=pick)
+    def drain(self, who: int) -> None:
+        self.stage.drain(self.clients[who % len(self.clients)])
+
+    @precondition(lambda self: self.clients)
+    @rule(who=pick)
+    def drop(self, who: int) -> None:
+        client = self.clients.pop(who % len(self.clients))
+        self.stage.delivery.disconnect(client.session)
+        self.lost += [(client, each) for each in client.received.values() if each.live and not each.over]
+
+    @precondition(lambda self: any(client.session.subscriptions for client in self.clients))
+    @rule(who=pick)
+    def unsubscribe(self, who: int) -> None:
+        open_ones = [(client, name) for client in self.clients for name in client.session.subscriptions]
+        client, name = open_ones[who % len(open_ones)]
+        self.stage.subscribing.handle(client.session, Unsubscribe(id=name))
+        # What was answered before may still be under way; events may not.
+        client.received[name].end()
+
+    @rule(most=st.integers(1, 20))
+    def pump(self, most: int) -> None:
+        self.stage.pump(most)
+
+    @rule()
+    def tick(self) -> None:
+        self.stage.delivery.tick()
+
+    @rule(which=pick, short=st.integers(0, 3))
+    def answer(self, which: int, short: int) -> None:
+        self.requests += self.stage.delivery.requests()
+        if self.requests:
+            self.reply(self.requests.pop(which % len(self.requests)), short)
+
+    @precondition(lambda self: self.scans)
+    @rule(which=pick, lag=st.integers(0, 5), swapped=st.booleans())
+    def scan(self, which: int, lag: int, swapped: bool) -> None:
+        self.swapped = swapped
+        scan = self.scans[which % len(self.scans)]
+        if not scan.step(max(0, len(self.log) - lag)):
+            self.scans.remove(scan)
+
+    @invariant()
+    def bounded(self) -> None:
+        delivery = self.stage.delivery
+        assert len(delivery.ring) <= RING
+        for client in self.clients:
+            for subscription in client.session.subscriptions.values():
+                assert len(subscription.cohort._positions) <= MATCHES
+        users = sum(len(client.session.subscriptions) for client in self.clients)
+        assert len(delivery.cohorts) <= users
+        assert len(delivery.sessions) == len(self.clients)
+
+    def teardown(self) -> None:
+        try:
+            self.publish(len(self.log))
+            self.finish()
+        finally:
+            for each in self.patches:
+                each.stop()
+
+    def begin(self, client: Client, **wanted: Any) -> Received:
+        self.names += 1
+        return self.stage.subscribe(client, f"s{self.names % 2}-{self.names}", **wanted)
+
+    def reply(self, request: Request, short: int) -> None:
+        match request:
+            case NeedPage():
+                start = request.number * PAGE
+                self.stage.delivery.page(request, self.log[start : start + PAGE - short])
+            case NeedTail():
+                self.stage.subscribing.tail(request, len(self.log), final=True)
+            case NeedSnapshot():
+                self.scans.append(Scan(request.subscription, self))
+
+    def finish(self) -> None:
+        """Let everyone take everything; then nothing may be missing, and nothing be left over."""
+        self.swapped = False
+        for client in self.clients:
+            self.stage.drain(client)
+        while self.stage.pump() or self.requests or self.scans or self.stage.delivery.requested:
+            self.requests += self.stage.delivery.requests()
+            for request in self.requests:
+                self.reply(request, 0)
+            self.requests.clear()
+            self.scans = [scan for scan in self.scans if scan.step(len(self.log))]
+        for client in self.clients:
+            for received in client.received.values():
+                received.settled(self.log)
+            for subscription in client.session.subscriptions.values():
+                assert subscription.stage is SubscriptionStage.LIVE
+            self.stage.delivery.disconnect(client.session)
+        assert len(self.stage.delivery.cohorts) == 0
+        assert not self.stage.delivery.sessions
+
+
+TestDelivery = DeliveryMachine.TestCase
+TestDelivery.settings = settings(stateful_step_count=60)
