@@ -1,0 +1,136 @@
+"""The feed on a real MongoDB: in order and without a gap, whatever happens to its change stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.mongo.client import Database, connect
+from adapters.mongo.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log import MongoLog
+from core.events import Event
+from entrypoints.feed import Feed
+from tests.kit.appending import appended
+from tests.kit.replicasets import ReplicaSet
+
+SECONDS = 20.0
+
+
+@asynccontextmanager
+async def followed(database: Database) -> AsyncIterator[tuple[MongoLog, Feed, list[Event]]]:
+    """Give a log that can be appended to, a running feed on it, and all that the feed has shown."""
+    log, seen = MongoLog(database), list[Event]()
+    await log.create()
+    feed = Feed(log, ChangeStreamDoorbell(database))
+    await feed.start()
+    feed.listen(seen.extend, lambda: None)
+    async with log.running(), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run())
+        yield log, feed, seen
+        running.cancel()
+
+
+async def reached(feed: Feed, position: int) -> None:
+    async with asyncio.timeout(SECONDS):
+        async for _ in feed.follow(position - 1):
+            return
+
+
+def positions(events: list[Event]) -> list[int]:
+    return [event.position for event in events]
+
+
+async def test_it_shows_what_other_processes_append(connected: Database, mongodb_uri: str) -> None:
+    other = connect(mongodb_uri, connected.name)
+    async with followed(connected) as (log, feed, seen):
+        elsewhere = MongoLog(other)
+        async with elsewhere.running():
+            await asyncio.gather(*(appended(each, 40) for each in (log, elsewhere)))
+            await reached(feed, 80)
+    other.client.close()
+    assert positions(seen) == list(range(1, 81))
+
+
+async def test_a_backlog_that_is_longer_than_a_batch_comes_whole(
+    connected: Database, mongodb_uri: str
+) -> None:
+    other = connect(mongodb_uri, connected.name)
+    async with followed(connected) as (_, feed, seen):
+        elsewhere = MongoLog(other)
+        async with elsewhere.running():
+            await asyncio.gather(*(appended(elsewhere, 100) for _ in range(40)))
+        await reached(feed, 4_000)
+    other.client.close()
+    assert positions(seen) == list(range(1, 4_001))
+
+
+async def test_a_killed_change_stream_is_opened_anew(connected: Database) -> None:
+    async with followed(connected) as (log, feed, seen):
+        await appended(log, 1)
+        await reached(feed, 1)
+        killed = await kill_change_streams(connected)
+        await appended(log, 5)
+        await reached(feed, 6)
+    assert killed
+    assert positions(seen) == [1, 2, 3, 4, 5, 6]
+
+
+async def kill_change_streams(database: Database) -> list[int]:
+    """Kill the cursors of all change streams on the database; return their ids."""
+    idle = {"$currentOp": {"idleCursors": True, "allUsers": True}}
+    cursors = []
+    for _ in range(100):
+        found = await database.client.admin.aggregate([idle]).to_list(None)
+        streams = [op for op in found if op.get("ns", "").startswith(f"{database.name}.$cmd.aggregate")]
+        cursors = [op["cursor"]["cursorId"] for op in streams if "cursor" in op]
+        if cursors:
+            break
+    await database.command({"killCursors": "$cmd.aggregate", "cursors": cursors})
+    return cursors
+
+
+async def test_it_starts_at_the_tail_and_follows_from_anywhere(connected: Database) -> None:
+    log = MongoLog(connected)
+    await log.create()
+    async with log.running():
+        await appended(log, 10)
+    async with followed(connected) as (again, feed, seen):
+        assert feed.position == 10
+        await appended(again, 2)
+        async with asyncio.timeout(SECONDS):
+            followed_from = []
+            async for events in feed.follow(4):
+                followed_from += positions(list(events))
+                if followed_from[-1] == 12:
+                    break
+    assert followed_from == list(range(5, 13))
+    assert positions(seen) == [11, 12]
+
+
+async def test_a_replaced_log_starts_it_over(connected: Database) -> None:
+    log = MongoLog(connected)
+    await log.create()
+    feed = Feed(log, ChangeStreamDoorbell(connected))
+    await feed.start()
+    first, was_reset = feed.identity, asyncio.Event()
+    feed.listen(lambda _: None, was_reset.set)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(feed.run())
+        await connected["meta"].update_one({"_id": "log"}, {"$set": {"log": "another"}})
+        async with asyncio.timeout(SECONDS):
+            await was_reset.wait()
+        running.cancel()
+    assert (feed.identity, first) == ("another", first)
+    assert first != "another"
+
+
+@pytest.mark.faults
+async def test_it_goes_on_after_mongod_was_killed(replica_set: ReplicaSet, connected: Database) -> None:
+    async with followed(connected) as (log, feed, seen):
+        await appended(log, 3)
+        replica_set.kill()
+        replica_set.heal()
+        await appended(log, 3)
+        await reached(feed, 6)
+    assert positions(seen) == [1, 2, 3, 4, 5, 6]
