@@ -121,6 +121,8 @@ class Appender(Generic[Document]):
         self._pause = pause
         self._queue: deque[Entry] = deque()
         self._tail: Stamp | None = None
+        self.losing = False
+        """Whether the last batch landed nothing because others were first."""
 
     @property
     def waiting(self) -> int:
@@ -225,6 +227,8 @@ class Appender(Generic[Document]):
         return batch
 
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
+        if landed:
+            self.losing = False
         for placed in landed:
             self.learn(_stamp(placed.event))
             placed.entry.done(placed.event)
@@ -254,11 +258,15 @@ class Appender(Generic[Document]):
         own = 0
         while own < min(len(left), len(stamps)) and stamps[own].event_id == left[own].event.event_id:
             own += 1
-        self._land(left[:own])
         if own == len(stamps):
+            self._land(left[:own])
             return left[own:], True
+        # Read before anybody is told: were it the other way round, a failing read would have them told twice.
+        newest = stamps[-1] if len(stamps) < STAMPS else await self._store.tail()
+        self._land(left[:own])
         # From here on the positions belong to others: no try of these, however late, can land any more.
-        self.learn(stamps[-1] if len(stamps) < STAMPS else await self._store.tail())
+        self.learn(newest)
+        self.losing = own == 0
         self._requeue(left[own:])
         return [], True
 

@@ -42,7 +42,10 @@ def decide(alarm: Alarm, command: Command) -> Event | None:
 
 
 def allowed_commands(alarm: Alarm) -> list[str]:
-    """Name the commands that some actor could give without being refused as the alarm stands."""
+    """Name the commands that some actor could give without being refused as the alarm stands.
+
+    A source may clear at any time; `clear` is named where there is a condition to clear.
+    """
     if alarm.revision == 0:
         return ["raise"]
     possible = {

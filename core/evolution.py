@@ -73,7 +73,7 @@ def _changes(alarm: Alarm, event: Event, fact: Fact) -> Changes:  # noqa: C901, 
         case Raised():
             return _raised(alarm, event, fact)
         case Updated():
-            return _updated(event, fact)
+            return _updated(alarm, event, fact)
         case Cleared():
             return _cleared(alarm, event, fact)
         case Acknowledged():
@@ -128,10 +128,13 @@ def _raised(alarm: Alarm, event: Event, fact: Raised) -> Changes:
     }
 
 
-def _updated(event: Event, fact: Updated) -> Changes:
+def _updated(alarm: Alarm, event: Event, fact: Updated) -> Changes:
     changes = {name: getattr(fact, name) for name in _SHOWN if getattr(fact, name) is not UNSET}
     if fact.reannounced:
         changes |= _NOT_ACKED | {"announced_revision": event.revision}
+    if fact.origins and not alarm.origins:
+        # A latched alarm's condition came back: it is cleared no longer.
+        changes |= {"cleared_at": None, "occurred_at": event.occurred_at}
     return changes
 
 

@@ -1,6 +1,6 @@
 """Which alarms and events a subscription or a webhook is for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -116,14 +116,14 @@ def split_sources(sources: Iterable[str]) -> tuple[frozenset[str], tuple[str, ..
     return exact, tuple(sorted(source[:-1] for source in sources if source.endswith("/*")))
 
 
-def prefixes_of(source: str) -> Iterator[str]:
-    """Yield every prefix that a filter can name and the source starts with, shortest first."""
-    end = source.find("/")
-    for _ in range(PREFIX_DEPTH):
-        if end < 0:
-            return
-        yield source[: end + 1]
+def prefix_of(source: str, slashes: int) -> str | None:
+    """Return what the source starts with, up to a slash; None if it has not that many."""
+    end = -1
+    for _ in range(slashes):
         end = source.find("/", end + 1)
+        if end < 0:
+            return None
+    return source[: end + 1]
 
 
 def _check_source(source: str) -> None:

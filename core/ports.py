@@ -176,6 +176,13 @@ class AlarmList(Protocol):
         """Yield all rows (of the tenant), in order of id, in pages."""
         ...
 
+    def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
+        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages.
+
+        A row that is not written meanwhile is yielded once; one that is may be left out or come twice.
+        """
+        ...
+
 
 class Checkpoints(Protocol):
     """How far each projection is."""

@@ -1,4 +1,4 @@
-"""The command line: `tocsin up | serve | replay | verify | tail`."""
+"""The command line: `tocsin up | serve | replay | verify | tail | log`."""
 
 import asyncio
 import logging
@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 
 from adapters.mongo.embedded import remembered_uri
-from core.errors import StartupRefused, TocsinError
+from core.errors import TocsinError
+from entrypoints.identity import reset_identity, show_log
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
-from entrypoints.settings import Settings
+from entrypoints.settings import FeedChoice, Settings
 from entrypoints.tail import follow
 from entrypoints.up import run_up
 
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 replay_app = typer.Typer(help="Rebuild a read model from the log of events.", no_args_is_help=True)
 app.add_typer(replay_app, name="replay")
+log_app = typer.Typer(help="What the log of events is.", no_args_is_help=True)
+app.add_typer(log_app, name="log")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -61,6 +64,15 @@ Origins = Annotated[
         help="Web origins that may open a WebSocket, separated by commas; the server's own always may.",
     ),
 ]
+Feed = Annotated[
+    FeedChoice,
+    typer.Option(
+        envvar="TOCSIN_FEED", help="How processes hear of events; auto: what the MongoDB server offers."
+    ),
+]
+RedisUrl = Annotated[
+    str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
+]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -70,14 +82,17 @@ Mongod = Annotated[
 
 @app.command()
 def serve(
+    *,
     mongodb_uri: MongodbUri,
     database: DatabaseName = "tocsin",
     host: Host = "127.0.0.1",
     port: Port = 8080,
     allowed_origins: Origins = "",
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
 ) -> None:
     """Run one server process on a MongoDB that is there already."""
-    settings = _settings(mongodb_uri, database, host, port, allowed_origins)
+    settings = _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 
@@ -96,15 +111,19 @@ def up(
 
 @app.command()
 def tail(
+    *,
     mongodb_uri: MongodbUri,
     database: DatabaseName = "tocsin",
     after: Annotated[
         int | None, typer.Option(help="Start behind this position; default: now.", min=0)
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
 ) -> None:
     """Follow the log of events."""
-    _run(follow(mongodb_uri, database, after, out, as_json=json))
+    settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
+    _run(follow(settings, after, out, as_json=json))
 
 
 @replay_app.command("alarms")
@@ -126,9 +145,44 @@ def verify(mongodb_uri: MongodbUri, database: DatabaseName = "tocsin") -> None:
     _finish(verify_log(mongodb_uri, database, out))
 
 
-def _settings(uri: str, database: str, host: str, port: int, origins: str) -> Settings:
+@log_app.command("show")
+def log_show(mongodb_uri: MongodbUri, database: DatabaseName = "tocsin") -> None:
+    """Print the log's identity and its end."""
+    _run(show_log(Settings(mongodb_uri=mongodb_uri, database=database), out))
+
+
+@log_app.command("reset-identity")
+def log_reset_identity(
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
+) -> None:
+    """After a restore from a backup: let every process and every client start over."""
+    settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
+    _run(reset_identity(settings, out))
+
+
+def _settings(
+    uri: str,
+    database: str,
+    host: str,
+    port: int,
+    origins: str,
+    *,
+    feed: FeedChoice = "auto",
+    redis_url: str | None = None,
+) -> Settings:
     listed = tuple(origin.strip().rstrip("/") for origin in origins.split(",") if origin.strip())
-    return Settings(mongodb_uri=uri, database=database, host=host, port=port, allowed_origins=listed)
+    return Settings(
+        mongodb_uri=uri,
+        database=database,
+        host=host,
+        port=port,
+        allowed_origins=listed,
+        feed=feed,
+        redis_url=redis_url,
+    )
 
 
 def _finish(work: Coroutine[Any, Any, int]) -> None:
@@ -141,12 +195,25 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    except StartupRefused as refusal:
-        err.print(f"tocsin: {refusal}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(REFUSED) from None
     except TocsinError as error:
-        err.print(f"tocsin: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(REFUSED) from None
+        raise _refused(error) from None
+    except ExceptionGroup as group:
+        # What the parts of a process raise comes out of its task group wrapped, even if it is only one.
+        alone = _only(group)
+        if not isinstance(alone, TocsinError):
+            raise
+        raise _refused(alone) from None
+
+
+def _refused(error: TocsinError) -> typer.Exit:
+    err.print(f"tocsin: {error}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(REFUSED)
+
+
+def _only(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def main() -> None:

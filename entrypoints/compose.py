@@ -3,29 +3,43 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import uuid_utils
 
+from adapters.memory.doorbell import LocalDoorbell
 from adapters.memory.turns import StreamTurns
 from adapters.mongo.alarms import MongoAlarmList
 from adapters.mongo.answers import MongoAnswers
 from adapters.mongo.checkpoints import MongoCheckpoints
-from adapters.mongo.client import connect
-from adapters.mongo.doorbell import ChangeStreamDoorbell
+from adapters.mongo.checks import DoorbellKind, check
+from adapters.mongo.client import Database, connect
+from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
+from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
 from adapters.mongo.rebuild import MongoAlarmRebuild
+from adapters.mongo.watch import TopicWatch
+from adapters.websocket.driver import StreamDriver
+from adapters.websocket.fetching import Sources
+from core.errors import StartupRefused
 from core.events import Event
 from core.handler import CommandHandler
-from core.ports import Stamp
+from core.ports import Doorbell, Stamp
 from core.recollection import Recollection
+from entrypoints.deadlines import Deadlines, Minting, ShelfSources
 from entrypoints.feed import Feed
 from entrypoints.services import Services
+from entrypoints.settings import FeedChoice
+from entrypoints.sole import only_process
 from entrypoints.worker import PROJECTION, AlarmModel, Projector
+
+if TYPE_CHECKING:
+    from adapters.redis.doorbell import RedisDoorbell
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class Process:
     services: Services
     feed: Feed
     projector: Projector
+    stream: StreamDriver
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +58,50 @@ class Storage:
 
     log: MongoLog
     rebuild: MongoAlarmRebuild
-    doorbell: ChangeStreamDoorbell
+    doorbell: Doorbell
     alarms: MongoAlarmList
     checkpoints: MongoCheckpoints
     leases: MongoLeases
     answers: MongoAnswers
+    link: "Link"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection, the log on it, and the doorbell that goes with both.
+
+    `ring` tells the doorbell how far this process has committed, where nothing else does.
+    """
+
+    kind: DoorbellKind
+    connection: Database
+    log: MongoLog
+    doorbell: Doorbell
+    ring: Callable[[int], None]
 
 
 @asynccontextmanager
-async def storage(uri: str, database: str) -> AsyncIterator[Storage]:
-    """Connect to a database and make what is missing in it. Raises Unavailable."""
-    connection = connect(uri, database)
+async def storage(
+    uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
+) -> AsyncIterator[Storage]:
+    """Check the database, connect to it and make what is missing in it.
+
+    Raises:
+        StartupRefused: this process must not run on it.
+        Unavailable: it cannot be reached any more.
+    """
+    link = _link(await check(uri, database, feed), uri, database, redis_url)
+    connection = link.connection
     try:
         built = Storage(
-            MongoLog(connection),
+            link.log,
             MongoAlarmRebuild(connection),
-            ChangeStreamDoorbell(connection),
+            link.doorbell,
             MongoAlarmList(connection),
             MongoCheckpoints(connection),
             MongoLeases(connection),
             MongoAnswers(connection),
+            link,
         )
         await built.log.create()
         await built.alarms.create()
@@ -72,9 +111,20 @@ async def storage(uri: str, database: str) -> AsyncIterator[Storage]:
         connection.client.close()
 
 
+def alone(store: Storage) -> AbstractAsyncContextManager[None]:
+    """Hold off every process that could not hear of this one. Raises StartupRefused, Unavailable."""
+    match store.link.kind:
+        case "changestream":
+            return nullcontext()
+        case "local":
+            return only_process(store.leases, holder())
+        case "redis":
+            return only_process(store.leases, "redis", shared=True)
+
+
 @asynccontextmanager
 async def running(store: Storage) -> AsyncIterator[Process]:
-    """Run the feed, the appender and the projector for as long as the context lasts. Raises Unavailable."""
+    """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable."""
     feed = Feed(store.log, store.doorbell)
     await feed.start()
     recollection = Recollection()
@@ -82,8 +132,15 @@ async def running(store: Storage) -> AsyncIterator[Process]:
     model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
     feed.listen(lambda _: None, projector.log_replaced)
+    handler = CommandHandler(store.log, StreamTurns(), recollection, store.answers)
+    shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
+    deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
+    feed.listen(lambda _: None, deadlines.log_replaced)
+    sources = Sources(store.log, store.alarms, store.checkpoints)
+    stream = StreamDriver(sources, feed.identity, feed.position)
+    feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
     services = Services(
-        handler=CommandHandler(store.log, StreamTurns(), recollection, store.answers),
+        handler=handler,
         log=store.log,
         alarms=store.alarms,
         checkpoints=store.checkpoints,
@@ -92,22 +149,61 @@ async def running(store: Storage) -> AsyncIterator[Process]:
         projected=lambda position, seconds: _projected(store.checkpoints, feed, position, seconds),
         not_ready=lambda: _not_ready(feed, projector),
     )
-    async with store.log.running(feed.hear), asyncio.TaskGroup() as tasks:
-        workers = [tasks.create_task(feed.run()), tasks.create_task(projector.run())]
-        yield Process(services, feed, projector)
+    async with (
+        store.log.running(lambda position: _committed(feed, store, position)),
+        asyncio.TaskGroup() as tasks,
+    ):
+        work = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
+        workers = [tasks.create_task(each) for each in work]
+        yield Process(services, feed, projector, stream)
         for worker in workers:
             worker.cancel()
 
 
 @asynccontextmanager
 async def feeding(store: Storage) -> AsyncIterator[Feed]:
-    """Run the feed alone, for as long as the context lasts. Raises Unavailable."""
+    """Run the feed alone, for as long as the context lasts. Raises StartupRefused, Unavailable."""
+    if store.link.kind == "local":
+        raise StartupRefused(
+            "on a standalone mongod without Redis only the server's own process hears of new events:"
+            " follow them through the server, at /v1/stream"
+        )
     feed = Feed(store.log, store.doorbell)
     await feed.start()
     async with asyncio.TaskGroup() as tasks:
         running_feed = tasks.create_task(feed.run())
         yield feed
         running_feed.cancel()
+
+
+def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
+    if kind == "changestream":
+        connection = connect(uri, database)
+        return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
+    # The watch calls from the event loop, and so not before `bell` is there.
+    watch = TopicWatch(TOPICS, lambda topic: bell.ring(topics=(topic,)))
+    connection = connect(uri, database, [watch])
+    store = JournaledStore(connection)
+    log, local = MongoLog(connection, store), LocalDoorbell()
+    bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
+    return Link(kind, connection, log, bell, bell.ring)
+
+
+def _redis(
+    url: str | None, database: str, local: LocalDoorbell, log: MongoLog, store: JournaledStore
+) -> "RedisDoorbell":
+    if not url:
+        raise StartupRefused("the feed redis needs a server: name it in TOCSIN_REDIS_URL or --redis-url")
+    try:
+        from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
+    except ModuleNotFoundError as error:
+        raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
+    return RedisDoorbell(url, f"tocsin:{database}", local, log, journaled=store.journaled, topics=TOPICS)
+
+
+def _committed(feed: Feed, store: Storage, position: int) -> None:
+    feed.hear(position)
+    store.link.ring(position)
 
 
 def now() -> datetime:

@@ -85,8 +85,8 @@ class Feed:
 
     async def start(self) -> None:
         """Find the log's tail; the feed starts there. Raises Unavailable."""
-        self._identity = await self._log.identity()
-        self._last = await self._log.tail()
+        identity, last = await self._log.identity(), await self._log.tail()
+        self._identity, self._last = identity, last
         self._heard = self._last.position
 
     async def run(self) -> None:
@@ -162,6 +162,9 @@ class Feed:
             # Further behind than the doorbell tells quickly: the range read is faster, and skips its backlog.
             await self._catch_up()
             raise _Skipped
+        if ring.position > self.position and not ring.events:
+            # This doorbell brings none along: no use waiting for them.
+            await self._catch_up()
 
     def _announce(self, topics: Iterable[str]) -> None:
         for topic in tuple(topics):
@@ -212,15 +215,26 @@ class Feed:
 
     async def _check_log(self) -> None:
         """Start over if the log is another than before: restored from a backup, or made anew."""
-        identity = await self._log.identity()
-        last = START if self.position == 0 else await self._log.stamp(self.position)
-        if identity == self._identity and last is not None and last.event_id == self._last.event_id:
-            return
-        if last is None and identity == self._identity and (await self._log.tail()).position < self.position:
-            # A new primary's majority view may lag behind what was read from the old one.
-            raise Unavailable(f"the log does not reach position {self.position} yet")
-        logger.error("the log was replaced: starting over at its tail")
-        self._recent.clear()
-        await self.start()
-        for reset in self._resets:
-            reset()
+        # Nothing may be read meanwhile: it would be compared with what was there before it.
+        async with self._reading:
+            if await self._is_same_log():
+                return
+            logger.error("the log was replaced: starting over at its tail")
+            self._recent.clear()
+            await self.start()
+            for reset in self._resets:
+                reset()
+
+    async def _is_same_log(self) -> bool:
+        if await self._log.identity() != self._identity:
+            return False
+        if self.position == 0:
+            return True
+        last = await self._log.stamp(self.position)
+        if last is None:
+            if (await self._log.tail()).position < self.position:
+                # A new primary's majority view may lag behind what was read from the old one.
+                raise Unavailable(f"the log does not reach position {self.position} yet")
+            # It may have come between the two reads.
+            last = await self._log.stamp(self.position)
+        return last is not None and last.event_id == self._last.event_id

@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
+from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
-from entrypoints.compose import running, storage
+from entrypoints.compose import alone, running, storage
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
+from entrypoints.stream import stream_endpoint
 
 logger = logging.getLogger("tocsin.serve")
 
@@ -42,10 +45,14 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         Unavailable: MongoDB cannot be reached.
     """
     settings.check()
-    async with storage(settings.mongodb_uri, settings.database) as store, running(store) as process:
-        app = create_app(process.services)
+    chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
+    async with storage(*chosen) as store, alone(store), running(store) as process:
+        stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
+        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)])
         url = f"http://{settings.host}:{settings.port}"
-        await serve(app, settings.host, settings.port, started=lambda: started(url), drain=_nothing)
+        await serve(
+            app, settings.host, settings.port, started=lambda: started(url), drain=process.stream.drain
+        )
 
 
 async def serve(
@@ -81,7 +88,7 @@ async def serve(
 def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        ws=StreamProtocol,
         ws_max_size=FRAME_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=PING_SECONDS,
@@ -106,7 +113,3 @@ def _listener(host: str, port: int) -> socket.socket:
         raise StartupRefused(f"cannot listen on {host}:{port}: {error.strerror}") from error
     listener.setblocking(False)  # noqa: FBT003 (the standard library takes no keyword)
     return listener
-
-
-async def _nothing() -> None:
-    pass

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Literal
 
 from core.errors import StartupRefused
+
+FeedChoice = Literal["auto", "changestream", "local", "redis"]
+"""Which doorbell to use; auto: changestream on a replica set, local on a standalone mongod."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +19,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     allowed_origins: tuple[str, ...] = ()
+    feed: FeedChoice = "auto"
+    redis_url: str | None = None
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""

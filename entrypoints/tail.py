@@ -6,13 +6,20 @@ from rich.text import Text
 
 from core.events import Event
 from entrypoints.compose import feeding, storage
+from entrypoints.settings import Settings
 
 STYLES = {"critical": "bold red", "major": "red", "minor": "yellow", "warning": "bright_yellow"}
 
 
-async def follow(uri: str, database: str, after: int | None, out: Console, *, as_json: bool) -> None:
-    """Print every event behind `after` (None: from now on) until interrupted. Raises Unavailable."""
-    async with storage(uri, database) as store, feeding(store) as feed:
+async def follow(settings: Settings, after: int | None, out: Console, *, as_json: bool) -> None:
+    """Print every event behind `after` (None: from now on) until interrupted.
+
+    Raises:
+        StartupRefused: only a server hears of new events here.
+        Unavailable: MongoDB cannot be reached.
+    """
+    chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
+    async with storage(*chosen) as store, feeding(store) as feed:
         start = feed.position if after is None else after
         async for events in feed.follow(start):
             for event in events:

@@ -8,9 +8,10 @@ carries the beginning of what it resolves, and the alarm's rules ignore it if th
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from adapters.alertmanager.webhook import Alert, Webhook
 from core import bounds
@@ -26,6 +27,10 @@ SEVERITIES: dict[str, Severity] = {
 SOURCE_LABELS = ("exported_instance", "instance", "job")
 NAMELESS = "alert"
 """The type of an alert without an `alertname`."""
+URL_BYTES = 2 * 1024
+"""A longer URL is left out: cut short it would lead nowhere."""
+
+_Time = Annotated[datetime, Meta(tz=True)]
 
 MakeContext = Callable[[str, datetime | None], Context]
 """Makes a command's context from the source and the time it happened."""
@@ -37,7 +42,7 @@ def commands_of(
     """Return a command for each alert, in order: firing raises, resolved clears.
 
     What is too long for an alarm is cut, since an alert must not be lost to a bound. A severity that
-    `severities` does not name counts as indeterminate.
+    `severities` does not name, in lower case, counts as indeterminate and stands in the details.
     """
     return [_command(alert, webhook, tenant, context, severities) for alert in webhook.alerts]
 
@@ -53,10 +58,10 @@ def _command(
     return Raise(
         context=context(identity.source, began),
         identity=identity,
-        severity=severities.get(alert.labels.get("severity", ""), "indeterminate"),
+        severity=severities.get(_severity(alert), "indeterminate"),
         text=_text(alert),
         labels=_labels(alert),
-        details=_details(alert, webhook),
+        details=_details(alert, webhook, severities),
         origin=origin,
         since=began,
     )
@@ -65,11 +70,7 @@ def _command(
 def _identity(alert: Alert, webhook: Webhook, tenant: str) -> Identity:
     source_label = _source_label(alert.labels)
     source = alert.labels[source_label] if source_label else webhook.receiver or "alertmanager"
-    rest = {
-        name: value
-        for name, value in alert.labels.items()
-        if name not in ("alertname", "severity", source_label)
-    }
+    rest = _other_labels(alert)
     return Identity(
         tenant=tenant,
         source=_cut(source, bounds.NAME_BYTES),
@@ -78,11 +79,21 @@ def _identity(alert: Alert, webhook: Webhook, tenant: str) -> Identity:
     )
 
 
+def _other_labels(alert: Alert) -> dict[str, str]:
+    """Return the labels that are neither type nor severity nor source."""
+    told = ("alertname", "severity", _source_label(alert.labels))
+    return {name: value for name, value in alert.labels.items() if name not in told}
+
+
 def _source_label(labels: Mapping[str, str]) -> str | None:
     return next((name for name in SOURCE_LABELS if labels.get(name)), None)
 
 
 def _digest(labels: Mapping[str, str]) -> str:
+    """Return 32 hex digits of the SHA-256 of the labels, as a JSON array of pairs in order of name.
+
+    It is part of alarm ids: computed otherwise, every alarm would be another one.
+    """
     return hashlib.sha256(msgspec.json.encode(sorted(labels.items()))).hexdigest()[:32]
 
 
@@ -93,34 +104,43 @@ def _text(alert: Alert) -> str:
 
 
 def _labels(alert: Alert) -> dict[str, str]:
-    shown = ("alertname", "severity", _source_label(alert.labels))
-    kept = sorted((name, value) for name, value in alert.labels.items() if name not in shown)
-    limit = bounds.LABEL_BYTES
-    return {_cut(name, limit): _cut(value, limit) for name, value in kept[: bounds.LABELS]}
+    kept, limit = sorted(_other_labels(alert).items())[: bounds.LABELS], bounds.LABEL_BYTES
+    return {_cut(name, limit): _cut(value, limit) for name, value in kept}
 
 
-def _details(alert: Alert, webhook: Webhook) -> dict[str, Any]:
+def _severity(alert: Alert) -> str:
+    return alert.labels.get("severity", "").lower()
+
+
+def _details(alert: Alert, webhook: Webhook, severities: Mapping[str, Severity]) -> dict[str, Any]:
+    """Return annotations and URLs, the annotations as long as they can be, and how much was left out."""
+    urls = {"generator_url": alert.generator_url, "external_url": webhook.external_url}
     details: dict[str, Any] = {
-        "annotations": {_cut(name, bounds.NAME_BYTES): value for name, value in alert.annotations.items()},
-        "generator_url": alert.generator_url,
-        "external_url": webhook.external_url,
+        name: url for name, url in urls.items() if url and len(msgspec.json.encode(url)) <= URL_BYTES
     }
-    details = {name: value for name, value in details.items() if value}
-    # Annotations are the sender's free text; without them the alarm still says what it is.
-    if len(msgspec.json.encode(details)) > bounds.DETAILS_BYTES:
-        details = {"left_out": "annotations and URLs of more than 16 KiB"}
-    return details
+    if _severity(alert) not in ("", *severities):
+        details["severity"] = _cut(alert.labels["severity"], bounds.LABEL_BYTES)
+    left_out = len(_other_labels(alert)) - bounds.LABELS
+    if left_out > 0:
+        details["labels_left_out"] = left_out
+    for limit in (bounds.TEXT_BYTES, bounds.TEXT_BYTES // 8, bounds.TEXT_BYTES // 64):
+        cut = {
+            _cut(name, min(limit, bounds.NAME_BYTES)): _cut(value, limit)
+            for name, value in sorted(alert.annotations.items())
+        }
+        whole = details | ({"annotations": cut} if cut else {})
+        if len(msgspec.json.encode(whole)) <= bounds.DETAILS_BYTES:
+            return whole
+    return details | {"annotations_left_out": len(alert.annotations)}
 
 
 def _time(text: str) -> datetime | None:
-    """Return a time; None for none and for the year 1, which stands for none."""
+    """Return a time in UTC; None for none and for the year 1, which stands for none."""
     try:
-        time = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
+        time: datetime = msgspec.convert(text, _Time).astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
         return None
-    if time.tzinfo is None or time.year == 1:
-        return None
-    return time.astimezone(UTC)
+    return None if time.year == 1 else time
 
 
 def _cut(text: str, limit: int) -> str:

@@ -53,6 +53,13 @@ class MemoryAlarmList:
             yield [self.rows[alarm_id] for alarm_id in ids[:SCAN_ROWS]]
             after = ids[:SCAN_ROWS][-1]
 
+    async def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
+        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages."""
+        shelved = [alarm for alarm in self.rows.values() if alarm.shelved_until is not None]
+        shelved.sort(key=lambda alarm: (alarm.shelved_until or _NEVER, alarm.id))
+        for start in range(0, len(shelved), SCAN_ROWS):
+            yield shelved[start : start + SCAN_ROWS]
+
 
 def _matches(query: AlarmQuery, alarm: Alarm) -> bool:
     return (

@@ -18,7 +18,9 @@ SCAN_ROWS = 500
 _BY_STATE = "tenant_state_severity_raised"
 _BY_SOURCE = "tenant_source_state_raised"
 _BY_TENANT = "tenant_id"
+_BY_SHELF_END = "shelved_until"
 _NEWEST_FIRST = [("raised_at", DESCENDING), ("_id", ASCENDING)]
+_ON_TIMED_SHELF = {"shelving": "timed"}
 
 INDEXES = [
     IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name=_BY_TENANT),
@@ -29,6 +31,11 @@ INDEXES = [
     IndexModel(
         [("tenant", ASCENDING), ("source", ASCENDING), ("state", ASCENDING), *_NEWEST_FIRST],
         name=_BY_SOURCE,
+    ),
+    IndexModel(
+        [("shelved_until", ASCENDING), ("_id", ASCENDING)],
+        name=_BY_SHELF_END,
+        partialFilterExpression=_ON_TIMED_SHELF,
     ),
 ]
 
@@ -84,6 +91,29 @@ class MongoAlarmList:
                 return
             yield rows
             after = rows[-1].id
+
+    async def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
+        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages."""
+        after: Alarm | None = None
+        while True:
+            rows = await self._shelved_after(after)
+            if not rows:
+                return
+            yield rows
+            after = rows[-1]
+
+    async def _shelved_after(self, after: Alarm | None) -> Sequence[Alarm]:
+        condition: Document = dict(_ON_TIMED_SHELF)
+        if after is not None:
+            condition["shelved_until"] = {"$gte": after.shelved_until}
+            condition["$nor"] = [{"shelved_until": after.shelved_until, "_id": {"$lte": after.id}}]
+        order = [("shelved_until", ASCENDING), ("_id", ASCENDING)]
+        found = await retried(
+            lambda: self._rows.find(
+                condition, sort=order, limit=SCAN_ROWS, batch_size=SCAN_ROWS, hint=_BY_SHELF_END
+            ).to_list()
+        )
+        return [alarm_of(document) for document in found]
 
     async def _rows_after(self, tenant: str | None, after: str) -> Sequence[Alarm]:
         condition: Document = {"_id": {"$gt": after}}

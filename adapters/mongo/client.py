@@ -1,5 +1,6 @@
 """The connection to MongoDB: always the primary, always majority, whatever the URI says."""
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
@@ -7,7 +8,8 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo import ReadPreference, WriteConcern
-from pymongo.errors import ConfigurationError
+from pymongo.errors import ConfigurationError, InvalidName
+from pymongo.monitoring import CommandListener
 from pymongo.read_concern import ReadConcern
 
 from core.errors import StartupRefused
@@ -31,7 +33,7 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 AWARE: CodecOptions[Document] = CodecOptions(document_class=dict, tz_aware=True, tzinfo=UTC)
 
 
-def connect(uri: str, database: str) -> Database:
+def connect(uri: str, database: str, listeners: Sequence[CommandListener] = ()) -> Database:
     """Return the database; nothing is sent yet. Close it with `database.client.close()`.
 
     Raises:
@@ -45,13 +47,17 @@ def connect(uri: str, database: str) -> Database:
             socketTimeoutMS=SOCKET_MS,
             maxPoolSize=POOL,
             appname="tocsin",
+            event_listeners=listeners,
         )
     except (ConfigurationError, ValueError) as error:
         raise StartupRefused(f"the MongoDB URI cannot be used: {error}") from error
-    return client.get_database(
-        database,
-        codec_options=AWARE,
-        read_preference=ReadPreference.PRIMARY,
-        read_concern=MAJORITY_READ,
-        write_concern=MAJORITY_WRITE,
-    )
+    try:
+        return client.get_database(
+            database,
+            codec_options=AWARE,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=MAJORITY_READ,
+            write_concern=MAJORITY_WRITE,
+        )
+    except InvalidName as error:
+        raise StartupRefused(f"the database name cannot be used: {error}") from error

@@ -15,12 +15,13 @@ from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import RAW, Database
 from adapters.mongo.codec import event_of
+from adapters.mongo.courtesy import TURNS
 from adapters.mongo.errors import unavailable
 from adapters.mongo.store import EVENTS
 from core.errors import Unavailable
 from core.ports import Ring
 
-TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox")
+TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox", TURNS)
 
 BATCH = 1_000
 AWAIT_MS = 1_000

@@ -11,6 +11,7 @@ from pymongo import ASCENDING, DESCENDING
 
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_of
+from adapters.mongo.courtesy import TURNS, Courtesy
 from adapters.mongo.errors import retried
 from adapters.mongo.store import EventStore
 from core.alarm import Alarm
@@ -33,11 +34,12 @@ class MongoLog:
     Appending needs `running()`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, store: EventStore | None = None) -> None:
         self._database = database
-        self._store = EventStore(database)
+        self._store = store or EventStore(database)
         self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
         self._queued = asyncio.Event()
+        self._courtesy = Courtesy(database)
 
     async def create(self) -> None:
         """Make the indexes and the log identity where they are missing. Raises Unavailable."""
@@ -57,6 +59,17 @@ class MongoLog:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def give_way(self, bell: Callable[[str], asyncio.Event]) -> None:
+        """Hold back a moment, for ever, whenever another process that keeps losing the race asks for it.
+
+        `bell` returns an event that is set when something changes in a collection.
+        """
+        while True:
+            # Listen before looking: a request in between would be missed.
+            rung = bell(TURNS)
+            await self._courtesy.heed()
+            await rung.wait()
 
     async def append(self, before: Alarm, event: Event) -> Event:
         """Append after the tail; see core.ports.EventLog."""
@@ -128,14 +141,26 @@ class MongoLog:
             raise Unavailable("the log identity cannot be read yet")
         return str(found["log"])
 
+    async def reset_identity(self) -> str:
+        """Give the log another identity: positions that anybody remembers mean nothing from now on."""
+        fresh = str(uuid.uuid4())
+        await retried(
+            lambda: self._database["meta"].update_one({"_id": "log"}, {"$set": {"log": fresh}}, upsert=True)
+        )
+        return fresh
+
     async def _run(self, committed: Callable[[int], None]) -> None:
+        now = asyncio.get_running_loop().time
         while True:
             await self._queued.wait()
             self._queued.clear()
             while self._appender.waiting:
                 # One turn of the loop: whoever is ready to append goes out in the same command.
                 await asyncio.sleep(0)
+                await self._courtesy.wait()
+                began = now()
                 await self._appender.flush()
+                self._courtesy.tried(lost=self._appender.losing, seconds=now() - began)
                 committed(self._appender.tail)
 
 

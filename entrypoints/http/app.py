@@ -13,5 +13,8 @@ def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlett
     """Return the application over the process's services; `routes` come beside those of this package."""
     own = [*commands.ROUTES, *queries.ROUTES, *ingest.ROUTES, *health.ROUTES]
     app = Starlette(routes=[*own, *routes], exception_handlers=problems.HANDLERS)
+    # A redirect would be an answer that is neither JSON nor a problem.
+    app.router.redirect_slashes = False
     app.state.services = services
+    app.state.ingested = ingest.Counts()
     return app

@@ -1,16 +1,14 @@
 """The commands, as they come in over HTTP."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.alarm import Identity, Severity
+from core.alarm import Identity
 from core.commands import (
     Acknowledge,
     Assign,
@@ -29,6 +27,18 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
+from entrypoints.http.bodies import (
+    AcknowledgeBody,
+    AssignBody,
+    ClearBody,
+    ClearByIdBody,
+    CommentBody,
+    NothingBody,
+    RaiseBody,
+    ReasonBody,
+    ShelveBody,
+    utc,
+)
 from entrypoints.http.exchange import answer, body_of, caller, context, decoded, services
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -36,78 +46,6 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_SHELVE_SECONDS = 24 * 3600.0
 """The longest timed shelf."""
-
-Time = Annotated[datetime, Meta(tz=True)]
-
-
-class RaiseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `POST /v1/alarms` takes."""
-
-    source: str
-    type: str
-    severity: Severity
-    qualifier: str = ""
-    text: str = ""
-    labels: dict[str, str] = {}
-    details: dict[str, Any] = {}
-    event_type: str | None = None
-    probable_cause: str | None = None
-    annunciate: bool = True
-    latched: bool = False
-    origin: str = ""
-    occurred_at: Time | None = None
-
-
-class ClearBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `POST /v1/clear` takes: a device knows the identity, not the id."""
-
-    source: str
-    type: str
-    qualifier: str = ""
-    origin: str | None = None
-    occurred_at: Time | None = None
-
-
-class ClearByIdBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `POST /v1/alarms/{id}/clear` takes."""
-
-    occurred_at: Time | None = None
-
-
-class AcknowledgeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Acknowledge: the revision that the operator was looking at."""
-
-    revision: Annotated[int, Meta(ge=1)]
-
-
-class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A command that says all by its name."""
-
-
-class ShelveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Shelve: for `seconds`, or, left out, until the alarm returns to normal (one_shot)."""
-
-    seconds: Annotated[float, Meta(gt=0)] | None = None
-    reason: str = ""
-
-
-class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A command that may say why."""
-
-    reason: str = ""
-
-
-class AssignBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Assign: to whom."""
-
-    assignee: str
-
-
-class CommentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Comment: what to say."""
-
-    text: str
-
 
 _raise = msgspec.json.Decoder(RaiseBody)
 _clear = msgspec.json.Decoder(ClearBody)
@@ -118,7 +56,7 @@ async def raise_alarm(request: Request) -> Response:
     raw = await body_of(request)
     body = decoded(_raise, raw)
     command = Raise(
-        context=context(request, raw, "source", body.source, body.occurred_at),
+        context=context(request, raw, "source", body.source, utc(body.occurred_at)),
         identity=Identity(caller(request).tenant, body.source, body.type, body.qualifier),
         severity=body.severity,
         text=body.text,
@@ -139,7 +77,7 @@ async def clear_by_identity(request: Request) -> Response:
     body = decoded(_clear, raw)
     identity = Identity(caller(request).tenant, body.source, body.type, body.qualifier)
     command = Clear(
-        context=context(request, raw, "source", body.source, body.occurred_at),
+        context=context(request, raw, "source", body.source, utc(body.occurred_at)),
         alarm_id=identity.alarm_id,
         origin=body.origin,
     )
@@ -153,7 +91,7 @@ def _by_id(body_type: type[B], make: Callable[[Context, str, B], Command]) -> En
     async def endpoint(request: Request) -> Response:
         raw = await body_of(request)
         body = decoded(decoder, raw or b"{}")
-        occurred_at = body.occurred_at if isinstance(body, ClearByIdBody) else None
+        occurred_at = utc(body.occurred_at) if isinstance(body, ClearByIdBody) else None
         made = context(request, raw, "operator", None, occurred_at)
         command = make(made, request.path_params["alarm_id"], body)
         return answer(await services(request).handler.handle(command))

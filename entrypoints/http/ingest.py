@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 
 import msgspec
 from starlette.requests import Request
@@ -16,20 +18,34 @@ from core.commands import Clear, Context, Raise
 from core.errors import Refused
 from core.events import Actor
 from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.services import Services
 
 logger = logging.getLogger("tocsin.ingest")
 
 INGEST_BYTES = 32 * 1024 * 1024
 """A sender would give up on a 413, so this is far beyond what one sends."""
+ALARMS_AT_ONCE = 256
+"""How many alarms of one payload are under way at the same time."""
 
 _webhook = msgspec.json.Decoder(Webhook)
 
 
+@dataclass(slots=True)
+class Counts:
+    """What was taken in since the process started; `truncated`: what the senders left out."""
+
+    alerts: int = 0
+    refused: int = 0
+    truncated: int = 0
+
+
 async def alertmanager(request: Request) -> Response:
     """Take a webhook of Alertmanager, version 4; 200 once everything in it is committed."""
-    webhook = decoded(_webhook, await body_of(request, INGEST_BYTES))
+    webhook = decoded(_webhook, await _body(request))
+    counts: Counts = request.app.state.ingested
     if webhook.truncated_alerts:
+        counts.truncated += webhook.truncated_alerts
         logger.warning("%s left out %d alerts", webhook.receiver, webhook.truncated_alerts)
     offered, tenant = services(request), caller(request).tenant
 
@@ -45,7 +61,20 @@ async def alertmanager(request: Request) -> Response:
         )
 
     refused = await _apply(offered, commands_of(webhook, tenant, context))
+    counts.alerts += len(webhook.alerts)
+    counts.refused += refused
     return json_response({"alerts": len(webhook.alerts), "refused": refused})
+
+
+async def _body(request: Request) -> bytes:
+    try:
+        return await body_of(request, INGEST_BYTES)
+    except Problem as problem:
+        if problem.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        logger.error("%s: %s", request.url.path, problem.detail)  # noqa: TRY400 (the traceback tells nothing)
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS), **(problem.headers or {})}
+        raise Problem(503, "payload_too_large", problem.detail, headers) from None
 
 
 async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
@@ -53,10 +82,15 @@ async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
     by_alarm: dict[str, list[Raise | Clear]] = {}
     for command in commands:
         by_alarm.setdefault(command.alarm_id, []).append(command)
-    # Every one is carried to its end before an error is answered: the sender repeats them all anyway.
-    results = await asyncio.gather(
-        *(_apply_in_order(offered, each) for each in by_alarm.values()), return_exceptions=True
-    )
+    waiting = iter(by_alarm.values())
+
+    async def work() -> int:
+        return sum([await _apply_in_order(offered, each) for each in waiting])
+
+    # Whoever meets an error takes no more, and the others go on: the sender repeats everything, but what
+    # is committed by then changes nothing any more.
+    workers = (work() for _ in range(min(ALARMS_AT_ONCE, len(by_alarm))))
+    results = await asyncio.gather(*workers, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -1,12 +1,14 @@
 """Every refusal and every error as `application/problem+json` (RFC 9457)."""
 
 import logging
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
 from core.alarm import Alarm
 from core.decider import allowed_commands
@@ -37,7 +39,6 @@ STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
     "invalid": 422,
     "idempotency_key_reused": 422,
 }
-_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed"}
 
 
 class Problem(Exception):
@@ -54,8 +55,8 @@ class Problem(Exception):
 def response(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """Return a problem as a response."""
-    body = {"title": code.replace("_", " "), "status": status, "code": code, "detail": detail, **members}
+    """Return a problem as a response. It has no `type` but `about:blank`; `code` tells them apart."""
+    body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail, **members}
     return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
 
 
@@ -87,12 +88,29 @@ async def on_unavailable(_: Request, error: Exception) -> Response:
     return response(503, code, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-async def on_http_exception(_: Request, error: Exception) -> Response:
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router refuses."""
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
-    code = _CODE_OF_STATUS.get(error.status_code, "http_error")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods(request))
+        detail = f"{request.method} is not possible here, but {allowed}"
+        return response(error.status_code, "method_not_allowed", detail, {"Allow": allowed})
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return response(error.status_code, "not_found", "there is nothing at this path")
     headers = dict(error.headers) if error.headers else None
-    return response(error.status_code, code, error.detail, headers)
+    return response(error.status_code, "http_error", error.detail, headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Name the methods of the path; the router itself names only those of the first route that has it."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in here for method in route.methods or ()})
+
+
+async def on_disconnect(_: Request, __: Exception) -> Response:
+    """Answer nobody: the client went away in the middle of its request."""
+    return response(400, "incomplete_body", "the connection ended before the body did")
 
 
 async def on_error(request: Request, error: Exception) -> Response:
@@ -107,5 +125,6 @@ HANDLERS = {
     Unavailable: on_unavailable,
     OutcomeUnknown: on_unavailable,
     HTTPException: on_http_exception,
+    ClientDisconnect: on_disconnect,
     Exception: on_error,
 }

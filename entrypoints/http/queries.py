@@ -4,9 +4,10 @@ import base64
 import binascii
 from collections.abc import Collection
 from datetime import datetime
-from typing import get_args
+from typing import Annotated, get_args
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,9 +24,11 @@ PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
 
 _LIST_PARAMETERS = frozenset({"state", "severity", "source", "type", "limit", "cursor", "min_position"})
+_REPEATABLE = frozenset({"state", "severity"})
 _PAGE_PARAMETERS = frozenset({"after", "limit"})
 
-_Cursor = tuple[datetime, str]
+_Cursor = tuple[Annotated[datetime, Meta(tz=True)], str]
+_cursor_decoder: msgspec.json.Decoder[_Cursor] = msgspec.json.Decoder(_Cursor)
 
 
 async def list_alarms(request: Request) -> Response:
@@ -43,6 +46,7 @@ async def list_alarms(request: Request) -> Response:
 
 async def get_alarm(request: Request) -> Response:
     """Return one alarm as it stands in the log."""
+    _check_names(request, frozenset())
     newest = await services(request).log.newest(request.path_params["alarm_id"])
     if newest is None or newest.tenant != caller(request).tenant:
         raise _unknown()
@@ -131,8 +135,11 @@ def _number(request: Request, name: str, default: int, minimum: int = 0, maximum
 def _check_names(request: Request, known: frozenset[str]) -> None:
     for name in request.query_params:
         if name not in known:
-            expected = ", ".join(sorted(known))
+            expected = ", ".join(sorted(known)) or "none"
             raise Problem(422, "invalid", f"unknown query parameter {name[:64]!r}; there are {expected}")
+        # Only one of several would count, and which one is anybody's guess.
+        if name not in _REPEATABLE and len(request.query_params.getlist(name)) > 1:
+            raise Problem(422, "invalid", f"query parameter {name} is given more than once")
 
 
 def _cursor(request: Request) -> _Cursor | None:
@@ -141,10 +148,9 @@ def _cursor(request: Request) -> _Cursor | None:
         return None
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-        raised_at, alarm_id = msgspec.json.decode(raw, type=tuple[datetime, str])
+        return _cursor_decoder.decode(raw)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise Problem(400, "bad_cursor", "this cursor is not one that was given out") from None
-    return raised_at, alarm_id
 
 
 def _cursor_text(cursor: _Cursor) -> str:

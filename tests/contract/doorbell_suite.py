@@ -1,4 +1,4 @@
-"""What core.ports.Doorbell promises, and what a feed makes of it: the same for every doorbell, on real servers."""
+"""What core.ports.Doorbell promises, and what a feed makes of it: the same for all, on real servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,9 +13,9 @@ from core.alarm import Alarm
 from core.decider import decide
 from core.errors import OutcomeUnknown, Unavailable
 from core.events import Event
+from tests.kit.members import Member, positions, raising
 from tests.kit.mongods import Mongod
 from tests.kit.waiting import eventually
-from tests.kit.members import Member, positions, raising
 
 Start = Callable[[], AbstractAsyncContextManager[Member]]
 """Starts one more process on the test's database."""
@@ -39,7 +39,8 @@ async def write_on(member: Member, source: str, acknowledged: list[Event]) -> No
     """Raise an alarm again and again, until MongoDB is away."""
     with suppress(Unavailable, OutcomeUnknown):
         for time in count():
-            acknowledged.append(await member.raised(source, text=str(time)))
+            event = await member.raised(source, text=str(time))
+            acknowledged.append(event)
 
 
 async def rung(member: Member, topic: str) -> None:
@@ -123,7 +124,7 @@ class DoorbellContract:
 
 
 class SharedDoorbellContract(DoorbellContract):
-    """For doorbells that ring in every process: also with the fixture `beside`, a log on no doorbell at all."""
+    """For doorbells that ring in every process: run with the fixture `uri`, too."""
 
     @pytest.fixture
     async def beside(self, uri: str, database: str) -> AsyncIterator[Database]:
@@ -138,7 +139,9 @@ class SharedDoorbellContract(DoorbellContract):
             assert await first.reached(total) == await second.reached(total)
         assert positions(first.seen) == list(range(1, total + 1))
 
-    async def test_an_event_whose_bell_is_lost_comes_all_the_same(self, start: Start, beside: Database) -> None:
+    async def test_an_event_whose_bell_is_lost_comes_all_the_same(
+        self, start: Start, beside: Database
+    ) -> None:
         silent = MongoLog(beside)
         async with start() as member, silent.running():
             first = await member.raised("a")
@@ -158,7 +161,9 @@ class SharedDoorbellContract(DoorbellContract):
             await first.store.link.connection[topic].insert_one({"_id": "a"})
             await waiting
 
-    async def test_another_process_gives_the_log_another_identity(self, start: Start, beside: Database) -> None:
+    async def test_another_process_gives_the_log_another_identity(
+        self, start: Start, beside: Database
+    ) -> None:
         async with start() as member:
             fresh = await MongoLog(beside).reset_identity()
             await eventually("the feed starts over", lambda: member.resets == 1, SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
 from adapters.mongo.client import Database
 from core.alarm import Alarm, State
 from core.ports import AlarmList, AlarmQuery
-from tests.kit.history import History
+from tests.kit.history import BEGINNING, History
 
 
 def by_id(rows: Iterable[Alarm]) -> dict[str, Alarm]:
@@ -29,6 +30,21 @@ def plant() -> History:
     history.acknowledged("line/3")
     history.cleared("line/3")
     return history
+
+
+def shelved(number: int) -> dict[str, Alarm]:
+    """So many timed shelves of two tenants; three each end together, so that pages part some of them."""
+    return by_id(
+        replace(
+            Alarm.absent(f"{n % 7}-{n}"),
+            tenant=("default", "other")[n % 2],
+            shelving="timed",
+            shelved_until=BEGINNING + timedelta(seconds=n * 31 % number // 3),
+            state="shelved",
+            position=1,
+        )
+        for n in range(number)
+    )
 
 
 async def listed(alarms: AlarmList, query: AlarmQuery) -> list[str]:
@@ -76,10 +92,10 @@ class AlarmListContract:
         history = History()
         for number in range(200):
             history.raised(f"line/{number}")
-        older = {event.stream: event.alarm for event in history.events}
-        for number in range(200):
             history.cleared(f"line/{number}")
-        await asyncio.gather(alarms.write(older), alarms.write(history.alarms), alarms.write(older))
+        # Each row in a write of its own, so that the two of an alarm meet while neither is there yet.
+        rows = [{event.stream: event.alarm} for event in reversed(history.events)]
+        await asyncio.gather(*(alarms.write(row) for row in rows))
         assert by_id(await scanned(alarms)) == history.alarms
 
     async def test_the_list_leaves_out_normal_alarms_unless_asked_for(self, alarms: AlarmList) -> None:
@@ -151,6 +167,21 @@ class AlarmListContract:
         assert by_id(await scanned(alarms)) == {**mine.alarms, **others.alarms}
         assert await scanned(alarms, "nobody") == []
 
+    async def test_the_timed_shelves_are_those_of_all_tenants_the_earliest_end_first(
+        self, alarms: AlarmList
+    ) -> None:
+        rows = plant().alarms | shelved(1_200)
+        rows |= by_id([replace(Alarm.absent("one-shot"), tenant="default", shelving="one_shot", position=1)])
+        await alarms.write(rows)
+        found = [row async for page in alarms.shelved() for row in page]
+        timed = [row for row in rows.values() if row.shelving == "timed"]
+        assert found == sorted(timed, key=lambda row: (row.shelved_until, row.id))
+        assert len(found) == 1_200
+        await alarms.write(
+            by_id(replace(row, shelving="unshelved", shelved_until=None, position=2) for row in found)
+        )
+        assert [page async for page in alarms.shelved()] == []
+
 
 class TestMemoryAlarmList(AlarmListContract):
     @pytest.fixture
@@ -185,6 +216,18 @@ class TestMongoAlarmList(AlarmListContract):
         await alarms.write(history.alarms)
         for asked in (query, replace(query, cursor=(history.events[25].at, ""))):
             await _explained(alarms, connected, asked)
+
+    async def test_the_timed_shelves_are_read_in_order_from_an_index_of_them_alone(
+        self, alarms: MongoAlarmList, connected: Database
+    ) -> None:
+        await alarms.write(plant().alarms | shelved(700))
+        await connected.command({"profile": 2})
+        assert [len(page) async for page in alarms.shelved()] == [500, 200]
+        await connected.command({"profile": 0})
+        for plan in await connected["system.profile"].find({"command.find": ALARMS}).to_list(None):
+            assert plan["planSummary"] == "IXSCAN { shelved_until: 1, _id: 1 }"
+            assert "hasSortStage" not in plan
+            assert plan["docsExamined"] <= 500
 
     async def test_a_list_of_another_name_is_a_list_of_its_own(
         self, alarms: MongoAlarmList, connected: Database

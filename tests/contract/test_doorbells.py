@@ -1,6 +1,7 @@
 """The three doorbells, each on the servers that it is for."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,9 +37,9 @@ class TestLocalDoorbell(DoorbellContract):
 
 
 class TestRedisDoorbell(SharedDoorbellContract):
-    @pytest.fixture(scope="class")
-    def redis(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-        with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+    @pytest.fixture
+    def redis(self, tmp_path: Path) -> Iterator[RedisServer]:
+        with RedisServer(tmp_path) as server:
             yield server
 
     @pytest.fixture

@@ -8,7 +8,7 @@ import msgspec
 from core.alarm import SEVERITY_RANK, Alarm, Identity, Severity
 from core.commands import Acknowledge, Clear, Context, Raise
 from core.delivery.delivery import Delivery
-from core.delivery.encoding import JSON, Encoding, Payload
+from core.delivery.encoding import JSON, Encoding
 from core.delivery.protocol import (
     At,
     Close,
@@ -206,7 +206,9 @@ class Received:
 class Client:
     """A client of a delivery, without a socket in between."""
 
-    def __init__(self, delivery: "Delivery[Client]", tenant: str = "default", encoding: Encoding = JSON) -> None:
+    def __init__(
+        self, delivery: "Delivery[Client]", tenant: str = "default", encoding: Encoding = JSON
+    ) -> None:
         self.encoding = encoding
         self.session: Session[Client] = delivery.connect(tenant, "anonymous", encoding, self)
         self.stalled = False
@@ -214,7 +216,7 @@ class Client:
         self.closed: Close | None = None
         self.received: dict[str, Received] = {}
 
-    def take(self, payload: Payload | Close, log: list[Event]) -> None:
+    def take(self, payload: bytes | Close, log: list[Event]) -> None:
         """Take what the delivery sends, and check it."""
         assert self.closed is None, "something after the close"
         if isinstance(payload, Close):
@@ -227,10 +229,19 @@ class Client:
             self.received[name].take(message, log)
 
 
-def decode(payload: Payload) -> ServerMessage:
-    """Decode what a server sent, strictly."""
-    decoder: Any = msgspec.json if isinstance(payload, str) else msgspec.msgpack
-    message: ServerMessage = decoder.decode(payload, type=ServerMessage)
+def decode(frame: bytes) -> ServerMessage:
+    """Decode what a server sent, strictly: one whole message in one WebSocket frame."""
+    opcode, length, start = frame[0] & 0x0F, frame[1], 2
+    if length > 125:
+        start = 4 if length == 126 else 10
+        length = int.from_bytes(frame[2:start], "big")
+    assert frame[0] & 0xF0 == 0x80
+    assert len(frame) == start + length
+    message: ServerMessage
+    if opcode == 1:
+        message = msgspec.json.decode(frame[start:], type=ServerMessage)
+    else:
+        message = msgspec.msgpack.decode(frame[start:], type=ServerMessage)
     return message
 
 

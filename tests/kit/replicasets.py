@@ -109,7 +109,7 @@ class ReplicaSet:
             node.wait_for_fail_point(STOP_REPLICATION, times + 1)
 
     def release_replication(self) -> None:
-        """Let all nodes replicate again that were stopped and still run; they notice within a second or so."""
+        """Let all nodes replicate again that were stopped and still run; it takes up to two seconds."""
         for node in self._stopped:
             if node.alive:
                 node.fail_point(STOP_REPLICATION, "off")

@@ -16,7 +16,7 @@ Violation = Literal["none", "local_reads", "bare_duplicate", "unknown_is_written
 """What a planted client does wrong; the machine has to notice."""
 
 UNSTORABLE, REFUSED, LARGE = "unstorable", "refused", "large"
-"""How the texts begin of events that cannot be encoded, that the server never takes, that fill half a batch."""
+"""How the texts begin of events that cannot be encoded, that the server refuses, that fill half a batch."""
 
 
 @dataclass(eq=False)

@@ -6,13 +6,13 @@ from typing import get_args
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tests.machines.appending import World
 from tests.machines.replicas import Violation
 
-MOVES = 60
-SEEDS = 300
+MOVES = 100
+SEEDS = 1_000
 """How many random walks every run takes."""
 
 SEEDS_TO_FAIL = 5_000
@@ -20,9 +20,11 @@ SEEDS_TO_FAIL = 5_000
 
 
 class Appending(RuleBasedStateMachine):
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World()
+    world: World
+
+    @initialize(processes=st.integers(2, 3))
+    def start(self, processes: int) -> None:
+        self.world = World(processes)
 
     @rule(data=st.data())
     def move(self, data: st.DataObject) -> None:
@@ -46,7 +48,7 @@ TestAppending.settings = settings(stateful_step_count=MOVES)
 def walk(seed: int, violation: Violation = "none") -> set[str]:
     """Take random moves; return what of note has happened."""
     random = Random(seed)
-    world = World(violation)
+    world = World(2 + seed % 2, violation)
     try:
         for _ in range(MOVES):
             world.move(random.choice)

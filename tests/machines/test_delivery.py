@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from core.alarm import Alarm
 from core.delivery.encoding import JSON, MESSAGE_PACK, Encoding
 from core.delivery.protocol import Unsubscribe
-from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
+from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail
 from core.delivery.session import Stage as SubscriptionStage
 from core.delivery.session import Subscription
 from core.events import Event
@@ -17,11 +17,16 @@ from core.filter import Filter
 from tests.kit.delivery import Client, Received, Stage
 
 RING, PAGE, FRAME, LAG, MATCHES = 8, 4, 3_000, 5, 6
+ROUNDS = 1_000
+"""More than any history here takes to be delivered."""
 
 SOURCES = ["a/1", "a/2", "a/b/3", "c"]
 LABELS: list[dict[str, str]] = [{}, {"site": "x"}, {"site": "y"}, {"site": "x", "unit": "1"}]
 FILTERS = [
     Filter(),
+    Filter(),
+    Filter(min_severity="major"),
+    Filter(min_severity="major"),
     Filter(sources=frozenset({"a/1"})),
     Filter(sources=frozenset({"a/*", "c"}), min_severity="major"),
     Filter(types=frozenset({"heat"})),
@@ -95,7 +100,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.stage = Stage(ring_events=RING)
         self.clients: list[Client] = []
         self.lost: list[tuple[Client, Received]] = []
-        self.requests: list[Request] = []
+        self.requests: list[NeedPage | NeedTail] = []
         self.scans: list[Scan] = []
         self.published = 0
         self.swapped = False
@@ -113,28 +118,34 @@ class DeliveryMachine(RuleBasedStateMachine):
             if end:
                 self.stage.plant.ended(event.alarm)
 
+    @rule(reports=st.lists(some_report, min_size=1, max_size=12))
+    def happen(self, reports: list[Any]) -> None:
+        self.append(reports)
+        self.publish(len(self.log))
+
     @rule(most=st.integers(1, 30))
     def publish(self, most: int) -> None:
         batch = self.log[self.published : self.published + most]
         self.published += len(batch)
         self.stage.publish(*batch)
 
-    @rule(encoding=st.sampled_from([JSON, MESSAGE_PACK]), tenant=st.sampled_from(["default", "other"]))
+    @rule(encoding=st.sampled_from([JSON, MESSAGE_PACK]), tenant=st.sampled_from(["default"] * 4 + ["other"]))
     def connect(self, encoding: Encoding, tenant: str) -> None:
         self.clients.append(self.stage.client(tenant, encoding))
 
     @precondition(lambda self: self.clients)
     @rule(who=pick, wanted=st.sampled_from(FILTERS), where=pick, conflate=st.booleans())
     def subscribe(self, who: int, wanted: Filter, where: int, conflate: bool) -> None:
-        choices = [None, "snapshot", *range(len(self.log) + 3)]
-        after: Any = choices[where % len(choices)]
-        self.begin(
-            self.clients[who % len(self.clients)],
-            filter=wanted,
-            after=None if after == "snapshot" else after,
-            snapshot=after == "snapshot",
-            conflate=conflate,
-        )
+        choices = [None, *range(len(self.log) + 3)]
+        after = choices[where % len(choices)]
+        client = self.clients[who % len(self.clients)]
+        self.begin(client, filter=wanted, after=after, conflate=conflate)
+
+    @precondition(lambda self: self.clients)
+    @rule(who=pick, wanted=st.sampled_from(FILTERS), conflate=st.booleans())
+    def subscribe_with_snapshot(self, who: int, wanted: Filter, conflate: bool) -> None:
+        client = self.clients[who % len(self.clients)]
+        self.begin(client, filter=wanted, snapshot=True, conflate=conflate)
 
     @precondition(lambda self: self.lost)
     @rule(which=pick)
@@ -184,17 +195,28 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(which=pick, short=st.integers(0, 3))
     def answer(self, which: int, short: int) -> None:
-        self.requests += self.stage.delivery.requests()
+        self.fetch()
         if self.requests:
             self.reply(self.requests.pop(which % len(self.requests)), short)
 
-    @precondition(lambda self: self.scans)
-    @rule(which=pick, lag=st.integers(0, 5), swapped=st.booleans())
-    def scan(self, which: int, lag: int, swapped: bool) -> None:
-        self.swapped = swapped
+    @precondition(lambda self: self.scans or self.stage.delivery.requested)
+    @rule(
+        which=pick,
+        lag=st.integers(0, 5),
+        swapped=st.booleans(),
+        meanwhile=st.lists(st.lists(some_report, max_size=3), min_size=1, max_size=6),
+    )
+    def scan(self, which: int, lag: int, swapped: bool, meanwhile: list[list[Any]]) -> None:
+        self.fetch()
+        if not self.scans:
+            return
         scan = self.scans[which % len(self.scans)]
-        if not scan.step(max(0, len(self.log) - lag)):
-            self.scans.remove(scan)
+        self.swapped = swapped
+        for reports in meanwhile:
+            if not scan.step(max(0, len(self.log) - lag)):
+                self.scans.remove(scan)
+                break
+            self.append(reports)
 
     @invariant()
     def bounded(self) -> None:
@@ -204,7 +226,8 @@ class DeliveryMachine(RuleBasedStateMachine):
             for subscription in client.session.subscriptions.values():
                 assert len(subscription.cohort._positions) <= MATCHES
         users = sum(len(client.session.subscriptions) for client in self.clients)
-        assert len(delivery.cohorts) <= users
+        cohorts = delivery.cohorts._cohorts.values()
+        assert sum(max(len(cohort.members), cohort.users) for cohort in cohorts) <= users
         assert len(delivery.sessions) == len(self.clients)
 
     def teardown(self) -> None:
@@ -219,23 +242,32 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.names += 1
         return self.stage.subscribe(client, f"s{self.names % 2}-{self.names}", **wanted)
 
-    def reply(self, request: Request, short: int) -> None:
+    def fetch(self) -> None:
+        """Take what the delivery needs; scans of the alarm list begin at once."""
+        for request in self.stage.delivery.requests():
+            if isinstance(request, NeedSnapshot):
+                self.scans.append(Scan(request.subscription, self))
+            else:
+                self.requests.append(request)
+
+    def reply(self, request: NeedPage | NeedTail, short: int) -> None:
         match request:
             case NeedPage():
                 start = request.number * PAGE
                 self.stage.delivery.page(request, self.log[start : start + PAGE - short])
             case NeedTail():
                 self.stage.subscribing.tail(request, len(self.log), final=True)
-            case NeedSnapshot():
-                self.scans.append(Scan(request.subscription, self))
 
     def finish(self) -> None:
         """Let everyone take everything; then nothing may be missing, and nothing be left over."""
         self.swapped = False
         for client in self.clients:
             self.stage.drain(client)
+        rounds = 0
         while self.stage.pump() or self.requests or self.scans or self.stage.delivery.requested:
-            self.requests += self.stage.delivery.requests()
+            rounds += 1
+            assert rounds < ROUNDS, "it never comes to rest"
+            self.fetch()
             for request in self.requests:
                 self.reply(request, 0)
             self.requests.clear()

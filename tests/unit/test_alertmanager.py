@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.alertmanager.commands import NAMELESS, SEVERITIES, commands_of
@@ -268,6 +268,10 @@ mappings = st.dictionaries(texts, texts, max_size=5) | st.dictionaries(
 )
 
 
+NUL = {"a\0b": "c\0d"}
+
+
+@example(labels=NUL, annotations=NUL, url="\0", receiver="\0", fingerprint="f\0")
 @given(labels=mappings, annotations=mappings, url=texts, receiver=texts, fingerprint=texts)
 def test_no_alert_is_lost_to_a_bound(
     labels: dict[str, str], annotations: dict[str, str], url: str, receiver: str, fingerprint: str

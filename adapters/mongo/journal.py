@@ -1,0 +1,77 @@
+"""The `events` of a standalone mongod, where even a majority read shows what a kill -9 would undo."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bson.raw_bson import RawBSONDocument
+
+from adapters.mongo.client import Database
+from adapters.mongo.errors import retried
+from adapters.mongo.store import EventStore
+from core.appender import Result, Written
+from core.errors import Unavailable
+from core.ports import Page, Stamp
+
+JOURNAL = "journal"
+
+READS = 3
+"""How often a read is begun again because mongod was restarted during it."""
+
+
+class JournaledStore(EventStore):
+    """Reads no further than what is journaled.
+
+    A standalone shows a write before it is in the journal, at every read concern. So what is read beyond the
+    newest position that is known to be journaled is returned only after a journaled write of our own, to the
+    same mongod: the journal is in order, so that write brings everything before it along.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._journaled = 0
+        # Which run of mongod it was; None: not asked yet.
+        self._mongod: object = None
+
+    def journaled(self, position: int) -> None:
+        """Take note that everything up to the position was acknowledged as journaled."""
+        self._journaled = max(self._journaled, position)
+
+    async def insert(self, documents: Sequence[RawBSONDocument]) -> Result:
+        """Insert in order, up to the first that fails, in one command, journaled."""
+        result = await super().insert(documents)
+        if isinstance(result, Written):
+            self.journaled(documents[-1]["_id"])
+        return result
+
+    async def tail(self) -> Stamp:
+        """Return the newest stamp, START if there is none; journaled."""
+        stamp = await super().tail()
+        # It may go back: the log was replaced.
+        self._journaled = stamp.position
+        return stamp
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return events of positions > after; up to what is known to be journaled, if that is further."""
+        ahead = self._journaled - after
+        return await super().read(after, min(limit, ahead) if ahead > 0 else limit)
+
+    async def _find(self, condition: Mapping[str, Any], limit: int, **options: Any) -> dict[str, Any]:
+        for _ in range(READS):
+            journaled, mongod = self._journaled, self._mongod
+            answer = await super()._find(condition, limit, **options)
+            newest = max((document["_id"] for document in answer["cursor"]["firstBatch"]), default=0)
+            if newest <= journaled:
+                return answer
+            if await self._flush(mongod):
+                self.journaled(newest)
+                return answer
+        raise Unavailable("mongod was restarted during each of the reads")
+
+    async def _flush(self, mongod: object) -> bool:
+        """Have everything journaled that mongod holds; False: it may be another run than was read from."""
+        journal = self._database[JOURNAL]
+        change = {"$currentDate": {"at": True}}
+        await retried(lambda: journal.update_one({"_id": "flushed"}, change, upsert=True))
+        hello = await retried(lambda: self._database.client.admin.command("hello"))
+        self._mongod = hello["topologyVersion"]["processId"]
+        return bool(self._mongod == mongod)

@@ -1,0 +1,1 @@
+"""Adapters to Redis: a doorbell for several processes on a standalone mongod."""

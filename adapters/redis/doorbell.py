@@ -1,0 +1,208 @@
+"""Redis publish/subscribe as a doorbell, for several processes on a standalone mongod.
+
+Messages may be dropped, repeated or late, and a process killed between its commit and its message sends none:
+a read of the log's tail once a second makes up for that.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol
+
+import msgspec
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from core.backoff import backoff
+from core.errors import StartupRefused, Unavailable
+from core.ports import EventLog, Ring
+
+logger = logging.getLogger("tocsin.redis")
+
+TAIL_SECONDS = 1.0
+"""How often the log's tail is read, whatever Redis says: the longest that a lost bell delays an event."""
+ANSWER_SECONDS = 2.0
+"""How long Redis may take for a connection or an answer."""
+SILENCE_SECONDS = 5.0
+"""After this long without a message Redis is asked whether it is there, and given as long to answer."""
+RETRY_SECONDS = 2.0
+CANCEL_SECONDS = 0.1
+
+
+class Bell(Protocol):
+    """A doorbell within this process that can be rung."""
+
+    def ring(self, position: int = 0, topics: Iterable[str] = ()) -> None:
+        """Tell the listeners how far the log is, and in which topics something changed."""
+        ...
+
+    def listen(self, moment: object) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+        """See core.ports.Doorbell."""
+        ...
+
+
+class Message(msgspec.Struct, frozen=True):
+    """What is published: a position in the log of this identity that a kill of mongod does not undo."""
+
+    log: str
+    position: int = 0
+    topics: list[str] = []
+
+
+_decode = msgspec.json.Decoder(Message).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class RedisDoorbell:
+    """Rings for what any process of the channel has committed (see core.ports.Doorbell).
+
+    `bell` is rung for this process; `journaled` is told every position that is known to be; `topics` are rung
+    with each read of the tail. Redis being away is no reason to break: the tail is read on.
+    """
+
+    def __init__(  # noqa: PLR0913 (it stands between Redis, the bell and the log)
+        self,
+        url: str,
+        channel: str,
+        bell: Bell,
+        log: EventLog,
+        *,
+        journaled: Callable[[int], None],
+        topics: Iterable[str],
+    ) -> None:
+        """Connect to nothing yet.
+
+        Raises:
+            StartupRefused: the URL is malformed.
+        """
+        self._redis = _client(url)
+        self._channel = channel
+        self._bell = bell
+        self._log = log
+        self._journaled = journaled
+        self._all_topics = frozenset(topics)
+        self._identity = ""
+        self._position = 0
+        self._topics: set[str] = set()
+        self._unsaid = asyncio.Event()
+
+    def ring(self, position: int = 0, topics: Iterable[str] = ()) -> None:
+        """Ring in this process at once, and in the others as soon as Redis takes the message."""
+        self._bell.ring(position, topics)
+        self._position = max(self._position, position)
+        self._topics.update(topics)
+        self._unsaid.set()
+
+    @asynccontextmanager
+    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+        """Ring for everything that is committed from now on. Raises Unavailable."""
+        self._identity = await self._log.identity()
+        async with self._bell.listen(moment) as rings:
+            work = (_persistently(self._receive), _persistently(self._publish), self._read_tail())
+            tasks = [asyncio.create_task(each) for each in work]
+            try:
+                yield rings
+            finally:
+                await _ended(tasks)
+                with suppress(RedisError, OSError):
+                    await self._redis.connection_pool.disconnect()
+
+    async def _receive(self) -> None:
+        """Ring for every message, until Redis breaks off or falls silent."""
+        async with self._redis.pubsub() as subscription:
+            await subscription.subscribe(self._channel)
+            asked = False
+            while True:
+                message = await subscription.get_message(timeout=SILENCE_SECONDS)
+                if message is not None:
+                    asked = False
+                    if message["type"] == "message":
+                        self._hear(message["data"])
+                elif asked:
+                    raise RedisConnectionError("Redis fell silent")
+                else:
+                    asked = True
+                    await subscription.ping()
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            message = _decode(data)
+        except msgspec.DecodeError:
+            logger.warning("not a message of Tocsin on channel %s", self._channel)
+            return
+        # A position in another log says nothing about this one.
+        position = message.position if message.log == self._identity else 0
+        self._journaled(position)
+        self._bell.ring(position, message.topics)
+
+    async def _publish(self) -> None:
+        """Publish what was rung in this process; what could not be said is said with the next message."""
+        while True:
+            await self._unsaid.wait()
+            self._unsaid.clear()
+            topics, self._topics = self._topics, set()
+            try:
+                await self._redis.publish(
+                    self._channel, _encode(Message(self._identity, self._position, sorted(topics)))
+                )
+            except BaseException:
+                self._topics |= topics
+                self._unsaid.set()
+                raise
+
+    async def _read_tail(self) -> None:
+        while True:
+            await asyncio.sleep(TAIL_SECONDS)
+            with suppress(Unavailable):
+                await self._look()
+
+    async def _look(self) -> None:
+        """Ring for what is in the log, and for every topic, since any message may have been lost."""
+        tail, identity = await self._log.tail(), await self._log.identity()
+        topics = self._all_topics - {"meta"} if identity == self._identity else self._all_topics
+        if identity != self._identity:
+            self._identity, self._position = identity, 0
+        self._bell.ring(tail.position, topics)
+
+
+def _client(url: str) -> Redis:
+    try:
+        return Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            # Trying again is done here: bounded, and seen in the log.
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError as error:
+        raise StartupRefused(f"the Redis URL cannot be used: {error}") from error
+
+
+async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel the tasks until they have ended: the client swallows one that comes while it connects."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
+
+
+async def _persistently(work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work again whenever Redis breaks it off."""
+    tries = 0
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await work()
+        except (RedisError, OSError) as error:
+            if asyncio.get_running_loop().time() - began > RETRY_SECONDS:
+                tries = 0
+            tries += 1
+            if tries == 1:
+                logger.warning("Redis: %s; events come by the tail read meanwhile", error)
+        await asyncio.sleep(backoff(tries, 0.02, RETRY_SECONDS, 0.5 + random.random() / 2))

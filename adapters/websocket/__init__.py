@@ -1,0 +1,1 @@
+"""WebSocket sessions of one process: the driver of `core.delivery`."""

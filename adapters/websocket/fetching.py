@@ -1,0 +1,144 @@
+"""What sessions need from the log and the alarm list: fetched beside the delivery, never inside it."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.websocket.peer import Peer
+from core.alarm import Alarm
+from core.backoff import backoff
+from core.delivery.delivery import Delivery
+from core.delivery.pages import PAGE_EVENTS
+from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
+from core.delivery.session import Stage, Subscription
+from core.delivery.subscribing import Subscribing
+from core.errors import LogMismatch, Unavailable
+from core.ports import AlarmList, Checkpoints, EventLog
+
+logger = logging.getLogger("tocsin.delivery")
+
+PAGE_READS = 4
+"""How many pages of the log are read at once."""
+SCANS = 16
+"""How many scans of the alarm list are under way at once."""
+SCAN_TRIES = 5
+"""How often a scan starts over because the list was swapped."""
+TAIL_TRIES = 5
+"""How often the tail is read for a position that is ahead of it: a new primary's view may lag."""
+TAIL_SECONDS = 0.2
+RETRY_SECONDS = 2.0
+
+PROJECTION = "alarms"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where events and rows come from that the ring does not hold."""
+
+    log: EventLog
+    alarms: AlarmList
+    checkpoints: Checkpoints
+
+
+class Fetching:
+    """Answers a delivery's requests; `wake` is called whenever there may be something to send."""
+
+    def __init__(self, delivery: Delivery[Peer], sources: Sources, wake: Callable[[], None]) -> None:
+        self._delivery = delivery
+        self._subscribing = Subscribing(delivery)
+        self._sources = sources
+        self._wake = wake
+        self._page_reads = asyncio.Semaphore(PAGE_READS)
+        self._scans = asyncio.Semaphore(SCANS)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin to fetch what was requested since the last call."""
+        for request in self._delivery.requests():
+            task = asyncio.get_running_loop().create_task(self._fetch(request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def stop(self) -> None:
+        """Fetch nothing more."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _fetch(self, request: Request) -> None:
+        try:
+            match request:
+                case NeedPage():
+                    await self._page(request)
+                case NeedTail():
+                    await self._tail(request)
+                case NeedSnapshot(subscription):
+                    await self._snapshot(subscription)
+        except Exception:
+            # Whatever is wrong with what was read: the client must not wait for it for ever.
+            logger.exception("a subscription could not be served")
+            for subscription in self._delivery.waiting_for(request):
+                self._subscribing.unavailable(subscription, "what it needs could not be read")
+        self._wake()
+
+    async def _page(self, request: NeedPage) -> None:
+        tries = request.tries
+        while self._delivery.needs(request):
+            if tries:
+                await asyncio.sleep(backoff(tries, 0.01, RETRY_SECONDS, random.random()))
+            tries += 1
+            try:
+                async with self._page_reads:
+                    page = await self._sources.log.read(request.number * PAGE_EVENTS, PAGE_EVENTS)
+                self._delivery.page(request, page.events)
+            except (Unavailable, LogMismatch) as error:
+                logger.warning("reading the log again for sessions that are behind: %s", error)
+            else:
+                return
+
+    async def _tail(self, request: NeedTail) -> None:
+        try:
+            for tries in range(1, TAIL_TRIES + 1):
+                tail = await self._sources.log.tail()
+                if self._subscribing.tail(request, tail.position, final=tries == TAIL_TRIES):
+                    return
+                await asyncio.sleep(TAIL_SECONDS)
+        except Unavailable as error:
+            self._subscribing.unavailable(request.subscription, str(error))
+
+    async def _snapshot(self, subscription: Subscription[Peer]) -> None:
+        async with self._scans:
+            try:
+                for _ in range(SCAN_TRIES):
+                    if await self._scan(subscription):
+                        self._subscribing.snapshot_ended(subscription)
+                        return
+                self._subscribing.unavailable(subscription, "the alarm list is being rebuilt; try again")
+            except Unavailable as error:
+                self._subscribing.unavailable(subscription, str(error))
+
+    async def _scan(self, subscription: Subscription[Peer]) -> bool:
+        """Send the alarm list once; False: it was swapped meanwhile."""
+        before = await self._sources.checkpoints.load(PROJECTION)
+        self._subscribing.snapshot_began(subscription, before.position)
+        scan = self._sources.alarms.scan(subscription.session.tenant)
+        try:
+            async for rows in scan:
+                await self._send(subscription, list(rows))
+                if subscription.stage is not Stage.SNAPSHOT:
+                    return True
+        finally:
+            # A generator is ended here, not when it is collected: it may hold a cursor open.
+            close = getattr(scan, "aclose", None)
+            if close is not None:
+                await close()
+        return (await self._sources.checkpoints.load(PROJECTION)).generation == before.generation
+
+    async def _send(self, subscription: Subscription[Peer], rows: list[Alarm]) -> None:
+        """Send a page, and wait until its session has taken it."""
+        self._subscribing.snapshot_rows(subscription, rows)
+        self._wake()
+        session = subscription.session
+        while session.answers and not session.closed:
+            await session.peer.wait_for_room()

@@ -1,0 +1,66 @@
+"""uvicorn's WebSocket protocol, with a way to write frames that were made once for many sockets."""
+
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+WIRE = "tocsin.wire"
+"""The key in `scope["extensions"]` under which the application finds the protocol itself."""
+CUT_SECONDS = 10.0
+"""How long a client can take to answer a close."""
+
+
+class StreamProtocol(WebSocketsSansIOProtocol):
+    """Writes whole frames as they are, and closes sockets whose client takes nothing.
+
+    ASGI's `send` frames each message anew and copies it four times, which is half of what a delivery
+    costs; and uvicorn waits for ever before it closes a socket that is full.
+    """
+
+    drained: Callable[[], None] | None = None
+    """Called when the socket takes something again, after `write` returned False."""
+
+    async def run_asgi(self) -> None:
+        """Run the application, with the extension in its scope."""
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[WIRE] = self
+        await super().run_asgi()
+
+    def write(self, frame: bytes) -> bool:
+        """Write a whole frame, which nobody changes any more. False: the socket is full, wait for `drained`.
+
+        On a socket that is being closed it does nothing.
+        """
+        if not self.transport.is_closing() and not self.close_sent:
+            self.transport.write(frame)
+        return self.writable.is_set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the socket behind what was written; if the client does not answer in time, cut it off."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self._cut_later()
+
+    def resume_writing(self) -> None:
+        """Go on after `pause_writing`."""
+        super().resume_writing()
+        if self.drained is not None:
+            self.drained()
+
+    def keepalive_timeout(self) -> None:
+        """Close the connection to a client that does not answer a ping."""
+        super().keepalive_timeout()
+        if self.close_timer is None:
+            self._cut_later()
+
+    def _cut_later(self) -> None:
+        self.close_timer = self.loop.call_later(CUT_SECONDS, self.transport.abort)

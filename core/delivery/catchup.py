@@ -1,0 +1,97 @@
+"""Bringing back subscriptions that are behind: from the ring, or from pages of the log."""
+
+from collections.abc import Sequence
+from typing import Generic
+
+from core.delivery.frame import Frame, KeptFrames
+from core.delivery.pages import Pages, page_end, page_of
+from core.delivery.requests import NeedPage, Request
+from core.delivery.ring import Entry, Ring
+from core.delivery.session import Peer, Stage, Subscription
+from core.events import Event
+
+
+class CatchUp(Generic[Peer]):
+    """Looks through what follows a cursor, a page at a time.
+
+    Pages start at the same positions for all, so subscriptions that were behind by different amounts
+    soon share their frames. What is needed is added to `requested`.
+    """
+
+    def __init__(self, ring: Ring, requested: list[Request]) -> None:
+        self._ring = ring
+        self._requested = requested
+        self._pages = Pages()
+        self._kept = KeptFrames()
+        self._waiting: dict[int, list[Subscription[Peer]]] = {}
+        self._epoch = 0
+
+    def restart(self, ring: Ring) -> None:
+        """Forget all that belongs to the log that was; what is still under way will be ignored."""
+        self._ring = ring
+        self._epoch += 1
+        self._requested.clear()
+        self._pages.clear()
+        self._kept.clear()
+        self._waiting.clear()
+
+    def frame(self, subscription: Subscription[Peer]) -> Frame | None:
+        """Return the next frame for the subscription; None: it waits for a page of the log."""
+        cohort = subscription.cohort
+        key = (cohort, subscription.cursor, subscription.conflate)
+        frame = self._kept.get(key)
+        if frame is None:
+            entries = self._entries(subscription)
+            if not entries:
+                self._wait(subscription)
+                return None
+            frame = cohort.scan(entries, subscription.cursor, conflate=subscription.conflate)
+            self._kept.keep(key, frame)
+        return frame
+
+    def needs(self, request: NeedPage) -> bool:
+        """Tell whether somebody still waits for the page."""
+        if self.waiting_for(request):
+            return True
+        if request.epoch == self._epoch:
+            # Nobody will answer the request, so the next one who needs the page has to make it anew.
+            self._waiting.pop(request.number, None)
+        return False
+
+    def waiting_for(self, request: NeedPage) -> Sequence[Subscription[Peer]]:
+        """Return the subscriptions that wait for the page."""
+        if request.epoch != self._epoch:
+            return ()
+        return [each for each in self._waiting.get(request.number, ()) if each.stage is Stage.PAGE]
+
+    def page(self, request: NeedPage, events: Sequence[Event]) -> Sequence[Subscription[Peer]]:
+        """Take a page; return the subscriptions that can go on. Raises LogMismatch at a gap."""
+        if request.epoch != self._epoch:
+            return ()
+        self._pages.keep(request.number, events)
+        reached = events[-1].position if events else 0
+        waiting = self.waiting_for(request)
+        self._waiting.pop(request.number, None)
+        served = [each for each in waiting if each.cursor < reached]
+        for subscription in served:
+            subscription.stage = Stage.LIVE
+        if len(served) < len(waiting):
+            self._waiting[request.number] = [each for each in waiting if each.cursor >= reached]
+            self._requested.append(NeedPage(request.number, self._epoch, request.tries + 1))
+        return served
+
+    def _entries(self, subscription: Subscription[Peer]) -> Sequence[Entry]:
+        after = subscription.cursor
+        if after + 1 < self._ring.first:
+            return self._pages.after(after)
+        # Conflating needs to see everything: the newest event of an alarm may be the last one.
+        end = self._ring.last if subscription.conflate else page_end(page_of(after + 1))
+        return self._ring.between(after, min(end, self._ring.last))
+
+    def _wait(self, subscription: Subscription[Peer]) -> None:
+        subscription.stage = Stage.PAGE
+        number = page_of(subscription.cursor + 1)
+        if number not in self._waiting:
+            self._waiting[number] = []
+            self._requested.append(NeedPage(number, self._epoch))
+        self._waiting[number].append(subscription)

@@ -1,0 +1,111 @@
+"""Cohorts: all subscriptions that get the same frames, since tenant, filter and encoding are the same."""
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from typing import Generic
+
+from core.delivery.encoding import Encoding
+from core.delivery.frame import Frame, conflated, filled
+from core.delivery.ring import Entry, Ring
+from core.delivery.session import Peer, Subscription
+from core.filter import Filter, Matcher
+
+MATCHES = 512
+"""How many matches a cohort remembers; who is further behind is served by looking through the ring."""
+
+CohortKey = tuple[str, Filter, str]
+"""Tenant, filter and subprotocol."""
+
+
+class Cohort(Generic[Peer]):
+    """Its members, and the positions of the newest events that match."""
+
+    __slots__ = (
+        "_left",
+        "_positions",
+        "encoding",
+        "filter",
+        "matcher",
+        "members",
+        "newest",
+        "since",
+        "tenant",
+        "users",
+    )
+
+    def __init__(self, tenant: str, wanted: Filter, encoding: Encoding, since: int) -> None:
+        self.tenant = tenant
+        self.filter = wanted
+        self.encoding = encoding
+        self.matcher = Matcher(wanted)
+        # An ordered set of those who are served.
+        self.members: dict[Subscription[Peer], None] = {}
+        # How many subscriptions belong to it, served or not yet.
+        self.users = 0
+        # Every match after this position is remembered.
+        self.since = since
+        self._positions = array("q")
+        self._left: set[int] = set()
+        # The frame made last from them.
+        self.newest: Frame | None = None
+
+    @property
+    def key(self) -> CohortKey:
+        """What distinguishes it from every other cohort."""
+        return self.tenant, self.filter, self.encoding.subprotocol
+
+    def add(self, position: int, *, left: bool) -> None:
+        """Take note that the newest event matches."""
+        if len(self._positions) >= MATCHES:
+            self._forget(MATCHES // 2)
+        self._positions.append(position)
+        if left:
+            self._left.add(position)
+        self.newest = None
+
+    def behind(self, cursor: int, ring: Ring) -> bool:
+        """Tell whether something after the cursor may be waiting that is not remembered here."""
+        if self._positions and self._positions[0] < ring.first:
+            self._forget(bisect_left(self._positions, ring.first))
+        return cursor < self.since
+
+    def frame(self, cursor: int, ring: Ring) -> Frame | None:
+        """Return what is waiting for a cursor that is not behind; None: nothing is."""
+        index = bisect_right(self._positions, cursor)
+        if index == len(self._positions):
+            return None
+        low = self._positions[index - 1] if index else self.since
+        self.newest = filled(self.encoding, self._waiting(index, ring), low, ring.last)
+        return self.newest
+
+    def conflated(self, cursor: int, ring: Ring) -> Frame | None:
+        """Return the newest waiting event of each alarm, for a cursor that is not behind."""
+        index = bisect_right(self._positions, cursor)
+        if len(self._positions) - index < 2:  # noqa: PLR2004 (a single one is conflated already)
+            return self.frame(cursor, ring)
+        return filled(self.encoding, conflated(self._waiting(index, ring)), cursor, ring.last)
+
+    def scan(self, entries: Iterable[Entry], cursor: int, *, conflate: bool) -> Frame:
+        """Return the frame for a cursor that is behind, from entries that follow it without a gap."""
+        waiting: list[tuple[Entry, bool]] = []
+        end = cursor
+        for entry in entries:
+            end = entry.event.position
+            if entry.event.tenant == self.tenant:
+                verdict = self.matcher.verdict(entry.event)
+                if verdict != "no":
+                    waiting.append((entry, verdict == "left"))
+        return filled(self.encoding, conflated(waiting) if conflate else waiting, cursor, end)
+
+    def _waiting(self, index: int, ring: Ring) -> Iterator[tuple[Entry, bool]]:
+        for place in range(index, len(self._positions)):
+            position = self._positions[place]
+            yield ring.entry(position), position in self._left
+
+    def _forget(self, count: int) -> None:
+        if count:
+            self.since = self._positions[count - 1]
+            del self._positions[:count]
+            if self._left:
+                self._left = {position for position in self._left if position > self.since}

@@ -1,0 +1,54 @@
+"""All cohorts of a process, and the index that finds those an event concerns."""
+
+from collections.abc import Iterator
+from typing import Generic
+
+from core.delivery.cohort import Cohort, CohortKey
+from core.delivery.encoding import Encoding
+from core.delivery.index import Index
+from core.delivery.session import Peer, Subscription
+from core.events import Event
+from core.filter import Filter
+
+
+class Cohorts(Generic[Peer]):
+    """Cohorts come with their first subscription and go with their last."""
+
+    def __init__(self) -> None:
+        self._cohorts: dict[CohortKey, Cohort[Peer]] = {}
+        self._indexes: dict[str, Index[Cohort[Peer]]] = {}
+
+    def __len__(self) -> int:
+        return len(self._cohorts)
+
+    def enter(self, tenant: str, wanted: Filter, encoding: Encoding, since: int) -> Cohort[Peer]:
+        """Return the cohort for one more subscription; a new one knows of no match up to `since`."""
+        key = (tenant, wanted, encoding.subprotocol)
+        cohort = self._cohorts.get(key)
+        if cohort is None:
+            cohort = self._cohorts[key] = Cohort(tenant, wanted, encoding, since)
+            self._indexes.setdefault(tenant, Index()).add(wanted, cohort)
+        cohort.users += 1
+        return cohort
+
+    def leave(self, subscription: Subscription[Peer]) -> None:
+        """Take a subscription out of its cohort."""
+        cohort = subscription.cohort
+        cohort.members.pop(subscription, None)
+        cohort.users -= 1
+        if not cohort.users:
+            del self._cohorts[cohort.key]
+            index = self._indexes[cohort.tenant]
+            index.remove(cohort.filter, cohort)
+            if not index:
+                del self._indexes[cohort.tenant]
+
+    def concerned(self, event: Event) -> Iterator[tuple[Cohort[Peer], bool]]:
+        """Yield the cohorts that the event is for, and whether its alarm left their filter."""
+        index = self._indexes.get(event.tenant)
+        if index is None:
+            return
+        for cohort in index.candidates(event):
+            verdict = cohort.matcher.verdict(event)
+            if verdict != "no":
+                yield cohort, verdict == "left"

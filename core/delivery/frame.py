@@ -1,0 +1,116 @@
+"""Frames: what a message of events holds, made once for all sessions that are at the same place."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+
+from core.delivery.encoding import Encoding
+from core.delivery.ring import Entry
+
+FRAME_BYTES = 256 * 1024
+"""How much a frame takes of what is waiting; it always takes one event."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""How much the frames kept for sessions that are behind can take together."""
+KEPT_FRAMES = 4_096
+
+
+class Frame:
+    """What is waiting for every cursor from `low` to before `first`, as far as it fits: up to `end`.
+
+    An empty `body`: there is nothing for the subscription up to `end`.
+    """
+
+    __slots__ = ("_encoding", "_payload", "_subscription", "body", "end", "first", "low")
+
+    def __init__(self, encoding: Encoding, low: int, first: int, end: int, body: bytes) -> None:
+        self._encoding = encoding
+        self._subscription = ""
+        self._payload = b""
+        self.low = low
+        self.first = first
+        self.end = end
+        self.body = body
+
+    def payload(self, subscription: str) -> bytes:
+        """Return the WebSocket frame under the subscription's id; the last is kept: most use the same."""
+        if subscription != self._subscription:
+            self._payload = self._encoding.events(subscription, self.body)
+            self._subscription = subscription
+        return self._payload
+
+
+class FrameBuilder:
+    """Collects events until a frame is full."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.first = 0
+        """The position of the first event collected, 0 for none."""
+        self.last = 0
+        """The position of the last event collected, 0 for none."""
+
+    def add(self, entry: Entry, *, left: bool) -> bool:
+        """Take the event too; False: it does not fit."""
+        part = self._encoding.event(entry)
+        if self._parts and self._size + len(part) > FRAME_BYTES:
+            return False
+        self._parts.append(self._encoding.left(part) if left else part)
+        self._size += len(part)
+        self.last = entry.event.position
+        self.first = self.first or self.last
+        return True
+
+    def frame(self, low: int, end: int) -> Frame:
+        """Return the frame for cursors from `low` on, which leaves nothing out up to `end`."""
+        if not self._parts:
+            return Frame(self._encoding, low, low + 1, end, b"")
+        return Frame(self._encoding, low, self.first, end, self._encoding.events_body(self._parts, end))
+
+
+def filled(encoding: Encoding, waiting: Iterable[tuple[Entry, bool]], cursor: int, end: int) -> Frame:
+    """Return the frame of what is waiting up to `end`, as far as it fits."""
+    builder = FrameBuilder(encoding)
+    for entry, left in waiting:
+        if not builder.add(entry, left=left):
+            return builder.frame(cursor, builder.last)
+    return builder.frame(cursor, end)
+
+
+def conflated(waiting: Iterable[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
+    """Keep the newest event of each alarm, in order of position."""
+    newest: dict[str, tuple[Entry, bool]] = {}
+    for entry, left in waiting:
+        newest.pop(entry.event.stream, None)
+        newest[entry.event.stream] = (entry, left)
+    return list(newest.values())
+
+
+class KeptFrames:
+    """The frames made last for sessions that are behind: many of them are behind by the same."""
+
+    def __init__(self, size: int = KEPT_BYTES) -> None:
+        self._size = size
+        self._frames: OrderedDict[Hashable, Frame] = OrderedDict()
+        self._kept = 0
+
+    def get(self, key: Hashable) -> Frame | None:
+        """Return the frame kept under the key."""
+        return self._frames.get(key)
+
+    def keep(self, key: Hashable, frame: Frame) -> None:
+        """Keep the frame, for as long as there is room."""
+        self._drop(self._frames.pop(key, None))
+        self._frames[key] = frame
+        self._kept += len(frame.body)
+        while self._kept > self._size or len(self._frames) > KEPT_FRAMES:
+            self._drop(self._frames.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._frames.clear()
+        self._kept = 0
+
+    def _drop(self, frame: Frame | None) -> None:
+        if frame is not None:
+            self._kept -= len(frame.body)

@@ -1,0 +1,162 @@
+"""What client and server say to each other on a stream: protocol `tocsin.v1`, version 1 of its messages."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from core.alarm import Alarm
+from core.errors import TocsinError
+from core.events import Actor
+from core.filter import Filter
+
+CLIENT_BYTES = 64 * 1024
+"""The largest message taken from a client."""
+SUBSCRIPTIONS = 32
+"""How many subscriptions one session can have."""
+
+ResetReason = Literal["log_changed", "position_ahead"]
+ErrorCode = Literal[
+    "bad_message",
+    "invalid",
+    "duplicate_id",
+    "too_many_subscriptions",
+    "unknown_subscription",
+    "unavailable",
+]
+
+RESTART = 1012
+BAD_MESSAGE = 4400
+TOO_SLOW = 4408
+DUPLICATE_ID = 4409
+TOO_MANY = 4429
+
+SubscriptionId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+LogIdentity = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class BadMessage(TocsinError):
+    """What the client sent is no message of this protocol; the text says why."""
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="auth"):
+    """Who the client is."""
+
+    token: Annotated[str, msgspec.Meta(max_length=CLIENT_BYTES)]
+
+
+class Subscribe(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"
+):
+    """Send what matches the filter from now on, or after a position of the log, or after a snapshot.
+
+    `log` is the log identity that `after` belongs to. `conflate`: if the client falls behind, only the
+    newest event of each alarm is of interest.
+    """
+
+    id: SubscriptionId
+    filter: Filter = Filter()
+    after: Position | None = None
+    log: LogIdentity | None = None
+    snapshot: bool = False
+    conflate: bool = False
+
+
+class Unsubscribe(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="unsubscribe"
+):
+    """Send nothing more for the subscription."""
+
+    id: SubscriptionId
+
+
+ClientMessage = Auth | Subscribe | Unsubscribe
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="hello"):
+    """The identity of the log and how far it was read here; said again when another log took its place."""
+
+    log: str
+    position: int
+
+
+class Subscribed(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="subscribed"):
+    """Nothing after this position will be missed."""
+
+    id: str
+    position: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="snapshot"):
+    """A page of the alarm list; what happened after `position` comes as events once `done`."""
+
+    id: str
+    alarms: Sequence[Alarm]
+    position: int
+    done: bool
+
+
+class EventMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An event as clients see it; `left`: the alarm is not the filter's any more."""
+
+    position: int
+    event_id: str
+    type: str
+    at: datetime
+    occurred_at: datetime
+    actor: Actor
+    revision: int
+    data: dict[str, Any]
+    alarm: Alarm
+    left: bool = False
+
+
+class Events(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="events"):
+    """The subscription's events up to `position`."""
+
+    id: str
+    events: Sequence[EventMessage]
+    position: int
+
+
+class At(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="position"):
+    """There is nothing for the subscription up to this position."""
+
+    id: str
+    position: int
+
+
+class Reset(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="reset"):
+    """The subscription ended, and what the client knows may be wrong: subscribe anew, with a snapshot."""
+
+    id: str
+    reason: ResetReason
+
+
+class Error(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="error", omit_defaults=True
+):
+    """A message was not carried out."""
+
+    id: str | None = None
+    code: ErrorCode
+    detail: str
+
+
+class Goodbye(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="goodbye"):
+    """The server closes the connection; come back, here or elsewhere, after this time."""
+
+    reason: str
+    retry_after_ms: int
+
+
+ServerMessage = Hello | Subscribed | Snapshot | Events | At | Reset | Error | Goodbye
+
+
+class Close(msgspec.Struct, frozen=True, gc=False):
+    """Close the session's socket with this code, once all before it has been sent."""
+
+    code: int
+    reason: str

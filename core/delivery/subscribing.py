@@ -1,0 +1,187 @@
+"""What clients ask for: subscriptions begin, and end, and begin with a snapshot."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, assert_never
+
+from core.alarm import Alarm
+from core.delivery.delivery import Delivery
+from core.delivery.encoding import Encoding
+from core.delivery.frame import FRAME_BYTES
+from core.delivery.protocol import (
+    DUPLICATE_ID,
+    SUBSCRIPTIONS,
+    TOO_MANY,
+    Error,
+    ErrorCode,
+    Reset,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+)
+from core.delivery.requests import NeedSnapshot, NeedTail
+from core.delivery.session import Peer, Session, Stage, Subscription
+from core.errors import InvalidInput
+
+
+class Subscribing(Generic[Peer]):
+    """Carries out what the clients of a delivery say."""
+
+    def __init__(self, delivery: Delivery[Peer]) -> None:
+        self._delivery = delivery
+
+    def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
+        """Carry out a message of a session's client; the answer goes out with the rest."""
+        if session.closed:
+            return
+        match message:
+            case Subscribe():
+                self._subscribe(session, message)
+            case Unsubscribe():
+                self._unsubscribe(session, message.id)
+            case _:
+                assert_never(message)
+        self._delivery.talk(session)
+
+    def refuse(self, session: Session[Peer], error: Error, close: int | None = None) -> None:
+        """Tell the client what was wrong, and close its socket if a code is given."""
+        session.answer(error)
+        if close is None:
+            self._delivery.talk(session)
+        else:
+            self._delivery.close(session, close, error.code)
+
+    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
+        """Take the position of the log's tail; True: the request is settled.
+
+        `final`: it will not be asked again, so a position beyond it is a position of no event.
+        """
+        subscription = request.subscription
+        if subscription.stage is not Stage.TAIL:
+            return True
+        if request.after <= position:
+            self._accept(subscription, request.after)
+        elif final:
+            self._delivery.end(subscription)
+            subscription.session.answer(Reset(id=subscription.id, reason="position_ahead"))
+        else:
+            return False
+        self._delivery.talk(subscription.session)
+        return True
+
+    def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
+        """Take the checkpoint that was read before the scan, also when it is started over.
+
+        What came after the first of them has to follow as events, or a row that was sent and then left
+        the filter would stay at the client for ever.
+        """
+        if subscription.stage is not Stage.SNAPSHOT:
+            return
+        if subscription.cursor < 0:
+            subscription.cursor = position
+            self._answer(subscription, Subscribed(id=subscription.id, position=position))
+        subscription.cursor = min(subscription.cursor, position)
+
+    def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
+        """Send those of a page of the alarm list that match and are not normal."""
+        if subscription.stage is not Stage.SNAPSHOT:
+            return
+        matcher, encoding = subscription.cohort.matcher, subscription.session.encoding
+        rows = (alarm for alarm in alarms if alarm.state != "normal" and matcher.matches(alarm))
+        for frame in _frames(encoding, rows):
+            subscription.session.answers.append(
+                encoding.snapshot(subscription.id, frame, subscription.cursor, done=False)
+            )
+        self._delivery.talk(subscription.session)
+
+    def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
+        """Say that the list is complete, and go on with what came after it."""
+        if subscription.stage is not Stage.SNAPSHOT:
+            return
+        encoding, position = subscription.session.encoding, subscription.cursor
+        subscription.session.answers.append(encoding.snapshot(subscription.id, (), position, done=True))
+        self._delivery.talk(subscription.session)
+        self._delivery.join(subscription, position)
+
+    def unavailable(self, subscription: Subscription[Peer], detail: str) -> None:
+        """Give a subscription up whose beginning could not be fetched."""
+        if subscription.stage is Stage.OVER:
+            return
+        self._delivery.end(subscription)
+        self._answer(subscription, Error(id=subscription.id, code="unavailable", detail=detail))
+
+    def _subscribe(self, session: Session[Peer], wanted: Subscribe) -> None:
+        refusal = _refusal(session, wanted)
+        if refusal is not None:
+            self.refuse(session, *refusal)
+        elif wanted.after is not None and wanted.log not in (None, self._delivery.identity):
+            session.answer(Reset(id=wanted.id, reason="log_changed"))
+        else:
+            self._begin(self._subscription(session, wanted), wanted)
+
+    def _subscription(self, session: Session[Peer], wanted: Subscribe) -> Subscription[Peer]:
+        last = self._delivery.ring.last
+        cohort = self._delivery.cohorts.enter(session.tenant, wanted.filter, session.encoding, last)
+        subscription = Subscription(session, wanted.id, cohort, conflate=wanted.conflate)
+        session.subscriptions[wanted.id] = subscription
+        return subscription
+
+    def _begin(self, subscription: Subscription[Peer], wanted: Subscribe) -> None:
+        last = self._delivery.ring.last
+        if wanted.snapshot:
+            subscription.stage = Stage.SNAPSHOT
+            self._delivery.requested.append(NeedSnapshot(subscription))
+        elif wanted.after is not None and wanted.after > last:
+            # Another process may be further than this one: only the log itself can tell.
+            self._delivery.requested.append(NeedTail(subscription, wanted.after))
+        else:
+            self._accept(subscription, last if wanted.after is None else wanted.after)
+
+    def _accept(self, subscription: Subscription[Peer], position: int) -> None:
+        subscription.session.answer(Subscribed(id=subscription.id, position=position))
+        self._delivery.join(subscription, position)
+
+    def _unsubscribe(self, session: Session[Peer], name: str) -> None:
+        subscription = session.subscriptions.get(name)
+        if subscription is None:
+            detail = "there is no subscription of this id"
+            session.answer(Error(id=name, code="unknown_subscription", detail=detail))
+        else:
+            self._delivery.end(subscription)
+
+    def _answer(self, subscription: Subscription[Peer], message: Subscribed | Error) -> None:
+        subscription.session.answer(message)
+        self._delivery.talk(subscription.session)
+
+
+def _refusal(session: Session[Any], wanted: Subscribe) -> tuple[Error, int | None] | None:
+    """Return what is wrong with a subscription, and the close code where the session ends with it."""
+    if wanted.id in session.subscriptions:
+        return _error(wanted, "duplicate_id", "there is a subscription of this id"), DUPLICATE_ID
+    if len(session.subscriptions) >= SUBSCRIPTIONS:
+        detail = f"a session has at most {SUBSCRIPTIONS} subscriptions"
+        return _error(wanted, "too_many_subscriptions", detail), TOO_MANY
+    if wanted.snapshot and wanted.after is not None:
+        return _error(wanted, "invalid", "a snapshot starts over: leave `after` out"), None
+    try:
+        wanted.filter.check()
+    except InvalidInput as error:
+        return _error(wanted, "invalid", error.detail), None
+    return None
+
+
+def _error(wanted: Subscribe, code: ErrorCode, detail: str) -> Error:
+    return Error(id=wanted.id, code=code, detail=detail)
+
+
+def _frames(encoding: Encoding, alarms: Iterable[Alarm]) -> list[list[bytes]]:
+    """Encode alarms, and group them into frames."""
+    frames: list[list[bytes]] = []
+    room = 0
+    for alarm in alarms:
+        part = encoding.part(alarm)
+        if not frames or len(part) > room:
+            frames.append([])
+            room = FRAME_BYTES
+        frames[-1].append(part)
+        room -= len(part)
+    return frames

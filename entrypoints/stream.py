@@ -1,0 +1,68 @@
+"""`GET /v1/stream`: the WebSocket that every operator's client is connected to."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from adapters.websocket.driver import Caller, StreamDriver
+from adapters.websocket.protocol import WIRE
+from core.delivery.encoding import ENCODINGS, JSON, Encoding
+from core.delivery.protocol import BAD_MESSAGE
+
+FORBIDDEN = 4403
+
+ANYONE = Caller("default", "anonymous")
+
+
+def stream_endpoint(
+    driver: StreamDriver, *, allowed_origins: Collection[str] = (), caller: Caller = ANYONE
+) -> ASGIApp:
+    """Return the ASGI application that hands accepted sockets to the driver.
+
+    The server must run with `StreamProtocol` as its WebSocket protocol.
+
+    `allowed_origins`: `https://host[:port]` of pages on other hosts that may connect.
+    """
+    allowed = frozenset(origin.lower() for origin in allowed_origins)
+
+    async def endpoint(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        subprotocol, encoding = _chosen(scope["subprotocols"])
+        await send({"type": "websocket.accept", "subprotocol": subprotocol})
+        if not _allowed(Headers(scope=scope), allowed):
+            # Refusing the handshake would look like a lost connection to a browser, which comes back.
+            reason = "pages of this origin may not connect"
+            await send({"type": "websocket.close", "code": FORBIDDEN, "reason": reason})
+        elif encoding is None:
+            reason = f"known subprotocols: {', '.join(ENCODINGS)}"
+            await send({"type": "websocket.close", "code": BAD_MESSAGE, "reason": reason})
+        else:
+            await driver.serve(receive, scope["extensions"][WIRE], caller, encoding)
+
+    return _App(endpoint)
+
+
+class _App:
+    """Keeps the route from wrapping sockets once more: it takes functions for endpoints of its own kind."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def _chosen(offered: Collection[str]) -> tuple[str | None, Encoding | None]:
+    """Return the first subprotocol that is known, and its encoding; JSON for a client that offers none."""
+    if not offered:
+        return None, JSON
+    name = next((name for name in offered if name in ENCODINGS), None)
+    return name, None if name is None else ENCODINGS[name]
+
+
+def _allowed(headers: Headers, allowed: frozenset[str]) -> bool:
+    """Browsers tell the page's origin; who tells none is no browser, and no page can misuse it."""
+    origin = headers.get("origin", "").lower()
+    return not origin or origin in allowed or urlsplit(origin).netloc == headers.get("host", "").lower()

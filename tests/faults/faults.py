@@ -1,0 +1,212 @@
+"""The faults: each breaks something under load, waits until that has told, and mends it."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Timestamp
+
+from tests.kit.framing import command
+from tests.kit.mongods import Mongod
+from tests.kit.proxy import Proxy
+from tests.kit.replicasets import ReplicaSet
+from tests.kit.servers import TocsinServer
+from tests.kit.waiting import eventually
+
+INSERT = command("insert", "events")
+PAST_ELECTION_SECONDS = 3.0
+PAST_LEASE_SECONDS = 8.0
+MEGABYTE = 1024 * 1024
+
+
+class Front(Proxy):
+    """A proxy before whichever node is primary."""
+
+    async def point_at(self, node: Mongod) -> None:
+        """Lead every connection to the node from now on."""
+        if self._server_port != node.port:
+            self._server_port = node.port
+            self.cut()
+
+
+@dataclass
+class World:
+    """What can be broken: the last server reaches the set by way of `front` alone."""
+
+    nodes: ReplicaSet
+    servers: list[TocsinServer]
+    front: Front
+    database: str
+    random: random.Random
+    fired: Counter[str] = field(default_factory=Counter)
+
+    async def mend(self) -> None:
+        """Undo everything, and wait until all is whole."""
+        self.front.heal()
+        self.front.delay_ms |= {"up": 0.0, "down": 0.0}
+        await asyncio.to_thread(self.nodes.heal)
+        await self.front.point_at(await asyncio.to_thread(self.nodes.primary))
+        for server in self.servers:
+            await asyncio.to_thread(server.heal)
+
+    async def moment(self, longest: float) -> None:
+        """Let the load run on: how long decides what the next step interrupts."""
+        await asyncio.sleep(self.random.random() * longest)
+
+
+Fault = Callable[[World], Awaitable[None]]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(strike: Fault) -> Fault:
+    """List a fault; where it returns, it has fired. `World.mend` follows."""
+    FAULTS[strike.__name__] = strike
+    return strike
+
+
+@fault
+async def primary_killed(world: World) -> None:
+    primary = await asyncio.to_thread(world.nodes.primary)
+    await asyncio.to_thread(primary.kill)
+    await asyncio.to_thread(world.nodes.primary, but=[primary])
+    await world.moment(1.0)
+
+
+@fault
+async def primary_paused(world: World) -> None:
+    """It wakes up as a stale primary, and has to be told."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    await asyncio.to_thread(primary.pause)
+    await asyncio.to_thread(world.nodes.primary, but=[primary])
+    await world.moment(PAST_ELECTION_SECONDS)
+    await asyncio.to_thread(primary.wake)
+
+
+@fault
+async def stepped_down(world: World) -> None:
+    await asyncio.to_thread(world.nodes.step_down)
+
+
+@fault
+async def replication_stopped(world: World) -> None:
+    """What the primary took meanwhile is rolled back: the case in which a position trusted early is a gap."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    await asyncio.to_thread(world.nodes.stop_replication)
+    await world.moment(2.0)
+    await asyncio.to_thread(primary.kill)
+    await asyncio.to_thread(world.nodes.release_replication)
+    await asyncio.to_thread(world.nodes.primary, but=[primary])
+    await world.moment(1.0)
+
+
+@fault
+async def answer_swallowed(world: World) -> None:
+    for _ in range(3):
+        await world.front.swallow_answer(INSERT).wait(20.0)
+        await world.moment(0.3)
+
+
+@fault
+async def request_cut(world: World) -> None:
+    await world.front.cut_before(INSERT).wait(20.0)
+    world.front.cut_after(world.random.randrange(20_000))
+    await eventually("it was cut in the middle", lambda: world.front.budget is None)
+
+
+@fault
+async def request_postponed(world: World) -> None:
+    """The insert arrives long after its client gave it up and sent it again."""
+    await world.front.postpone(INSERT).wait(20.0)
+    await world.moment(1.0)
+    await world.front.release()
+
+
+@fault
+async def network_lost(world: World) -> None:
+    world.front.black_hole()
+    await asyncio.sleep(2.0)
+    await world.moment(4.0)
+    world.front.cut()
+
+
+@fault
+async def network_slow(world: World) -> None:
+    world.front.delay_ms |= {"up": 30.0, "down": 30.0}
+    await asyncio.sleep(2.0)
+
+
+@fault
+async def server_killed(world: World) -> None:
+    server = world.random.choice(world.servers)
+    await asyncio.to_thread(server.kill)
+    await world.moment(1.0)
+
+
+@fault
+async def server_paused(world: World) -> None:
+    server = world.random.choice(world.servers)
+    await asyncio.to_thread(server.pause)
+    await world.moment(PAST_ELECTION_SECONDS)
+    await asyncio.to_thread(server.wake)
+
+
+@fault
+async def lease_holder_paused(world: World) -> None:
+    """It wakes up believing that it still leads."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    found = await _ask(primary, {"find": "leases", "singleBatch": True}, world.database)
+    holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
+    server = next(each for each in world.servers if any(h.endswith(f":{each.process.pid}") for h in holders))
+    await asyncio.to_thread(server.pause)
+    await asyncio.sleep(PAST_LEASE_SECONDS)
+    await asyncio.to_thread(server.wake)
+
+
+@fault
+async def change_stream_killed(world: World) -> None:
+    primary = await asyncio.to_thread(world.nodes.primary)
+    operations = {"$currentOp": {"allUsers": True, "idleCursors": True}}
+    answer = await _ask(primary, {"aggregate": 1, "pipeline": [operations], "cursor": {"batchSize": 1_000}})
+    streams = [each for each in answer["cursor"]["firstBatch"] if "$changeStream" in str(each.get("cursor"))]
+    assert streams, "nobody has a change stream"
+    for stream in streams:
+        if "opid" in stream and world.random.random() < 0.5:
+            await _ask(primary, {"killOp": 1, "op": stream["opid"]})
+        else:
+            kill = {"killCursors": "$cmd.aggregate", "cursors": [stream["cursor"]["cursorId"]]}
+            await _ask(primary, kill, world.database)
+
+
+@fault
+async def oplog_rolled_over(world: World) -> None:
+    """What a paused server has not heard of is not in the oplog any more."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    server = world.servers[0]
+    await asyncio.to_thread(server.pause)
+    newest = await _oplog(primary, -1)
+    filler = [{"filler": "x" * (2 * MEGABYTE)} for _ in range(4)]
+    for _ in range(100):
+        # Acknowledged by all, so that no node is left behind for good.
+        write = {"insert": "filler", "documents": filler, "writeConcern": {"w": 3, "wtimeout": 20_000}}
+        await _ask(primary, write, world.database)
+        # Of what is not in a checkpoint yet nothing is truncated.
+        await _ask(primary, {"fsync": 1})
+        if await _oplog(primary, 1) > newest:
+            break
+    else:
+        raise AssertionError("the oplog did not roll over")
+    await _ask(primary, {"drop": "filler"}, world.database)
+    await asyncio.to_thread(server.wake)
+
+
+async def _oplog(node: Mongod, direction: int) -> Timestamp:
+    find = {"find": "oplog.rs", "sort": {"$natural": direction}, "limit": 1, "singleBatch": True}
+    found: Timestamp = (await _ask(node, find, "local"))["cursor"]["firstBatch"][0]["ts"]
+    return found
+
+
+async def _ask(node: Mongod, asked: dict[str, Any], database: str = "admin") -> dict[str, Any]:
+    return await asyncio.to_thread(node.ask, asked, database=database, seconds=30.0)

@@ -1,0 +1,58 @@
+"""Clients that record what they are sent, and go on where they were after whatever happens to them."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+from websockets.exceptions import WebSocketException
+
+from core.errors import Unavailable
+from entrypoints.compose import feeding, storage
+from tests.faults.checker import Client
+from tests.kit.clients import StreamClient, streaming
+from tests.kit.servers import TocsinServer
+
+SILENCE_SECONDS = 3.0
+"""After so long without a message a client looks for another server: its own may be paused."""
+AGAIN_SECONDS = 0.2
+
+
+async def follow_feed(uri: str, database: str, client: Client) -> None:
+    """Record what the feed of a process of its own passes on, for ever."""
+    while True:
+        try:
+            async with storage(uri, database, "changestream") as store, feeding(store) as feed:
+                async for events in feed.follow(client.until):
+                    client.seen += [(event.position, event.event_id) for event in events]
+                    client.until = events[-1].position
+        except Unavailable:
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def follow_stream(servers: Sequence[TocsinServer], client: Client, seed: int) -> None:
+    """Record what the WebSocket of one server or another sends, for ever."""
+    chance = random.Random(seed)
+    subscription = {"filter": {"sources": sorted(client.sources)}} if client.sources else {}
+    log: str | None = None
+    while True:
+        server = chance.choice(servers)
+        try:
+            async with (
+                asyncio.timeout(None) as patience,
+                streaming(server.ws_url, after=client.until, log=log, **subscription) as connection,
+            ):
+                log = connection.log
+                while True:
+                    patience.reschedule(asyncio.get_running_loop().time() + SILENCE_SECONDS)
+                    await _take(connection, client)
+        except (OSError, WebSocketException, TimeoutError):
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _take(connection: StreamClient, client: Client) -> None:
+    message = await connection.receive()
+    if message["op"] in ("reset", "error"):
+        raise AssertionError(f"{client.name} was sent {message}")
+    if message["op"] == "events":
+        client.seen += [(event["position"], event["event_id"]) for event in message["events"]]
+    client.until = max(client.until, message.get("position", 0))

@@ -1,0 +1,155 @@
+"""One run: several servers and clients under load, one fault after the other, and the verdict as a table."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import msgspec
+
+from adapters.mongo.client import connect
+from adapters.mongo.log import MongoLog
+from core.alarm import Alarm
+from core.events import Event
+from tests.faults.checker import Client, History, Violation, prove
+from tests.faults.faults import FAULTS, Front, World
+from tests.faults.followers import follow_feed, follow_stream
+from tests.faults.load import SOURCES, Load
+from tests.kit.replicasets import ReplicaSet
+from tests.kit.servers import TocsinServer
+from tests.kit.waiting import eventually
+
+SERVERS = 3
+SETTLE_SECONDS = 60.0
+"""How long servers and clients may take, once all is whole again, until they have caught up."""
+
+
+class _Alarms(msgspec.Struct):
+    alarms: list[Alarm]
+    next: str | None
+    position: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run has shown."""
+
+    seed: int
+    seconds: float
+    history: History
+    violations: list[Violation]
+    longest_stall: float
+    wrong: Counter[int]
+
+    def table(self) -> str:
+        """Return it for people."""
+        outcomes = Counter(operation.outcome for operation in self.history.operations)
+        fired = ", ".join(f"{name} {times}" for name, times in sorted(self.history.fired.items()))
+        deliveries = sum(len(client.seen) for client in self.history.clients)
+        rows = {
+            "seed, seconds": f"{self.seed}, {self.seconds:.0f}",
+            "faults fired": f"{self.history.fired.total()} ({fired})",
+            "commands": f"{outcomes['ok']} ok, {outcomes['refused']} refused, {outcomes['unknown']} unknown",
+            "events in the log": f"{len(self.history.log)}",
+            "deliveries": f"{deliveries} to {len(self.history.clients)} clients",
+            "longest stall": f"{self.longest_stall:.1f} s",
+            "answers of status 500": f"{self.wrong.total()}",
+            "violations": f"{len(self.violations)}",
+        }
+        lines = [f"{name:<24}{value}" for name, value in rows.items()]
+        return "\n".join(lines + [f"  {each.kind}: {each.detail}" for each in self.violations[:20]])
+
+
+async def run(
+    nodes: ReplicaSet, database: str, folder: Path, faults: Sequence[str], *, seed: int, seconds: float
+) -> Verdict:
+    """Let every one of the faults happen, in rounds of random order, until the time is over.
+
+    Raises:
+        ProvesNothing: one of them did not fire, or nothing was acknowledged or delivered.
+    """
+    began = time.monotonic()
+    async with _world(nodes, database, folder, seed) as world:
+        load = Load(world.servers, seed)
+        clients = _clients()
+        async with asyncio.TaskGroup() as followers:
+            tasks = [followers.create_task(follow_feed(nodes.uri, database, clients[0]))]
+            for number, client in enumerate(clients[1:]):
+                tasks.append(followers.create_task(follow_stream(world.servers, client, seed + number)))
+            async with load.running():
+                await _strike(world, faults, began + seconds)
+            end = max([await load.mark(server) for server in world.servers])
+            for each in clients:
+                await eventually(f"{each.name} reached {end}", lambda c=each: c.until >= end, SETTLE_SECONDS)
+            for task in tasks:
+                task.cancel()
+        log = await _log(nodes.uri, database)
+        alarms = await _alarms(world.servers[0], log[-1].position)
+        history = History(load.operations, clients, log, alarms, world.fired)
+    found = prove(history, faults)
+    return Verdict(seed, time.monotonic() - began, history, found, load.longest_stall, load.wrong)
+
+
+def _clients() -> list[Client]:
+    return [
+        Client("feed"),
+        Client("stream, everything"),
+        Client("stream, everything again"),
+        Client("stream, a few sources", sources=frozenset(SOURCES[:5])),
+    ]
+
+
+@asynccontextmanager
+async def _world(nodes: ReplicaSet, database: str, folder: Path, seed: int) -> AsyncIterator[World]:
+    chance = random.Random(seed)
+    async with Front(nodes.primary().port) as front, AsyncExitStack() as stack:
+        retry = f"&retryWrites={'true' if seed % 2 else 'false'}"
+        uris = [nodes.uri] * (SERVERS - 1) + [front.uri + retry]
+        servers = [TocsinServer(folder, uri, database) for uri in uris]
+        for server in servers:
+            stack.callback(server.kill)
+            await asyncio.to_thread(server.start)
+        yield World(nodes, servers, front, database, chance)
+
+
+async def _strike(world: World, faults: Sequence[str], until: float) -> None:
+    for number in count():
+        for name in world.random.sample(faults, len(faults)):
+            # The first round is carried to its end: every fault has to fire.
+            if number and time.monotonic() >= until:
+                return
+            await world.moment(2.0)
+            await FAULTS[name](world)
+            world.fired[name] += 1
+            await world.mend()
+
+
+async def _log(uri: str, database: str) -> list[Event]:
+    connection = connect(uri, database)
+    try:
+        log, events = MongoLog(connection), list[Event]()
+        while page := (await log.read(events[-1].position if events else 0, 1_000)).events:
+            events += page
+        return events
+    finally:
+        connection.client.close()
+
+
+async def _alarms(server: TocsinServer, position: int) -> dict[str, Alarm]:
+    """Read the whole list as soon as it has reached the position."""
+    found: dict[str, Alarm] = {}
+    parameters: dict[str, str | int] = {"state": "all", "limit": 1_000, "min_position": position}
+    async with server.client() as http:
+        while True:
+            answer = await http.get("/v1/alarms", params=parameters)
+            answer.raise_for_status()
+            page = msgspec.json.decode(answer.content, type=_Alarms)
+            found |= {alarm.id: alarm for alarm in page.alarms}
+            if page.next is None:
+                return found
+            parameters["cursor"] = page.next

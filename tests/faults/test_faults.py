@@ -1,0 +1,43 @@
+"""Nothing lost, invented, repeated or out of order, whatever fails.
+
+TOCSIN_FAULT_SECONDS and TOCSIN_FAULT_SEED say how long the long run is, and which it is.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faults import FAULTS
+from tests.faults.run import run
+from tests.kit.replicasets import ReplicaSet
+
+pytestmark = pytest.mark.faults
+
+SECONDS = float(os.environ.get("TOCSIN_FAULT_SECONDS", "180"))
+SEED = int(os.environ.get("TOCSIN_FAULT_SEED", "1"))
+SHORT = [
+    "primary_killed",
+    "replication_stopped",
+    "answer_swallowed",
+    "request_postponed",
+    "server_killed",
+    "change_stream_killed",
+]
+
+
+async def shown(nodes: ReplicaSet, database: str, folder: Path, faults: list[str], seconds: float) -> None:
+    verdict = await run(nodes, database, folder, faults, seed=SEED, seconds=seconds)
+    print(f"\n{verdict.table()}")  # noqa: T201 (the table is what a run is for)
+    assert not verdict.violations, verdict.table()
+    assert not verdict.wrong, verdict.table()
+
+
+async def test_one_round_of_a_few_faults(three_nodes: ReplicaSet, database: str, tmp_path: Path) -> None:
+    await shown(three_nodes, database, tmp_path, SHORT, 0.0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(SECONDS + 900)
+async def test_every_fault_again_and_again(three_nodes: ReplicaSet, database: str, tmp_path: Path) -> None:
+    await shown(three_nodes, database, tmp_path, list(FAULTS), SECONDS)

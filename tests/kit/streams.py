@@ -1,0 +1,178 @@
+"""A real server that streams from a log in memory, and real WebSocket clients for it."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin, Subprotocol
+
+from adapters.memory.alarms import MemoryAlarmList
+from adapters.memory.checkpoints import Entry, MemoryCheckpoints
+from adapters.memory.log import Events, MemoryLog
+from adapters.websocket.driver import StreamDriver
+from adapters.websocket.fetching import Sources
+from adapters.websocket.protocol import StreamProtocol
+from core.events import Event
+from core.ports import Checkpoint
+from entrypoints.stream import stream_endpoint
+from tests.kit.delivery import Plant
+
+WAIT = 10.0
+
+
+@dataclass
+class Streams:
+    """A running server, the log behind it, and its address."""
+
+    driver: StreamDriver
+    plant: Plant
+    log: MemoryLog
+    events: Events
+    alarms: MemoryAlarmList
+    checkpoints: MemoryCheckpoints
+    url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or 0
+
+    def publish(self, *events: Event) -> None:
+        """Record events, project them and tell the driver."""
+        self.record(*events)
+        self.driver.publish(events)
+
+    def record(self, *events: Event) -> None:
+        """Record and project events that another process appended; this one has not read them yet."""
+        for event in events:
+            self.events.add(event)
+            self.alarms.rows[event.alarm.id] = event.alarm
+            checkpoint = Checkpoint(event.position, event.event_id, 1)
+            self.checkpoints.entries["alarms"] = Entry(checkpoint)
+
+    def raise_many(self, count: int, text: str = "") -> Sequence[Event]:
+        """Publish so many events of one alarm each from `plant/0`, `plant/1`, ..."""
+        events = [self.plant.reported(f"plant/{number % 100}", text=text) for number in range(count)]
+        self.publish(*events)
+        return events
+
+    @asynccontextmanager
+    async def client(
+        self, *, subprotocol: str | None = "tocsin.v1.json", origin: str | None = None, **options: Any
+    ) -> AsyncIterator["StreamClient"]:
+        """Connect a real client."""
+        subprotocols = None if subprotocol is None else [Subprotocol(subprotocol)]
+        async with connect(
+            self.url,
+            subprotocols=subprotocols,
+            origin=None if origin is None else Origin(origin),
+            compression=None,
+            max_size=None,
+            **options,
+        ) as connection:
+            yield StreamClient(connection)
+
+
+class StreamClient:
+    """A WebSocket client that speaks the protocol."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self._packed = connection.subprotocol == "tocsin.v1.msgpack"
+
+    async def say(self, **message: Any) -> None:
+        """Send a message."""
+        if self._packed:
+            await self.connection.send(msgspec.msgpack.encode(message))
+        else:
+            await self.connection.send(msgspec.json.encode(message).decode())
+
+    async def hear(self) -> dict[str, Any]:
+        """Return the server's next message."""
+        async with asyncio.timeout(WAIT):
+            data = await self.connection.recv()
+        assert isinstance(data, bytes) is self._packed
+        message: dict[str, Any]
+        message = msgspec.json.decode(data) if isinstance(data, str) else msgspec.msgpack.decode(data)
+        return message
+
+    async def subscribed(self, name: str = "a", **wanted: Any) -> int:
+        """Subscribe, after the hello; return the position that was promised."""
+        hello = await self.hear()
+        assert hello["op"] == "hello"
+        await self.say(op="subscribe", id=name, **wanted)
+        answer = await self.hear()
+        assert answer["op"] == "subscribed", answer
+        return int(answer["position"])
+
+    async def snapshot(self, position: int) -> list[dict[str, Any]]:
+        """Return the rows of a whole snapshot, which is of this position."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            message = await self.hear()
+            assert (message["op"], message["position"]) == ("snapshot", position)
+            rows += message["alarms"]
+            if message["done"]:
+                return rows
+
+    async def events(self, until: int) -> list[dict[str, Any]]:
+        """Return the events up to the one at this position."""
+        got: list[dict[str, Any]] = []
+        while not got or got[-1]["position"] < until:
+            message = await self.hear()
+            assert message["op"] == "events", message
+            got += message["events"]
+        return got
+
+    async def closed(self) -> tuple[int, str]:
+        """Read to the end; return with which code and reason the server closed."""
+        async with asyncio.timeout(WAIT):
+            with suppress(Exception):
+                while True:
+                    await self.connection.recv()
+            await self.connection.wait_closed()
+        return self.connection.close_code or 0, self.connection.close_reason or ""
+
+
+@asynccontextmanager
+async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> AsyncIterator[Streams]:
+    """Run a server for as long as the context lasts; `options` are the driver's."""
+    events = Events()
+    log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
+    driver = StreamDriver(Sources(log, alarms, checkpoints), "log-1", 0, **options)
+    app = Starlette(
+        routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins))]
+    )
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
+    # Small, so that a client that takes nothing is soon noticed.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+    url = f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/stream"
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ws=StreamProtocol,
+            ws_max_size=64 * 1024,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+        )
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(driver.run())
+        serving = tasks.create_task(server.serve(sockets=[listener]))
+        try:
+            yield Streams(driver, Plant(), log, events, alarms, checkpoints, url)
+        finally:
+            server.should_exit = True
+            await serving
+            running.cancel()

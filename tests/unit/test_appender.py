@@ -1,0 +1,147 @@
+"""What tests/machines/test_appender.py is too random to show every time."""
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from core.alarm import Alarm, Identity
+from core.appender import QUEUE_ENTRIES, Entry
+from core.decider import decide
+from core.errors import InvalidInput, TocsinError, Unavailable
+from core.events import Event
+from tests.machines.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
+from tests.unit.given import raising
+
+Told = list[Event | TocsinError]
+
+
+def submitted(process: Process, source: str, text: str = "") -> tuple[Entry, Told]:
+    """Submit the first event of an alarm; return its entry and what its caller is told."""
+    told: Told = []
+    identity = Identity("default", source, "pressure")
+    before = Alarm.absent(identity.alarm_id)
+    event = decide(before, raising(identity=identity, text=text, at=ord(source)))
+    assert event is not None
+    entry = Entry(before, event, told.append)
+    process.appender.submit(entry)
+    return entry, told
+
+
+def run_until(process: Process, holds: Callable[[], bool]) -> None:
+    """Let everything go well until something holds."""
+    for _ in range(20):
+        if holds():
+            return
+        if process.call is None:
+            process.start()
+        else:
+            process.let_through()
+    raise AssertionError("it never held")
+
+
+def waits_for(process: Process, kind: type[Insert | Read[Any] | Pause]) -> bool:
+    return isinstance(process.call, kind)
+
+
+def positions(told: Told) -> list[int]:
+    return [each.position for each in told if isinstance(each, Event)]
+
+
+def test_what_cannot_be_stored_does_not_hold_up_the_rest() -> None:
+    replicas = Replicas()
+    here = Process(replicas, "none")
+    entry, told = submitted(here, "a", UNSTORABLE)
+    _, others = submitted(here, "b")
+    run_until(here, lambda: bool(others))
+    assert [type(each) for each in told] == [InvalidInput]
+    assert positions(others) == [1]
+    assert not here.appender.withdraw(entry)
+
+
+def test_what_the_store_refuses_does_not_either() -> None:
+    here = Process(Replicas(), "none")
+    told = [submitted(here, source, REFUSED if source == "b" else "")[1] for source in "abc"]
+    run_until(here, lambda: all(told))
+    assert [type(each) for each in told[1]] == [Unavailable]
+    assert [positions(each) for each in told] == [[1], [], [2]]
+
+
+def test_nobody_is_told_twice_when_a_read_fails_on_the_way() -> None:
+    replicas = Replicas()
+    here, there = Process(replicas, "none"), Process(replicas, "none")
+    _, told = submitted(here, "a")
+    run_until(here, lambda: waits_for(here, Insert))
+    here.execute()
+    here.lose(0)
+    assert waits_for(here, Pause)
+    others = [submitted(there, source)[1] for source in "bcd"]
+    run_until(there, lambda: all(others))
+    with patch("core.appender.STAMPS", 2):
+        run_until(here, lambda: waits_for(here, Read))
+        here.let_through()
+        # More has happened than one read brings; this one asks for the tail.
+        assert waits_for(here, Read)
+        here.hold_back()
+        run_until(here, lambda: bool(told) and here.call is None)
+    assert positions(told) == [1]
+    assert here.appender.tail == 4
+
+
+def test_what_was_under_way_when_the_log_was_replaced_says_nothing_of_its_tail() -> None:
+    replicas = Replicas()
+    here = Process(replicas, "none")
+    _, told = submitted(here, "a")
+    run_until(here, lambda: waits_for(here, Insert))
+    here.appender.forget()
+    run_until(here, lambda: bool(told))
+    assert here.call is None
+    submitted(here, "b")
+    here.start()
+    assert waits_for(here, Read)
+
+
+def test_an_entry_can_be_withdrawn_until_it_is_under_way() -> None:
+    here = Process(Replicas(), "none")
+    first, told = submitted(here, "a")
+    second, _ = submitted(here, "b")
+    assert here.appender.withdraw(second)
+    assert here.appender.waiting == 1
+    run_until(here, lambda: waits_for(here, Insert))
+    assert not here.appender.withdraw(first)
+    here.let_through()
+    assert positions(told) == [1]
+    assert not here.appender.withdraw(first)
+
+
+def test_one_that_was_never_sent_can_be_withdrawn_again() -> None:
+    here = Process(Replicas(), "none")
+    entry, told = submitted(here, "a")
+    run_until(here, lambda: waits_for(here, Insert))
+    here.hold_back()
+    assert here.appender.withdraw(entry)
+    assert told == []
+
+
+def test_one_whose_outcome_is_unknown_cannot() -> None:
+    here = Process(Replicas(), "none")
+    entry, told = submitted(here, "a")
+    run_until(here, lambda: waits_for(here, Insert))
+    here.lose(0)
+    assert not here.appender.withdraw(entry)
+    run_until(here, lambda: waits_for(here, Insert))
+    # Not even when the next try is not sent: the first may land yet.
+    here.hold_back()
+    assert not here.appender.withdraw(entry)
+    run_until(here, lambda: bool(told))
+    assert positions(told) == [1]
+
+
+def test_the_queue_is_bounded() -> None:
+    here = Process(Replicas(), "none")
+    entry, _ = submitted(here, "a")
+    for _ in range(QUEUE_ENTRIES - 1):
+        here.appender.submit(entry)
+    with pytest.raises(Unavailable):
+        here.appender.submit(entry)

@@ -1,0 +1,245 @@
+from typing import Any
+
+import pytest
+
+from core.delivery.delivery import POSITION_LAG
+from core.delivery.encoding import JSON, MESSAGE_PACK
+from core.delivery.frame import FRAME_BYTES, KeptFrames
+from core.delivery.frame import Frame as KeptFrame
+from core.delivery.pages import PAGE_EVENTS, Pages
+from core.delivery.protocol import SUBSCRIPTIONS, At, Close, Error, Events, Goodbye, Hello, Reset
+from core.delivery.requests import NeedPage, NeedTail
+from core.errors import LogMismatch
+from core.filter import Filter
+from tests.kit.delivery import Client, Stage
+
+
+def sent(stage: Stage) -> list[tuple[Client, Any]]:
+    return [(outgoing[0].peer, outgoing[1]) for outgoing in stage.delivery.outgoing() if outgoing is not None]
+
+
+def reports(stage: Stage, count: int, source: str = "s", text: str = "") -> None:
+    stage.publish(*[stage.plant.reported(source, text=f"{number}{text}") for number in range(count)])
+
+
+def test_sessions_of_a_cohort_share_one_frame() -> None:
+    stage = Stage()
+    clients = [stage.client() for _ in range(3)]
+    other = stage.client(encoding=MESSAGE_PACK)
+    for client in (*clients, other):
+        stage.subscribe(client)
+    stage.pump()
+    reports(stage, 2)
+    frames = dict(sent(stage))
+    assert frames[clients[0]] is frames[clients[1]] is frames[clients[2]]
+    assert frames[other] != frames[clients[0]]
+
+
+def test_a_session_that_subscribed_in_between_shares_the_frame_too() -> None:
+    stage = Stage()
+    early, late = stage.client(), stage.client()
+    wanted = Filter(sources=frozenset({"rare"}))
+    stage.subscribe(early, filter=wanted)
+    reports(stage, 5)
+    stage.subscribe(late, filter=wanted)
+    stage.pump()
+    reports(stage, 1, "rare")
+    (_, one), (_, two) = sent(stage)
+    assert one is two
+
+
+def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
+    stage = Stage()
+    client = stage.client()
+    received = stage.subscribe(client)
+    stage.pump()
+    client.stalled = True
+    for _ in range(4):
+        reports(stage, 1)
+        stage.pump()
+    assert len(received.events) == 1
+    stage.drain(client)
+    stage.pump()
+    assert [len(message.events) for message in client.messages if isinstance(message, Events)] == [1, 3]
+    assert received.position == 4
+
+
+def test_a_frame_takes_no_more_than_its_size() -> None:
+    stage = Stage()
+    client = stage.client()
+    stage.subscribe(client)
+    stage.pump()
+    reports(stage, 200, text="x" * 2_000)
+    sizes = [len(frame) for _, frame in sent(stage)]
+    assert len(sizes) > 2
+    assert all(size < FRAME_BYTES + 1_000 for size in sizes)
+    assert all(size > FRAME_BYTES - 10_000 for size in sizes[:-1])
+
+
+def test_a_session_behind_does_not_hold_up_the_live_ones() -> None:
+    stage = Stage()
+    behind, live = stage.client(), stage.client()
+    reports(stage, 3_000, text="x" * 2_000)
+    stage.subscribe(live)
+    stage.pump()
+    stage.subscribe(behind, after=0)
+    stage.pump(2)
+    reports(stage, 1)
+    receivers = [client for client, _ in sent(stage)]
+    assert receivers.index(live) < 2
+    assert receivers.count(behind) > 20
+
+
+def test_who_falls_off_the_ring_is_brought_back_from_pages_of_the_log() -> None:
+    stage = Stage(ring_events=10)
+    client, other = stage.client(), stage.client()
+    reports(stage, 2 * PAGE_EVENTS + 20)
+    received = [stage.subscribe(client, after=3), stage.subscribe(other, after=7)]
+    pages = []
+    while stage.pump() or stage.delivery.requested:
+        for request in stage.delivery.requests():
+            assert isinstance(request, NeedPage)
+            pages.append(request.number)
+            start = request.number * PAGE_EVENTS
+            stage.delivery.page(request, stage.plant.events[start : start + PAGE_EVENTS])
+    assert pages == [0, 1, 2]
+    assert [len(each.events) for each in received] == [2 * PAGE_EVENTS + 17, 2 * PAGE_EVENTS + 13]
+    assert client.messages[-1] == other.messages[-1]
+
+
+def test_a_page_that_is_not_there_yet_is_asked_for_again_and_says_how_often() -> None:
+    stage = Stage(ring_events=2)
+    client = stage.client()
+    reports(stage, 6)
+    received = stage.subscribe(client, after=1)
+    stage.pump()
+    (first,) = stage.delivery.requests()
+    assert isinstance(first, NeedPage)
+    stage.delivery.page(first, stage.plant.events[:1])
+    (again,) = stage.delivery.requests()
+    assert again == NeedPage(0, 0, 1)
+    assert stage.delivery.needs(again)
+    stage.delivery.page(again, stage.plant.events)
+    stage.pump()
+    assert received.position == 6
+
+
+def test_nobody_needs_a_page_whose_session_is_gone() -> None:
+    stage = Stage(ring_events=2)
+    client = stage.client()
+    reports(stage, 6)
+    stage.subscribe(client, after=1)
+    stage.pump()
+    (request,) = stage.delivery.requests()
+    assert isinstance(request, NeedPage)
+    stage.delivery.disconnect(client.session)
+    assert not stage.delivery.needs(request)
+
+
+def test_a_page_with_a_gap_is_refused() -> None:
+    stage = Stage()
+    reports(stage, 3)
+    with pytest.raises(LogMismatch, match="event 3 is where 2 should be"):
+        Pages().keep(0, [stage.plant.events[0], stage.plant.events[2]])
+
+
+def test_a_page_read_before_the_log_was_replaced_is_ignored() -> None:
+    stage = Stage(ring_events=2)
+    client = stage.client()
+    reports(stage, 6)
+    stage.subscribe(client, after=1)
+    stage.pump()
+    (request,) = stage.delivery.requests()
+    assert isinstance(request, NeedPage)
+    stage.delivery.reset("log-2", 0)
+    assert not stage.delivery.needs(request)
+    stage.delivery.page(request, stage.plant.events)
+    stage.pump()
+    assert client.messages[-2:] == [Hello(log="log-2", position=0), Reset(id="a", reason="log_changed")]
+
+
+def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> None:
+    stage = Stage()
+    client = stage.client()
+    stage.subscribe(client, filter=Filter(sources=frozenset({"nowhere"})))
+    stage.pump()
+    for _ in range(3):
+        reports(stage, POSITION_LAG - 1)
+        stage.delivery.tick()
+        reports(stage, 1)
+        stage.delivery.tick()
+        stage.delivery.tick()
+        stage.pump()
+    told = [message for message in client.messages if isinstance(message, At)]
+    assert [message.position for message in told] == [POSITION_LAG, 2 * POSITION_LAG, 3 * POSITION_LAG]
+
+
+def test_a_position_ahead_is_asked_of_the_log_until_it_is_final() -> None:
+    stage = Stage()
+    client = stage.client()
+    received = stage.subscribe(client, after=5)
+    (request,) = stage.delivery.requests()
+    assert request == NeedTail(client.session.subscriptions["a"], 5)
+    assert isinstance(request, NeedTail)
+    assert not stage.subscribing.tail(request, 4, final=False)
+    stage.pump()
+    assert [type(message) for message in client.messages] == [Hello]
+    assert stage.subscribing.tail(request, 4, final=True)
+    stage.pump()
+    assert received.over == "position_ahead"
+    assert len(stage.delivery.cohorts) == 0
+
+
+def test_too_many_subscriptions_and_a_second_of_one_id_end_the_session() -> None:
+    stage = Stage()
+    many, twice = stage.client(), stage.client()
+    for number in range(SUBSCRIPTIONS + 1):
+        stage.subscribe(many, f"s{number}")
+    stage.subscribe(twice)
+    stage.subscribe(twice)
+    stage.subscribe(twice, "after the end")
+    stage.pump()
+    assert many.closed == Close(4429, "too_many_subscriptions")
+    assert twice.closed == Close(4409, "duplicate_id")
+    assert isinstance(twice.messages[-1], Error)
+    assert len(stage.delivery.cohorts) == 0
+
+
+def test_a_snapshot_and_a_position_exclude_each_other() -> None:
+    stage = Stage()
+    client = stage.client()
+    received = stage.subscribe(client, snapshot=True, after=0)
+    stage.pump()
+    assert received.over == "invalid"
+    assert client.closed is None
+
+
+def test_a_goodbye_comes_before_the_close() -> None:
+    stage = Stage()
+    client = stage.client()
+    stage.subscribe(client)
+    reports(stage, 1)
+    stage.delivery.goodbye(client.session, 1012, "restart", 830)
+    stage.pump()
+    assert client.messages[-1] == Goodbye(reason="restart", retry_after_ms=830)
+    assert client.closed == Close(1012, "restart")
+
+
+def test_a_closed_subscription_gets_nothing_that_was_waiting() -> None:
+    stage = Stage()
+    client = stage.client()
+    received = stage.subscribe(client)
+    stage.pump()
+    reports(stage, 3)
+    stage.delivery.end(client.session.subscriptions["a"])
+    stage.pump()
+    assert received.events == []
+
+
+def test_frames_are_kept_within_their_bound() -> None:
+    kept = KeptFrames(size=100)
+    for number in range(20):
+        kept.keep(number, KeptFrame(JSON, 0, 1, 1, b"x" * 30))
+    assert [number for number in range(20) if kept.get(number)] == [17, 18, 19]
+    kept.keep(19, KeptFrame(JSON, 0, 1, 1, b"x" * 90))
+    assert [number for number in range(20) if kept.get(number)] == [19]

@@ -1,0 +1,48 @@
+from msgspec.structs import replace
+
+from core.alarm import Alarm
+from core.recollection import Recollection
+
+
+def alarm(alarm_id: str, revision: int) -> Alarm:
+    return replace(Alarm.absent(alarm_id), revision=revision)
+
+
+def test_what_was_never_seen_is_not_known() -> None:
+    assert Recollection().get("a") is None
+
+
+def test_the_latest_revision_wins_in_whatever_order_they_come() -> None:
+    recollection = Recollection()
+    for revision in (2, 1, 3, 2):
+        recollection.see(alarm("a", revision))
+    assert recollection.get("a") == alarm("a", 3)
+    assert len(recollection) == 1
+
+
+def test_the_alarm_that_changed_longest_ago_is_forgotten_first() -> None:
+    recollection = Recollection(limit=2)
+    recollection.see(alarm("a", 1))
+    recollection.see(alarm("b", 1))
+    recollection.see(alarm("a", 2))
+    recollection.see(alarm("c", 1))
+    assert [recollection.get(each) is not None for each in "abc"] == [True, False, True]
+    assert len(recollection) == 2
+
+
+def test_an_older_revision_makes_room_for_nothing() -> None:
+    recollection = Recollection(limit=2)
+    recollection.see(alarm("a", 5))
+    recollection.see(alarm("b", 5))
+    for revision in range(5):
+        recollection.see(alarm("b", revision))
+    assert recollection.get("a") == alarm("a", 5)
+
+
+def test_after_forgetting_an_older_revision_is_news() -> None:
+    recollection = Recollection()
+    recollection.see(alarm("a", 5))
+    recollection.forget()
+    assert recollection.get("a") is None
+    recollection.see(alarm("a", 1))
+    assert recollection.get("a") == alarm("a", 1)
