@@ -1,4 +1,4 @@
-"""Fair appending: who keeps losing the race for the next position asks, and the others hold back for a moment.
+"""Fair appending: who keeps losing the race for the next position asks, and the others hold back a moment.
 
 Nothing rests on it. A request that is lost, late or made up costs a little time; positions stay exact
 because `_id` is unique.

@@ -24,7 +24,7 @@ TENANT = "default"
 OPERATOR = "anonymous"
 
 _KEY = re.compile(r"[\x21-\x7e]+")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _encoder = msgspec.json.Encoder()
 
 
@@ -53,7 +53,9 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
 
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
     """Read the body, and no more of it than `limit` bytes. Raises Problem 413, 415."""
-    if "content-type" not in request.headers and request.headers.get("content-length", "0") == "0":
+    # A chunked body declares no length: only without both is there none.
+    told = "content-type" in request.headers or "transfer-encoding" in request.headers
+    if not told and request.headers.get("content-length", "0") == "0":
         return b""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -80,6 +82,8 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise Problem(422, "invalid", str(error)) from None
+    except RecursionError:
+        raise Problem(422, "invalid", "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "malformed_json", str(error)) from None
 

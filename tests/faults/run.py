@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -85,7 +86,7 @@ async def run(
                 await _strike(world, faults, began + seconds)
             end = max([await load.mark(server) for server in world.servers])
             for each in clients:
-                await eventually(f"{each.name} reached {end}", lambda c=each: c.until >= end, SETTLE_SECONDS)
+                await eventually(f"{each.name} reached {end}", partial(_reached, each, end), SETTLE_SECONDS)
             for task in tasks:
                 task.cancel()
         log = await _log(nodes.uri, database)
@@ -93,6 +94,10 @@ async def run(
         history = History(load.operations, clients, log, alarms, world.fired)
     found = prove(history, faults)
     return Verdict(seed, time.monotonic() - began, history, found, load.longest_stall, load.wrong)
+
+
+def _reached(client: Client, position: int) -> bool:
+    return client.until >= position
 
 
 def _clients() -> list[Client]:

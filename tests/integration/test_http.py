@@ -183,6 +183,34 @@ async def test_a_client_that_goes_away_within_its_body_is_no_fault_of_the_server
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+async def test_a_chunked_body_without_a_media_type_is_not_ignored(http: httpx.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"seconds": 60}'
+
+    alarm = await raised(http)
+    answer = await http.post(f"/v1/alarms/{alarm['id']}/shelve", content=chunks())
+    assert problem(answer) == (415, "unsupported_media_type")
+
+
+async def test_a_body_nested_too_deeply(http: httpx.AsyncClient) -> None:
+    body = b'{"details": {"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}}"
+    answer = await http.post("/v1/alarms", content=body, headers=JSON)
+    assert problem(answer) == (422, "invalid")
+
+
+NO_TRACES = [
+    "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+    "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+]
+
+
+@pytest.mark.parametrize("trace", NO_TRACES)
+async def test_what_is_no_trace_is_left_out(http: httpx.AsyncClient, log: Log, trace: str) -> None:
+    await http.post("/v1/alarms", json=RAISE, headers={"traceparent": trace})
+    assert [event.trace for event in (await log.read(0, 10)).events] == [None]
+
+
 async def test_times_come_back_in_utc(http: httpx.AsyncClient) -> None:
     alarm = await raised(http, occurred_at="2026-01-01T02:00:00.1239+02:00")
     assert alarm["occurred_at"] == "2026-01-01T00:00:00.123000Z"

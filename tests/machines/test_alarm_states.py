@@ -121,6 +121,14 @@ class AlarmStates(RuleBasedStateMachine):
         command = self.about(Unassign) if assignee is None else self.about(Assign, assignee=assignee)
         self.check(command, self.diagram.assigned(assignee))
 
+    @rule(latched=st.booleans())
+    def shelve_until_the_return_to_normal(self, *, latched: bool) -> None:
+        """Four commands in a row that chance seldom brings."""
+        self.raise_("", "critical", latched=latched, labels={})
+        self.shelve(None)
+        self.clear(None, by_operator=True)
+        self.reset()
+
     @rule()
     def comment(self) -> None:
         self.check(self.about(Comment, text="hm"), self.diagram.commented())
