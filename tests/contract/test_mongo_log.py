@@ -1,0 +1,67 @@
+"""The log on MongoDB: on a replica set, and on a mongod of its own, where reads stop at the journal."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+import pytest_asyncio
+
+from adapters.mongo.client import Database, connect
+from adapters.mongo.journal import JournaledStore
+from adapters.mongo.log import MongoLog
+from core.ports import EventLog
+from tests.contract.chains import absent, chain, everything, raised
+from tests.contract.log_suite import LogContract, LogFactory
+from tests.kit.mongods import Mongod
+from tests.kit.replicasets import ReplicaSet
+
+Build = Callable[[Database], MongoLog]
+
+
+class MongoLogContract(LogContract):
+    build: Build
+
+    @pytest_asyncio.fixture
+    async def log_factory(self, uri: str, database: str) -> AsyncIterator[LogFactory]:
+        async with AsyncExitStack() as stack:
+
+            async def another() -> EventLog:
+                connection = connect(uri, database)
+                stack.callback(connection.client.close)
+                log = type(self).build(connection)
+                await log.create()
+                await stack.enter_async_context(log.running())
+                return log
+
+            yield another
+
+    async def test_positions_that_others_took_are_gone_behind(
+        self, log: EventLog, log_factory: LogFactory
+    ) -> None:
+        other = await log_factory()
+        await chain(log, 3)
+        await chain(other, 3, "line/2")
+        await chain(log, 3, "line/3")
+        await chain(other, 3, "line/4")
+        assert len(await everything(await log_factory())) == 12
+
+    async def test_a_fresh_log_goes_on_behind_what_is_there(self, log_factory: LogFactory) -> None:
+        await chain(await log_factory(), 2)
+        event = await (await log_factory()).append(absent("line/2"), raised(absent("line/2"), "line/2"))
+        assert event.position == 3
+
+
+class TestMongoLog(MongoLogContract):
+    build = staticmethod(MongoLog)
+
+    @pytest.fixture
+    def uri(self, replica_set: ReplicaSet) -> str:
+        return replica_set.uri
+
+
+class TestMongoLogOnAStandalone(MongoLogContract):
+    build = staticmethod(lambda database: MongoLog(database, JournaledStore(database)))
+
+    @pytest.fixture
+    def uri(self, standalone: Mongod) -> str:
+        return standalone.uri
