@@ -96,7 +96,7 @@ class Matcher:
     def _holds(self, severity: Severity, labels: dict[str, str]) -> bool:
         if SEVERITY_RANK[severity] < self._rank:
             return False
-        return all(labels.get(key) == value for key, value in self._labels)
+        return not self._labels or all(labels.get(key) == value for key, value in self._labels)
 
 
 def previous_of(event: Event) -> dict[str, Any]:

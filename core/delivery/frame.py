@@ -38,43 +38,22 @@ class Frame:
         return self._payload
 
 
-class FrameBuilder:
-    """Collects events until a frame is full."""
-
-    def __init__(self, encoding: Encoding) -> None:
-        self._encoding = encoding
-        self._parts: list[bytes] = []
-        self._size = 0
-        self.first = 0
-        """The position of the first event collected, 0 for none."""
-        self.last = 0
-        """The position of the last event collected, 0 for none."""
-
-    def add(self, entry: Entry, *, left: bool) -> bool:
-        """Take the event too; False: it does not fit."""
-        part = self._encoding.event(entry)
-        if self._parts and self._size + len(part) > FRAME_BYTES:
-            return False
-        self._parts.append(self._encoding.left(part) if left else part)
-        self._size += len(part)
-        self.last = entry.event.position
-        self.first = self.first or self.last
-        return True
-
-    def frame(self, low: int, end: int) -> Frame:
-        """Return the frame for cursors from `low` on, which leaves nothing out up to `end`."""
-        if not self._parts:
-            return Frame(self._encoding, low, low + 1, end, b"")
-        return Frame(self._encoding, low, self.first, end, self._encoding.events_body(self._parts, end))
-
-
 def filled(encoding: Encoding, waiting: Iterable[tuple[Entry, bool]], cursor: int, end: int) -> Frame:
-    """Return the frame of what is waiting up to `end`, as far as it fits."""
-    builder = FrameBuilder(encoding)
+    """Return the frame for cursors from `cursor` on: what is waiting up to `end`, as far as it fits."""
+    parts: list[bytes] = []
+    size = first = last = 0
     for entry, left in waiting:
-        if not builder.add(entry, left=left):
-            return builder.frame(cursor, builder.last)
-    return builder.frame(cursor, end)
+        part = encoding.event(entry)
+        size += len(part)
+        if parts and size > FRAME_BYTES:
+            end = last
+            break
+        parts.append(encoding.left(part) if left else part)
+        last = entry.event.position
+        first = first or last
+    if not parts:
+        return Frame(encoding, cursor, cursor + 1, end, b"")
+    return Frame(encoding, cursor, first, end, encoding.events_body(parts, end))
 
 
 def conflated(waiting: Iterable[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
