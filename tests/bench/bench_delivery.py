@@ -4,37 +4,24 @@ import asyncio
 import gc
 import multiprocessing
 import resource
-import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
 
-import uvicorn
 import uvloop
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
 
-from adapters.memory.alarms import MemoryAlarmList
-from adapters.memory.checkpoints import MemoryCheckpoints
-from adapters.memory.log import MemoryLog
 from adapters.websocket.driver import StreamDriver
-from adapters.websocket.fetching import Sources
-from adapters.websocket.protocol import StreamProtocol
 from core.delivery.delivery import Delivery
 from core.delivery.encoding import JSON
-from core.delivery.frame import FRAME_BYTES
 from core.delivery.protocol import Subscribe
-from core.delivery.ring import Entry
 from core.delivery.subscribing import Subscribing
 from core.events import Event
 from core.filter import Filter
-from entrypoints.stream import stream_endpoint
+from tests.bench.bare_sockets import bare
 from tests.bench.drains import clients
+from tests.bench.serving import framed, frames, serving, settled, subscribed, until, usual_events
 from tests.bench.table import Row, median, print_table
-from tests.kit.delivery import Plant
 
 SESSIONS = 1_000
 SINGLES = 100
@@ -95,7 +82,7 @@ async def _burst() -> Row:
             ours.append(await cpu(lambda: _all_at_once(driver, events)))
         with clients(floor_server.port, [b""] * SESSIONS):
             await until(lambda: len(floor_server.transports) == SESSIONS)
-            floor.append(await cpu(lambda: floor_server.all_at_once(_frames(events))))
+            floor.append(await cpu(lambda: floor_server.all_at_once(frames(events))))
     return _row("burst of 10,000 events to 1,000, CPU a delivery", ours, floor, BURST * SESSIONS, "<= 1.5")
 
 
@@ -149,157 +136,6 @@ def _one_of(count: int) -> float:
         for _ in delivery.outgoing():
             pass
     return (time.process_time() - before) / len(events) * 1e6
-
-
-class Bare:
-    """A server that only writes: what it costs to move the bytes."""
-
-    def __init__(self) -> None:
-        self.transports: list[asyncio.Transport] = []
-        self.waiting = 0
-        self.port = 0
-
-    async def one_by_one(self, events: list[Event]) -> None:
-        """Write each event in a frame of its own to every socket."""
-        for event in events:
-            frame = framed([event])
-            for transport in self.transports:
-                transport.write(frame)
-            await until(lambda: not any(each.get_write_buffer_size() for each in self.transports))
-
-    async def all_at_once(self, frames: list[bytes]) -> None:
-        """Write every frame to every socket as fast as it takes them."""
-        self.waiting = len(self.transports)
-        for transport in self.transports:
-            protocol = transport.get_protocol()
-            assert isinstance(protocol, _Writing)
-            protocol.begin(frames)
-        await until(lambda: not self.waiting)
-
-
-class _Writing(asyncio.Protocol):
-    def __init__(self, server: Bare) -> None:
-        self._server = server
-        self._upgraded = False
-        self._frames: list[bytes] = []
-        self._next = 0
-        self._paused = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, _data: bytes) -> None:
-        if not self._upgraded:
-            self._upgraded = True
-            self._transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
-            self._server.transports.append(self._transport)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._server.transports.remove(self._transport)
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self._write()
-
-    def begin(self, frames: list[bytes]) -> None:
-        self._frames = frames
-        self._write()
-
-    def _write(self) -> None:
-        while self._next < len(self._frames) and not self._paused:
-            self._next += 1
-            self._transport.write(self._frames[self._next - 1])
-            if self._next == len(self._frames):
-                self._server.waiting -= 1
-
-
-@asynccontextmanager
-async def bare() -> AsyncIterator[Bare]:
-    """Run the floor."""
-    built = Bare()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Writing(built), "127.0.0.1", 0, backlog=2_048)
-    built.port = server.sockets[0].getsockname()[1]
-    try:
-        yield built
-    finally:
-        server.close()
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[tuple[StreamDriver, int]]:
-    """Run a server as `tocsin serve` does, on a log in memory."""
-    sources = Sources(MemoryLog("log"), MemoryAlarmList(), MemoryCheckpoints())
-    driver = StreamDriver(sources, "log", 0)
-    app = Starlette(routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver))])
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
-    config = uvicorn.Config(
-        app,
-        ws=StreamProtocol,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-    )
-    server = uvicorn.Server(config)
-    async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(driver.run())
-        serving = tasks.create_task(server.serve(sockets=[listener]))
-        await until(lambda: server.started)
-        yield driver, listener.getsockname()[1]
-        server.should_exit = True
-        await serving
-        running.cancel()
-
-
-def usual_events(count: int) -> list[Event]:
-    """Return events as they really are, about 1 KB as clients get them, from position 1."""
-    plant = Plant()
-    return [
-        plant.reported(
-            f"plant/{number % FEW}",
-            text=f"Pressure {number / 10:.1f} bar is over the limit of 10 bar",
-            labels={"site": "north", "unit": "boiler-house", "line": "3"},
-        )
-        for number in range(count)
-    ]
-
-
-def framed(events: list[Event]) -> bytes:
-    """Return the frame that carries the events."""
-    body = JSON.events_body([JSON.event(Entry(event)) for event in events], events[-1].position)
-    return JSON.events("alarms", body)
-
-
-def _frames(events: list[Event]) -> list[bytes]:
-    size = FRAME_BYTES // len(framed(events[:1]))
-    return [framed(events[start : start + size]) for start in range(0, len(events), size)]
-
-
-def subscribed(driver: StreamDriver) -> int:
-    """Count the subscriptions."""
-    return sum(len(session.subscriptions) for session in driver._delivery.sessions)
-
-
-def settled(driver: StreamDriver) -> bool:
-    """Tell whether every session has been sent everything."""
-    last = driver._delivery.ring.last
-    return not driver._blocked and all(
-        subscription.cursor >= last
-        for session in driver._delivery.sessions
-        for subscription in session.subscriptions.values()
-    )
-
-
-async def until(done: Callable[[], bool]) -> None:
-    """Wait, looking seldom: looking costs CPU time as well."""
-    async with asyncio.timeout(60):
-        while not done():
-            await asyncio.sleep(0.02)
 
 
 async def cpu(work: Callable[[], Awaitable[None]]) -> float:
