@@ -88,8 +88,8 @@ _BASE: dict[str, Order] = {
     "-raised_at": Order(("raised_at", "id")),
     # No two events share a position, and their times never run backwards along it.
     "-updated_at": Order(("position", "id")),
-    "source": Order(("source", "id")),
-    "type": Order(("type", "id")),
+    "source": Order(("source", "state", "severity", "raised_at", "id")),
+    "type": Order(("type", "state", "severity", "raised_at", "id")),
     "-occurrence": Order(("occurrence", "id")),
 }
 

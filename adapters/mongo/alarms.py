@@ -10,7 +10,7 @@ from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import DUPLICATE_KEY, QUERY_MS, TRANSIENT_CODES, bounded, retried
 from adapters.mongo.listing import INDEXES as LIST_INDEXES
-from adapters.mongo.listing import LAYOUT, hint, ordering, parts, row_document
+from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
 from core.alarm import Alarm
 from core.listing import AlarmPage, AlarmQuery, page_of
 
@@ -66,7 +66,7 @@ class MongoAlarmList:
         if not query.is_empty:
             for part in parts(query):
                 # A row that moves meanwhile is met again: what counts is where it was first.
-                for document in await self._listed(query, part, query.limit + 1 - len(found)):
+                for document in await self._listed(part, query.limit + 1 - len(found), hint(query)):
                     found.setdefault(document["_id"], document)
                 if len(found) > query.limit:
                     break
@@ -92,14 +92,14 @@ class MongoAlarmList:
             yield rows
             after = rows[-1]
 
-    async def _listed(self, query: AlarmQuery, part: Document, limit: int) -> Sequence[Document]:
+    async def _listed(self, part: Part, limit: int, index: str | None) -> Sequence[Document]:
         return await bounded(
             lambda: self._rows.find(
-                part,
-                sort=ordering(query),
+                part.condition,
+                sort=part.ordering,
                 limit=limit,
                 batch_size=limit,
-                hint=hint(query),
+                hint=index,
                 max_time_ms=QUERY_MS,
                 allow_disk_use=False,
             ).to_list()
