@@ -3,6 +3,7 @@
 This is the meaning of a list; whoever keeps one (in memory, in an index, in the log) must agree with it.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,7 @@ SEVERITY_ORDER: dict[Severity, int] = {
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -217,9 +219,8 @@ def searched(alarm: Alarm) -> list[str]:
 
 def words_of(text: str) -> list[str]:
     """Return the different words of a text, in its order: runs of letters and digits, without case."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    spaced = "".join(each if each.isalnum() else " " for each in folded)
-    return list(dict.fromkeys(word[:WORD_LENGTH] for word in spaced.split()))
+    folded = text.lower() if text.isascii() else _normal(_normal(text).casefold())
+    return list(dict.fromkeys(word[:WORD_LENGTH] for word in _WORD.findall(folded)))
 
 
 def sought(text: str) -> frozenset[str] | None:
@@ -237,6 +238,10 @@ def prefixes_of(source: str) -> list[str]:
 def ranks_of(alarm: Alarm) -> dict[Key, int]:
     """Return the alarm's values of the keys that are no text."""
     return {key: value for key in RANKS if isinstance(value := _value(key, alarm), int)}
+
+
+def _normal(text: str) -> str:
+    return unicodedata.normalize("NFKC", text)
 
 
 def _value(key: Key, alarm: Alarm) -> Value:

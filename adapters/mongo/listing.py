@@ -1,7 +1,7 @@
 """How MongoDB answers a list: what each row carries for it, its indexes, and the queries that they serve.
 
-A row is the alarm and, under `keys`, what the indexes are made of: the ranks that the list is sorted by,
-`areas`, the prefixes of its source, and `terms`, what else it is looked for by. See ADR 0019.
+A row is the alarm and, under `keys`, what the indexes are made of: the ranks that the list is sorted by, and
+`terms`, what it is looked for by: prefixes of its source, labels, words, assignee. See ADR 0019.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,8 +38,8 @@ _FIELDS: dict[Key, str] = {
     "type": "type",
     "id": "_id",
 }
-_AREAS, _TERMS = "keys.areas", "keys.terms"
-_BY_STATE, _BY_SOURCE, _BY_TYPE, _BY_AREA = "tenant_state", "tenant_source", "tenant_type", "tenant_area"
+_TERMS = "keys.terms"
+_BY_STATE, _BY_SOURCE, _BY_TYPE = "tenant_state", "tenant_source", "tenant_type"
 _BY_ORDER: dict[Key, str] = {
     "state": _BY_STATE,
     "severity": _BY_STATE,
@@ -64,7 +64,6 @@ INDEXES = [
     _index(_BY_STATE, *_RANKED),
     _index(_BY_SOURCE, "source", *_RANKED),
     _index(_BY_TYPE, "type", *_RANKED),
-    _index(_BY_AREA, _AREAS, *_RANKED),
     _index("tenant_state_position", "keys.state", "keys.severity", "keys.position", "_id"),
     _index("tenant_state_occurrence", "keys.state", "keys.severity", "keys.occurrence", "_id"),
     # Without the ranks: with them, each change of state would write every term of the row anew.
@@ -81,7 +80,7 @@ class Part(NamedTuple):
 
 def row_document(alarm: Alarm) -> Document:
     """Return the row of an alarm: its document and the keys of its indexes."""
-    keys: Document = {"layout": LAYOUT, "areas": prefixes_of(alarm.source), "terms": _terms(alarm)}
+    keys: Document = {"layout": LAYOUT, "terms": _terms(alarm)}
     keys |= {key: Int64(rank) for key, rank in ranks_of(alarm).items()}
     return {**alarm_document(alarm), "keys": keys}
 
@@ -97,11 +96,9 @@ def hint(query: AlarmQuery) -> str | None:
     if query.types is not None:
         return _serving(_BY_TYPE, "type", first, len(query.types))
     exact, prefixes = split_sources(query.sources or ())
-    if exact:
-        return None if prefixes else _serving(_BY_SOURCE, "source", first, len(exact))
-    if _range_of_sources(query) is not None:
-        return _BY_SOURCE
-    return _BY_AREA if _BY_ORDER[first] == _BY_STATE else None
+    if not prefixes:
+        return _serving(_BY_SOURCE, "source", first, len(exact))
+    return None if _range_of_sources(query) is None else _BY_SOURCE
 
 
 def _serving(index: str, key: Key, first: Key, values: int) -> str | None:
@@ -199,14 +196,19 @@ def _range_of_sources(query: AlarmQuery) -> Document | None:
 def _sources(sources: frozenset[str]) -> Document:
     exact, prefixes = split_sources(sources)
     either = [{"source": {"$in": sorted(exact)}}] if exact else []
-    either += [{_AREAS: {"$in": list(prefixes)}}] if prefixes else []
+    either += [{_TERMS: {"$in": [*map(_prefix, prefixes)]}}] if prefixes else []
     return either[0] if len(either) == 1 else {"$or": either}
 
 
 def _terms(alarm: Alarm) -> list[str]:
-    terms = [_label(name, value) for name, value in alarm.labels.items()]
+    terms = [_prefix(prefix) for prefix in prefixes_of(alarm.source)]
+    terms += [_label(name, value) for name, value in alarm.labels.items()]
     terms += [_word(word) for word in searched(alarm)]
     return terms if alarm.assignee is None else [*terms, _assignee(alarm.assignee)]
+
+
+def _prefix(prefix: str) -> str:
+    return f"p{prefix}"
 
 
 def _assignee(assignee: str) -> str:
