@@ -56,12 +56,12 @@ STATE_ORDER: dict[State, int] = {
 }
 """What needs an operator most comes first (ISA-18.2 §11.3: unacknowledged, then the rest)."""
 
-SEVERITY_ORDER: dict[Severity, int] = {
-    severity: max(SEVERITY_RANK.values()) - rank for severity, rank in SEVERITY_RANK.items()
-}
+_BY_RANK = sorted((-rank, severity) for severity, rank in SEVERITY_RANK.items())
+SEVERITY_ORDER: dict[Severity, int] = {severity: place for place, (_, severity) in enumerate(_BY_RANK)}
 """The most severe first."""
 
-_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+"""From when on the times of places count."""
 _MILLISECOND = timedelta(milliseconds=1)
 _WORD = re.compile(r"[^\W_]+")
 
@@ -251,7 +251,7 @@ def _value(key: Key, alarm: Alarm) -> Value:
         case "severity":
             return SEVERITY_ORDER[alarm.severity]
         case "raised_at":
-            return 0 if alarm.raised_at is None else -((alarm.raised_at - _BEGINNING) // _MILLISECOND)
+            return 0 if alarm.raised_at is None else -((alarm.raised_at - BEGINNING) // _MILLISECOND)
         case "position":
             return -alarm.position
         case "occurrence":
@@ -268,7 +268,7 @@ def _range(key: Key) -> range:
         case "severity":
             return range(len(get_args(Severity)))
         case "raised_at":
-            latest = (datetime.max.replace(tzinfo=UTC) - _BEGINNING) // _MILLISECOND
+            latest = (datetime.max.replace(tzinfo=UTC) - BEGINNING) // _MILLISECOND
             return range(-latest, 1)
         case _:
             return range(-(2**63) + 1, 1)

@@ -101,10 +101,10 @@ async def retried(operation: Callable[[], Awaitable[T]]) -> T:
 
 
 async def bounded(query: Callable[[], Awaitable[T]]) -> T:
-    """Run a read that was given QUERY_MS, as `retried` does.
+    """Run a read whose time on the server is limited, as `retried` does.
 
     Raises:
-        TooBroad: it needs more time or memory than that.
+        TooBroad: it needs more time or memory than it has.
         Unavailable: as `retried` does.
     """
 

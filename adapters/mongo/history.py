@@ -9,18 +9,40 @@ from pymongo import DESCENDING
 
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import event_of, snapshot_of
-from adapters.mongo.errors import QUERY_MS, bounded, retried
+from adapters.mongo.errors import bounded, retried
 from adapters.mongo.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
 from core.alarm import Alarm
 from core.events import Event
 from core.filter import split_sources
-from core.listing import AlarmPage, AlarmQuery, has_words, is_after, page_of
+from core.listing import (
+    BEGINNING,
+    SEVERITY_ORDER,
+    STATE_ORDER,
+    AlarmPage,
+    AlarmQuery,
+    Key,
+    has_words,
+    is_after,
+    page_of,
+)
 
-BATCH_ROWS = 2_000
+HISTORY_MS = 8_000
+"""How long the server works on one page; less than the driver waits for it."""
+BATCH_ROWS = 500
 """How many alarms are looked at between two round trips."""
 
 _SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
 _SEARCHED = ("qualifier", "text", "assignee")
+# The values of core.listing's keys, as the server reckons them.
+_RANKS: dict[Key, Any] = {
+    "state": {"$indexOfArray": [list(STATE_ORDER), "$alarm.state"]},
+    "severity": {"$indexOfArray": [list(SEVERITY_ORDER), "$alarm.severity"]},
+    "raised_at": {"$ifNull": [{"$subtract": [BEGINNING, "$alarm.raised_at"]}, 0]},
+    "position": {"$multiply": [-1, "$alarm.position"]},
+    "occurrence": {"$multiply": [-1, "$alarm.occurrence"]},
+    "source": "$alarm.source",
+    "type": "$alarm.type",
+}
 _AFTER_SLASH = chr(ord("/") + 1)
 
 
@@ -28,8 +50,8 @@ class MongoAlarmHistory:
     """The history of the alarms (see core.ports.AlarmHistory).
 
     The newest event of every stream up to a position is one scan of an index that leaps from stream to
-    stream. What of them a list shows is found on the server; the order is made here, holding no more rows
-    than the page has.
+    stream. What of them a list shows is found and sorted on the server. Only words are looked for here, in
+    all that the server has found, holding no more rows than the page has.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,7 +88,7 @@ class MongoAlarmHistory:
         first = heapq.nlargest if query.order.reverse else heapq.nsmallest
         words = query.words or frozenset()
         cursor = self._events.aggregate(
-            _pipeline(query, position), hint=NEWEST_OF_STREAMS, maxTimeMS=QUERY_MS, batchSize=BATCH_ROWS
+            _pipeline(query, position), hint=NEWEST_OF_STREAMS, maxTimeMS=HISTORY_MS, batchSize=BATCH_ROWS
         )
         while batch := await cursor.to_list(BATCH_ROWS):
             rows = [_row(query.tenant, document) for document in batch]
@@ -82,8 +104,22 @@ def _pipeline(query: AlarmQuery, position: int) -> list[Document]:
         {"$sort": {"stream": 1, "_id": -1}},
         {"$group": {"_id": "$stream", "alarm": {"$first": "$alarm"}}},
         {"$match": _condition(query)},
+        *([] if query.words else _first(query)),
         {"$project": {f"alarm.{field}": 1 for field in fields}},
     ]
+
+
+def _first(query: AlarmQuery) -> list[Document]:
+    """Return the stages that leave the first rows after the query's place."""
+    keys, backwards = query.order.keys, query.order.reverse
+    names = ["_id" if key == "id" else f"keys.{key}" for key in keys]
+    stages: list[Document] = [{"$set": {f"keys.{key}": _RANKS[key] for key in keys if key != "id"}}]
+    if query.after is not None:
+        place = list(zip(names, query.after, strict=True))
+        beyond = "$lt" if backwards else "$gt"
+        later = [dict(place[:depth]) | {name: {beyond: at}} for depth, (name, at) in enumerate(place)]
+        stages.append({"$match": {"$or": later}})
+    return [*stages, {"$sort": dict.fromkeys(names, -1 if backwards else 1)}, {"$limit": query.limit + 1}]
 
 
 def _condition(query: AlarmQuery) -> Document:
