@@ -14,7 +14,19 @@ from core.listing import AlarmPage, AlarmQuery, Sort, sought
 from tests.kit.history import BEGINNING
 
 TENANTS = ["default", "default", "default", "other"]
-SOURCES = ["plant", "plant/", "plant/a", "plant/a/1", "plant/a/2", "plant0", "plänt/a", "$x.y", "/r", "a,b"]
+SOURCES = [
+    "plant",
+    "plant/",
+    "plant/a",
+    "plant/a/1",
+    "plant/a/2",
+    "plant/ü",
+    "plant0",
+    "plänt/a",
+    "$x.y",
+    "/r",
+    "a,b",
+]
 TYPES = ["overpressure", "leak", "$type", "leak.age", ""]
 ASSIGNEES = [None, "Ann", "Bob Ö."]
 TEXTS = ["", "Pressure 12.4 bar", "PRESSURE is over", "Straße (a+)+$ .*", "\uff21\uff42\uff43 x", "İzmir öl"]
