@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from itertools import product
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,9 +18,9 @@ from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.history import MongoAlarmHistory
 from adapters.mongo.store import EventStore
-from core.listing import AlarmQuery, is_after, matches
+from core.listing import AlarmQuery, Sort, is_after, matches
 from core.projection import newest_rows
-from tests.contract.listings import made, queries, walked
+from tests.contract.listings import AREAS, made, queries, walked
 from tests.kit.history import BEGINNING, History
 
 EVENTS = made(600, streams=150)
@@ -85,6 +87,16 @@ def test_a_list_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) 
         run(compared())
 
     agree()
+
+
+def test_every_prefix_in_every_order_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
+    async def compared() -> None:
+        for area, sort in product(AREAS, get_args(Sort)):
+            query = AlarmQuery(tenant="default", sources=frozenset({area}), sort=sort, limit=20)
+            pages = await walked(both.memory.page, query)
+            assert await walked(both.mongo.page, query) == pages
+
+    run(compared())
 
 
 def test_a_list_as_of_a_position_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
