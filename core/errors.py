@@ -7,6 +7,7 @@ TocsinError
 ├─ RevisionConflict   a concurrent command on the same alarm was first
 ├─ DuplicateCommand   an event with this Idempotency-Key is in the log
 ├─ Unavailable        it did not happen and will not
+├─ TooBroad           a query would look at too much
 ├─ OutcomeUnknown     it may have happened, and may still
 ├─ LogMismatch        the log is not the one a position belongs to
 └─ StartupRefused     this process must not start; the message says why
@@ -83,6 +84,10 @@ class DuplicateCommand(TocsinError):
 
 class Unavailable(TocsinError):
     """MongoDB cannot be reached or the queue is full: nothing was recorded, and nothing will be."""
+
+
+class TooBroad(TocsinError):
+    """The query would have to look at more than there is time or memory for; the message says what helps."""
 
 
 class OutcomeUnknown(TocsinError):

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from core.alarm import Alarm, Severity, State
+from core.alarm import Alarm
 from core.events import Event
+from core.listing import AlarmPage, AlarmQuery
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -138,25 +139,6 @@ class Leases(Protocol):
         ...
 
 
-class AlarmQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Which alarms of a tenant to list: all given conditions hold. `states` None: all but `normal`."""
-
-    tenant: str
-    states: frozenset[State] | None = None
-    severities: frozenset[Severity] | None = None
-    source: str | None = None
-    type: str | None = None
-    limit: int = 100
-    cursor: tuple[datetime, str] | None = None
-
-
-class AlarmPage(msgspec.Struct, frozen=True, gc=False):
-    """Rows, newest activation first, and where the next page starts (None: there is none)."""
-
-    alarms: Sequence[Alarm]
-    next: tuple[datetime, str] | None
-
-
 class AlarmList(Protocol):
     """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
 
@@ -169,7 +151,10 @@ class AlarmList(Protocol):
         ...
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
-        """Return one page of the list."""
+        """Return one page of the list. Raises TooBroad.
+
+        A row that stays where it is in the order comes once, whatever others do between two pages.
+        """
         ...
 
     def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
@@ -181,6 +166,25 @@ class AlarmList(Protocol):
 
         A row that is not written meanwhile is yielded once; one that is may be left out or come twice.
         """
+        ...
+
+
+class AlarmHistory(Protocol):
+    """The alarms as they stood when the log ended at a position; a position beyond its end is its end.
+
+    All is read from the log. Every method raises Unavailable.
+    """
+
+    async def position_at(self, time: datetime) -> int:
+        """Return the position of the newest event recorded at or before the time, 0 if there is none."""
+        ...
+
+    async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
+        """Return the tenant's alarm's newest event at or before the position."""
+        ...
+
+    async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
+        """Return one page of the list as it stood. Costs what there are alarms. Raises TooBroad."""
         ...
 
 

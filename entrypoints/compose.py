@@ -19,6 +19,7 @@ from adapters.mongo.checkpoints import MongoCheckpoints
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
 from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
+from adapters.mongo.history import MongoAlarmHistory
 from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
@@ -143,6 +144,7 @@ async def running(store: Storage) -> AsyncIterator[Process]:
         handler=handler,
         log=store.log,
         alarms=store.alarms,
+        history=MongoAlarmHistory(store.link.connection),
         checkpoints=store.checkpoints,
         now=now,
         new_event_id=new_event_id,

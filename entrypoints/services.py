@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.handler import CommandHandler
-from core.ports import AlarmList, Checkpoints, EventLog
+from core.ports import AlarmHistory, AlarmList, Checkpoints, EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Services:
     handler: CommandHandler
     log: EventLog
     alarms: AlarmList
+    history: AlarmHistory
     checkpoints: Checkpoints
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]

@@ -1,10 +1,10 @@
 """The alarm list in memory, for tests."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from core.alarm import Alarm
-from core.ports import AlarmPage, AlarmQuery
+from core.listing import AlarmPage, AlarmQuery, is_after, matches, page_of
 
 SCAN_ROWS = 500
 
@@ -30,14 +30,8 @@ class MemoryAlarmList:
         return alarm if alarm is not None and alarm.tenant == tenant else None
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
-        """Return one page of the list, newest activation first."""
-        listed = sorted((alarm for alarm in self.rows.values() if _matches(query, alarm)), key=_rank)
-        if query.cursor is not None:
-            raised_at, alarm_id = query.cursor
-            listed = [alarm for alarm in listed if _rank(alarm) > (-_seconds(raised_at), alarm_id)]
-        alarms = listed[: query.limit]
-        last = alarms[-1] if len(listed) > query.limit else None
-        return AlarmPage(alarms, (last.raised_at, last.id) if last and last.raised_at else None)
+        """Return one page of the list."""
+        return listed(query, self.rows.values())
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all rows (of the tenant), in order of id, in pages."""
@@ -61,19 +55,8 @@ class MemoryAlarmList:
             yield shelved[start : start + SCAN_ROWS]
 
 
-def _matches(query: AlarmQuery, alarm: Alarm) -> bool:
-    return (
-        alarm.tenant == query.tenant
-        and (alarm.state != "normal" if query.states is None else alarm.state in query.states)
-        and (query.severities is None or alarm.severity in query.severities)
-        and query.source in (None, alarm.source)
-        and query.type in (None, alarm.type)
-    )
-
-
-def _rank(alarm: Alarm) -> tuple[float, str]:
-    return -_seconds(alarm.raised_at or _NEVER), alarm.id
-
-
-def _seconds(time: datetime) -> float:
-    return (time - _NEVER).total_seconds()
+def listed(query: AlarmQuery, alarms: Iterable[Alarm]) -> AlarmPage:
+    """Return one page of a list of the alarms."""
+    found = [alarm for alarm in alarms if matches(query, alarm) and is_after(query, alarm)]
+    found.sort(key=query.order.place, reverse=query.order.reverse)
+    return page_of(query, found[: query.limit + 1])

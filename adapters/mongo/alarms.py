@@ -1,46 +1,35 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any, Literal
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReplaceOne
+from pymongo import ASCENDING, IndexModel, ReplaceOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from adapters.mongo.client import CODEC, Database, Document
-from adapters.mongo.codec import alarm_document, alarm_of
-from adapters.mongo.errors import DUPLICATE_KEY, TRANSIENT_CODES, retried
-from core.alarm import Alarm, Severity, State
-from core.ports import AlarmPage, AlarmQuery
+from adapters.mongo.codec import alarm_of
+from adapters.mongo.errors import DUPLICATE_KEY, QUERY_MS, TRANSIENT_CODES, bounded, retried
+from adapters.mongo.listing import INDEXES as LIST_INDEXES
+from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
+from core.alarm import Alarm
+from core.listing import AlarmPage, AlarmQuery, page_of
 
 ALARMS = "alarms"
 SCAN_ROWS = 500
 
-_BY_STATE = "tenant_state_severity_raised"
-_BY_SOURCE = "tenant_source_state_raised"
 _BY_TENANT = "tenant_id"
 _BY_SHELF_END = "shelved_until"
-_NEWEST_FIRST = [("raised_at", DESCENDING), ("_id", ASCENDING)]
 _ON_TIMED_SHELF = {"shelving": "timed"}
 
 INDEXES = [
     IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name=_BY_TENANT),
-    IndexModel(
-        [("tenant", ASCENDING), ("state", ASCENDING), ("severity", ASCENDING), *_NEWEST_FIRST],
-        name=_BY_STATE,
-    ),
-    IndexModel(
-        [("tenant", ASCENDING), ("source", ASCENDING), ("state", ASCENDING), *_NEWEST_FIRST],
-        name=_BY_SOURCE,
-    ),
+    *LIST_INDEXES,
     IndexModel(
         [("shelved_until", ASCENDING), ("_id", ASCENDING)],
         name=_BY_SHELF_END,
         partialFilterExpression=_ON_TIMED_SHELF,
     ),
 ]
-
-_STATES: tuple[State, ...] = get_args(State)
-_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class MongoAlarmList:
@@ -50,18 +39,21 @@ class MongoAlarmList:
         self._rows = database.get_collection(collection, codec_options=CODEC)
 
     async def create(self) -> None:
-        """Make sure the collection and its indexes exist. Raises Unavailable."""
+        """Make sure the collection and its indexes exist, for all its rows. Raises Unavailable."""
         await retried(lambda: self._rows.create_indexes(INDEXES))
+        while outdated := await retried(self._outdated):
+            documents = [row_document(alarm_of(document)) for document in outdated]
+            await retried(lambda documents=documents: self._replace(documents, "$lte", upsert=False))  # type: ignore[misc]
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
         """Replace each row, unless it is at this position or a later one already."""
-        documents = [alarm_document(alarm) for alarm in rows.values()]
-        met = await retried(lambda: self._replace(documents, upsert=True))
+        documents = [row_document(alarm) for alarm in rows.values()]
+        met = await retried(lambda: self._replace(documents, "$lt", upsert=True))
         if met:
             # Most are newer rows. But two leaders that bring a new alarm at once collide too, and then
             # the older one may have won: a plain replace sets that right.
             again = [documents[index] for index in met]
-            await retried(lambda: self._replace(again, upsert=False))
+            await retried(lambda: self._replace(again, "$lt", upsert=False))
 
     async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
         """Return one row; None also for another tenant's."""
@@ -69,18 +61,16 @@ class MongoAlarmList:
         return None if found is None else alarm_of(found)
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
-        """Return one page of the list, newest activation first."""
-        # The states are always spelled out: an index merges one ordered scan for each of them.
-        condition, index = _condition(query), _BY_STATE if query.source is None else _BY_SOURCE
-        limit = query.limit + 1
-        found = await retried(
-            lambda: self._rows.find(
-                condition, sort=_NEWEST_FIRST, limit=limit, batch_size=limit, hint=index
-            ).to_list()
-        )
-        alarms = [alarm_of(document) for document in found[: query.limit]]
-        last = alarms[-1] if len(found) > query.limit else None
-        return AlarmPage(alarms, (last.raised_at, last.id) if last and last.raised_at else None)
+        """Return one page of the list. Raises TooBroad."""
+        found: dict[str, Document] = {}
+        if not query.is_empty:
+            for part in parts(query):
+                # A row that moves meanwhile is met again: what counts is where it was first.
+                for document in await self._listed(part, query.limit + 1 - len(found), hint(query)):
+                    found.setdefault(document["_id"], document)
+                if len(found) > query.limit:
+                    break
+        return page_of(query, [alarm_of(document) for document in found.values()])
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all rows (of the tenant), in order of id, in pages."""
@@ -101,6 +91,22 @@ class MongoAlarmList:
                 return
             yield rows
             after = rows[-1]
+
+    async def _listed(self, part: Part, limit: int, index: str | None) -> Sequence[Document]:
+        return await bounded(
+            lambda: self._rows.find(
+                part.condition,
+                sort=part.ordering,
+                limit=limit,
+                batch_size=limit,
+                hint=index,
+                max_time_ms=QUERY_MS,
+                allow_disk_use=False,
+            ).to_list()
+        )
+
+    async def _outdated(self) -> Sequence[Document]:
+        return await self._rows.find({"keys.layout": {"$ne": LAYOUT}}, limit=SCAN_ROWS).to_list()
 
     async def _shelved_after(self, after: Alarm | None) -> Sequence[Alarm]:
         condition: Document = dict(_ON_TIMED_SHELF)
@@ -126,12 +132,14 @@ class MongoAlarmList:
         )
         return [alarm_of(document) for document in found]
 
-    async def _replace(self, documents: Sequence[Document], *, upsert: bool) -> Sequence[int]:
+    async def _replace(
+        self, documents: Sequence[Document], older: Literal["$lt", "$lte"], *, upsert: bool
+    ) -> Sequence[int]:
         """Replace what is older; return which documents met a row that is not."""
         if not documents:
             return ()
         replaces = [
-            ReplaceOne({"_id": row["_id"], "position": {"$lt": row["position"]}}, row, upsert=upsert)
+            ReplaceOne({"_id": row["_id"], "position": {older: row["position"]}}, row, upsert=upsert)
             for row in documents
         ]
         try:
@@ -139,28 +147,6 @@ class MongoAlarmList:
         except BulkWriteError as error:
             return _duplicates(error)
         return ()
-
-
-def _condition(query: AlarmQuery) -> Document:
-    condition: Document = {"tenant": query.tenant}
-    condition["state"] = {"$in": [state for state in _STATES if _is_listed(query, state)]}
-    if query.source is not None:
-        condition["source"] = query.source
-    if query.severities is not None or query.source is None:
-        severities = _SEVERITIES if query.severities is None else sorted(query.severities)
-        condition["severity"] = {"$in": list(severities)}
-    if query.type is not None:
-        condition["type"] = query.type
-    if query.cursor is not None:
-        raised_at, alarm_id = query.cursor
-        condition["raised_at"] = {"$lte": raised_at}
-        # Not by $or: the planner would scan for each of its branches and sort what they bring.
-        condition["$nor"] = [{"raised_at": raised_at, "_id": {"$lte": alarm_id}}]
-    return condition
-
-
-def _is_listed(query: AlarmQuery, state: State) -> bool:
-    return state != "normal" if query.states is None else state in query.states
 
 
 def _duplicates(error: BulkWriteError) -> Sequence[int]:

@@ -50,6 +50,11 @@ def alarm_of(document: Mapping[str, Any]) -> Alarm:
     return msgspec.convert(fields, Alarm)
 
 
+def snapshot_of(document: Mapping[str, Any]) -> Alarm:
+    """Return the alarm in an event's document that was read with naive times."""
+    return msgspec.convert(_plain(document), Alarm)
+
+
 def _plain(document: Mapping[str, Any]) -> Document:
     """Make times UTC, and integers plain ones, down to the origins and the details."""
     plain: Document = {}

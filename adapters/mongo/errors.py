@@ -14,14 +14,22 @@ from pymongo.errors import (
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from core.appender import NotSent, Unknown
-from core.errors import Unavailable
+from core.errors import TooBroad, Unavailable
 
 T = TypeVar("T")
 
 READ_SECONDS = 5.0
 """How long a read is tried again while the replica set has no primary."""
 
+QUERY_MS = 5_000
+"""How long the server works on one query of a list."""
+
 DUPLICATE_KEY = 11000
+
+TOO_BROAD = "there are too many alarms to look through for this: name more conditions, or sort by state"
+
+_TOO_BROAD_CODES = frozenset({50, 146, 292})
+"""Server errors of a query that ran out of its time, or of memory to sort in."""
 
 TRANSIENT_CODES = frozenset(
     {
@@ -90,3 +98,24 @@ async def retried(operation: Callable[[], Awaitable[T]]) -> T:
     except PyMongoError as error:
         raise unavailable(error) from error
     raise AssertionError  # pragma: no cover (the attempts end by returning or raising)
+
+
+async def bounded(query: Callable[[], Awaitable[T]]) -> T:
+    """Run a read whose time on the server is limited, as `retried` does.
+
+    Raises:
+        TooBroad: it needs more time or memory than it has.
+        Unavailable: as `retried` does.
+    """
+
+    async def tried() -> T:
+        try:
+            return await query()
+        except OperationFailure as error:
+            if error.code in _TOO_BROAD_CODES:
+                raise TooBroad(
+                    "more alarms have to be looked at than there is time for: ask for fewer"
+                ) from error
+            raise
+
+    return await retried(tried)

@@ -18,6 +18,8 @@ from core.events import Event
 from core.ports import START, Page, Stamp
 
 EVENTS = "events"
+BY_TIME = "at_position"
+NEWEST_OF_STREAMS = "tenant_stream_position"
 
 INDEXES = [
     IndexModel([("stream", ASCENDING), ("revision", ASCENDING)], name="stream_revision", unique=True),
@@ -29,7 +31,9 @@ INDEXES = [
         partialFilterExpression={"command_id": {"$exists": True}},
     ),
     IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_position"),
-    IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name="at_position"),
+    IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name=BY_TIME),
+    # Leaps from stream to stream, to the newest event of each up to a position.
+    IndexModel([("tenant", ASCENDING), ("stream", ASCENDING), ("_id", DESCENDING)], name=NEWEST_OF_STREAMS),
 ]
 
 _STAMP = {"event_id": 1, "at": 1}

@@ -12,7 +12,7 @@ from starlette.routing import Match, Route
 
 from core.alarm import Alarm
 from core.decider import allowed_commands
-from core.errors import OutcomeUnknown, RefusalCode, Refused, Unavailable
+from core.errors import OutcomeUnknown, RefusalCode, Refused, TooBroad, Unavailable
 
 logger = logging.getLogger("tocsin.http")
 
@@ -88,6 +88,11 @@ async def on_unavailable(_: Request, error: Exception) -> Response:
     return response(503, code, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+async def on_too_broad(_: Request, error: Exception) -> Response:
+    """Answer that a query asks for too much."""
+    return response(422, "too_broad", str(error))
+
+
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the router refuses."""
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
@@ -124,6 +129,7 @@ HANDLERS = {
     Refused: on_refused,
     Unavailable: on_unavailable,
     OutcomeUnknown: on_unavailable,
+    TooBroad: on_too_broad,
     HTTPException: on_http_exception,
     ClientDisconnect: on_disconnect,
     Exception: on_error,

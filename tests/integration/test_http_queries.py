@@ -72,7 +72,7 @@ async def test_pages_bring_every_alarm_once(http: httpx.AsyncClient, stage: Http
 
 @pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "%00", "🦊", "a" * 500])
 async def test_a_bad_cursor(http: httpx.AsyncClient, cursor: str) -> None:
-    assert problem(await http.get("/v1/alarms", params={"cursor": cursor})) == (400, "bad_cursor")
+    assert problem(await http.get("/v1/alarms", params={"cursor": cursor})) == (422, "bad_cursor")
 
 
 BAD_QUERIES = ["state=open", "severity=fatal", "limit=0", "limit=1001", "limit=x", "limit=-1", "colour=red"]

@@ -11,8 +11,9 @@ import httpx
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.memory.history import MemoryAlarmHistory
 from adapters.memory.leases import MemoryLeases
-from adapters.memory.log import MemoryLog
+from adapters.memory.log import Events, MemoryLog
 from adapters.memory.turns import StreamTurns
 from core.handler import CommandHandler
 from core.ports import Checkpoint, EventLog
@@ -27,7 +28,8 @@ class HttpStage:
     """What stands behind the application of a test; its list moves only when `project` is called."""
 
     def __init__(self, log: EventLog | None = None) -> None:
-        self.log: EventLog = log or MemoryLog("a-log")
+        events = Events()
+        self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
         self.reasons: list[str] = []
@@ -35,6 +37,7 @@ class HttpStage:
             handler=CommandHandler(self.log, StreamTurns(), Recollection(), MemoryAnswers()),
             log=self.log,
             alarms=self.alarms,
+            history=MemoryAlarmHistory(events),
             checkpoints=self.checkpoints,
             now=lambda: datetime.now(UTC),
             new_event_id=lambda: str(uuid.uuid4()),

@@ -1,0 +1,29 @@
+"""The alarms as they once stood, from a log in memory."""
+
+from datetime import datetime
+
+from adapters.memory.alarms import listed
+from adapters.memory.log import Events
+from core.events import Event
+from core.listing import AlarmPage, AlarmQuery
+from core.projection import newest_rows
+
+
+class MemoryAlarmHistory:
+    """The history of the alarms (see core.ports.AlarmHistory)."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    async def position_at(self, time: datetime) -> int:
+        """Return the position of the newest event recorded at or before the time, 0 if there is none."""
+        return max((event.position for event in self._events.all if event.at <= time), default=0)
+
+    async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
+        """Return the tenant's alarm's newest event at or before the position."""
+        events = [event for event in self._events.streams.get(alarm_id, ()) if event.position <= position]
+        return events[-1] if events and events[-1].tenant == tenant else None
+
+    async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
+        """Return one page of the list as it stood."""
+        return listed(query, newest_rows(self._events.all[:position]).values())

@@ -1,0 +1,157 @@
+"""The alarms as they once stood, from the `events` collection."""
+
+import heapq
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pymongo import DESCENDING
+
+from adapters.mongo.client import CODEC, Database, Document
+from adapters.mongo.codec import event_of, snapshot_of
+from adapters.mongo.errors import bounded, retried
+from adapters.mongo.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
+from core.alarm import Alarm
+from core.events import Event
+from core.filter import split_sources
+from core.listing import (
+    BEGINNING,
+    SEVERITY_ORDER,
+    STATE_ORDER,
+    AlarmPage,
+    AlarmQuery,
+    Key,
+    has_words,
+    is_after,
+    page_of,
+)
+
+HISTORY_MS = 8_000
+"""How long the server works on one page; less than the driver waits for it."""
+BATCH_ROWS = 500
+"""How many alarms are looked at between two round trips."""
+
+_SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
+_SEARCHED = ("qualifier", "text", "assignee")
+# The values of core.listing's keys, as the server reckons them.
+_RANKS: dict[Key, Any] = {
+    "state": {"$indexOfArray": [list(STATE_ORDER), "$alarm.state"]},
+    "severity": {"$indexOfArray": [list(SEVERITY_ORDER), "$alarm.severity"]},
+    "raised_at": {"$ifNull": [{"$subtract": [BEGINNING, "$alarm.raised_at"]}, 0]},
+    "position": {"$multiply": [-1, "$alarm.position"]},
+    "occurrence": {"$multiply": [-1, "$alarm.occurrence"]},
+    "source": "$alarm.source",
+    "type": "$alarm.type",
+}
+_AFTER_SLASH = chr(ord("/") + 1)
+
+
+class MongoAlarmHistory:
+    """The history of the alarms (see core.ports.AlarmHistory).
+
+    The newest event of every stream up to a position is one scan of an index that leaps from stream to
+    stream. What of them a list shows is found and sorted on the server. Only words are looked for here, in
+    all that the server has found, holding no more rows than the page has.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._events = database.get_collection(EVENTS, codec_options=CODEC)
+
+    async def position_at(self, time: datetime) -> int:
+        """Return the position of the newest event recorded at or before the time, 0 if there is none."""
+        order = [("at", DESCENDING), ("_id", DESCENDING)]
+        found = await retried(
+            lambda: self._events.find_one({"at": {"$lte": time}}, {"_id": 1}, sort=order, hint=BY_TIME)
+        )
+        return 0 if found is None else int(found["_id"])
+
+    async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
+        """Return the tenant's alarm's newest event at or before the position."""
+        condition = {"tenant": tenant, "stream": alarm_id, "_id": {"$lte": position}}
+        order = [("_id", DESCENDING)]
+        found = await retried(lambda: self._events.find_one(condition, sort=order, hint=NEWEST_OF_STREAMS))
+        return None if found is None else event_of(found)
+
+    async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
+        """Return one page of the list as it stood. Raises TooBroad."""
+        if query.is_empty:
+            return AlarmPage((), None)
+        listed = await bounded(lambda: self._listed(query, position))
+        positions = [alarm.position for alarm in listed]
+        found = await retried(lambda: self._events.find({"_id": {"$in": positions}}, {"alarm": 1}).to_list())
+        alarms = {int(document["_id"]): snapshot_of(document["alarm"]) for document in found}
+        return page_of(query, [alarms[each] for each in positions])
+
+    async def _listed(self, query: AlarmQuery, position: int) -> list[Alarm]:
+        """Return the first rows, as far as they are needed to sort and search them."""
+        best: list[Alarm] = []
+        first = heapq.nlargest if query.order.reverse else heapq.nsmallest
+        words = query.words or frozenset()
+        cursor = self._events.aggregate(
+            _pipeline(query, position), hint=NEWEST_OF_STREAMS, maxTimeMS=HISTORY_MS, batchSize=BATCH_ROWS
+        )
+        while batch := await cursor.to_list(BATCH_ROWS):
+            rows = [_row(query.tenant, document) for document in batch]
+            fresh = [row for row in rows if is_after(query, row) and has_words(row, words)]
+            best = first(query.limit + 1, [*best, *fresh], key=query.order.place)
+        return best
+
+
+def _pipeline(query: AlarmQuery, position: int) -> list[Document]:
+    fields = [*_SORTED_BY, *(_SEARCHED if query.words else ())]
+    return [
+        {"$match": {"tenant": query.tenant, "_id": {"$lte": position}}},
+        {"$sort": {"stream": 1, "_id": -1}},
+        {"$group": {"_id": "$stream", "alarm": {"$first": "$alarm"}}},
+        {"$match": _condition(query)},
+        *([] if query.words else _first(query)),
+        {"$project": {f"alarm.{field}": 1 for field in fields}},
+    ]
+
+
+def _first(query: AlarmQuery) -> list[Document]:
+    """Return the stages that leave the first rows after the query's place."""
+    keys, backwards = query.order.keys, query.order.reverse
+    names = ["_id" if key == "id" else f"keys.{key}" for key in keys]
+    stages: list[Document] = [{"$set": {f"keys.{key}": _RANKS[key] for key in keys if key != "id"}}]
+    if query.after is not None:
+        place = list(zip(names, query.after, strict=True))
+        beyond = "$lt" if backwards else "$gt"
+        later = [dict(place[:depth]) | {name: {beyond: at}} for depth, (name, at) in enumerate(place)]
+        stages.append({"$match": {"$or": later}})
+    return [*stages, {"$sort": dict.fromkeys(names, -1 if backwards else 1)}, {"$limit": query.limit + 1}]
+
+
+def _condition(query: AlarmQuery) -> Document:
+    conditions: list[Document] = [
+        {"alarm.state": {"$in": query.listed_states}},
+        {"alarm.severity": {"$in": query.listed_severities}},
+    ]
+    if query.sources is not None:
+        exact, prefixes = split_sources(query.sources)
+        ranges = [{"$gte": prefix, "$lt": prefix[:-1] + _AFTER_SLASH} for prefix in prefixes]
+        either = [{"$in": sorted(exact)}, *ranges]
+        conditions.append({"$or": [{"alarm.source": each} for each in either]})
+    for name, values in (("type", query.types), ("assignee", query.assignees)):
+        if values is not None:
+            conditions.append({f"alarm.{name}": {"$in": sorted(values)}})
+    for name, flag in (("active", query.active), ("acked", query.acked)):
+        if flag is not None:
+            conditions.append({f"alarm.{name}": flag})
+    conditions += [_has_label(name, value) for name, value in query.labels.items()]
+    return {"$and": conditions}
+
+
+def _has_label(name: str, value: str) -> Document:
+    # A label's name may hold a dot or begin with a dollar sign, which a path would take for its own.
+    label = {"$getField": {"field": {"$literal": name}, "input": "$alarm.labels"}}
+    return {"$expr": {"$eq": [label, {"$literal": value}]}}
+
+
+def _row(tenant: str, document: Mapping[str, Any]) -> Alarm:
+    fields = {"qualifier": "", **document["alarm"]}
+    for name in ("position", "occurrence"):
+        fields[name] = int(fields[name])
+    if fields["raised_at"] is not None:
+        fields["raised_at"] = fields["raised_at"].replace(tzinfo=UTC)
+    return Alarm(id=document["_id"], tenant=tenant, **fields)

@@ -1,0 +1,76 @@
+"""The alarm list as a file: CSV (RFC 4180) or NDJSON, page by page."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from core.alarm import Alarm
+from core.listing import AlarmPage, AlarmQuery
+
+COLUMNS = Alarm.__struct_fields__
+
+# A spreadsheet takes a cell that begins like this for a formula, whoever wrote it there.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_encoder = msgspec.json.Encoder()
+
+
+class Export(msgspec.Struct, frozen=True):
+    """A format: its media type, what the file begins with, and how rows are written."""
+
+    media_type: str
+    head: bytes
+    rows: Callable[[Sequence[Alarm]], bytes]
+
+
+async def exported(
+    export: Export, query: AlarmQuery, page: AlarmPage, pages: Callable[[AlarmQuery], Awaitable[AlarmPage]]
+) -> AsyncIterator[bytes]:
+    """Yield the file, beginning with `page`, the query's first. What `pages` raises breaks it off."""
+    yield export.head
+    while True:
+        if page.alarms:
+            yield export.rows(page.alarms)
+        if page.next is None:
+            return
+        page = await pages(replace(query, after=page.next))
+
+
+def csv_rows(alarms: Sequence[Alarm]) -> bytes:
+    """Return a line for each alarm; labels, details and origins are JSON, what is not set is empty."""
+    fields = [msgspec.to_builtins(alarm) for alarm in alarms]
+    return _lines([[_cell(row[column]) for column in COLUMNS] for row in fields])
+
+
+def ndjson_rows(alarms: Sequence[Alarm]) -> bytes:
+    """Return a line for each alarm, as the list has it."""
+    return _encoder.encode_lines(alarms)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"'{value}" if value.startswith(_FORMULA) else value
+        case dict():
+            return _encoder.encode(value).decode()
+        case _:
+            return str(value)
+
+
+def _lines(rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+EXPORTS: dict[Literal["csv", "ndjson"], Export] = {
+    "csv": Export("text/csv; charset=utf-8; header=present", _lines([COLUMNS]), csv_rows),
+    "ndjson": Export("application/x-ndjson", b"", ndjson_rows),
+}

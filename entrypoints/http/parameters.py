@@ -1,0 +1,137 @@
+"""The query parameters of the alarm list: declared once, with their bounds and defaults."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from core.alarm import Severity, State
+from core.filter import FILTER_VALUES
+from core.listing import STATE_ORDER, AlarmQuery, Sort, sought
+from entrypoints.http.problems import Problem
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+LIMIT = 1_000
+DEFAULT_LIMIT = 100
+LATEST = 2**63 - 1
+"""No position is beyond it."""
+SEARCH_LENGTH = 256
+
+_LABEL = "label."
+Names = Annotated[frozenset[str], Meta(max_length=FILTER_VALUES)]
+Position = Annotated[int, Meta(ge=0, le=LATEST)]
+Moment = Position | Annotated[datetime, Meta(tz=True)]
+"""A position in the log, or a time (RFC 3339) that stands for the newest position recorded by then."""
+
+
+class AsOfParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a query takes that can look back: `as_of`, a position or a time."""
+
+    as_of: str | None = None
+
+    @property
+    def moment(self) -> int | datetime | None:
+        """What `as_of` says. Raises Problem 422."""
+        if self.as_of is None:
+            return None
+        try:
+            moment: int | datetime = msgspec.convert(self.as_of, Moment, strict=False)
+            return moment if isinstance(moment, int) else moment.astimezone(UTC)
+        except (msgspec.ValidationError, OverflowError):
+            detail = "as_of must be a position or a time like 2026-01-31T08:00:00Z; send a + in it as %2B"
+            raise Problem(422, "invalid", detail) from None
+
+
+class FilterParameters(AsOfParameters, frozen=True, kw_only=True):
+    r"""Which alarms, in which order. The sets may be repeated or have commas between, `\,` is one of a value.
+
+    A source is exact or `prefix/*`; `label` holds what came as `label.K=V`.
+    """
+
+    state: frozenset[Literal[State, "all"]] = frozenset()
+    severity: frozenset[Severity] = frozenset()
+    source: Names = frozenset()
+    type: Names = frozenset()
+    assignee: Names = frozenset()
+    label: dict[str, str] = {}
+    q: Annotated[str, Meta(max_length=SEARCH_LENGTH)] = ""
+    active: bool | None = None
+    acked: bool | None = None
+    sort: Sort = "state"
+
+    def query(self, tenant: str) -> AlarmQuery:
+        """Return what is asked for. Raises InvalidInput."""
+        named = frozenset(state for state in self.state if state != "all")
+        states = frozenset(STATE_ORDER) if "all" in self.state else named
+        query = AlarmQuery(
+            tenant=tenant,
+            states=states or None,
+            severities=self.severity or None,
+            sources=self.source or None,
+            types=self.type or None,
+            assignees=self.assignee or None,
+            labels=self.label,
+            words=sought(self.q),
+            active=self.active,
+            acked=self.acked,
+            sort=self.sort,
+        )
+        query.check()
+        return query
+
+    def digest(self) -> str:
+        """Return what a cursor is bound to: the same filters, order and moment have the same."""
+        shared = {name: getattr(self, name) for name in FilterParameters.__struct_fields__}
+        return hashlib.sha256(msgspec.json.encode(shared, order="deterministic")).hexdigest()[:16]
+
+
+class ListParameters(FilterParameters, frozen=True, kw_only=True):
+    """What `GET /v1/alarms` takes."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
+    cursor: str | None = None
+    min_position: Position = 0
+
+
+class ExportParameters(FilterParameters, frozen=True, kw_only=True):
+    """What `GET /v1/alarms/export` takes."""
+
+    format: Literal["csv", "ndjson"] = "csv"
+    min_position: Position = 0
+
+
+def parameters(request: Request, kind: type[P]) -> P:
+    """Read the query parameters. Raises Problem 422 for one that is unknown, out of bounds or there twice."""
+    several = {name for name, hint in get_type_hints(kind).items() if get_origin(hint) is frozenset}
+    values: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in several:
+            values.setdefault(name, set()).update(_split(value))
+        elif name.startswith(_LABEL) and "label" in kind.__struct_fields__:
+            _once(values.setdefault("label", {}), name.removeprefix(_LABEL), value)
+        elif name in kind.__struct_fields__ and name != "label":
+            _once(values, name, value)
+        else:
+            known = ", ".join(kind.__struct_fields__).replace("label,", "label.NAME,")
+            raise Problem(422, "invalid", f"unknown query parameter {name[:64]!r}; there are {known}")
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "invalid", str(error)) from None
+
+
+def _once(values: dict[str, Any], name: str, value: str) -> None:
+    # Only one of several would count, and which one is anybody's guess.
+    if name in values:
+        raise Problem(422, "invalid", f"query parameter {name[:64]!r} is given more than once")
+    values[name] = value
+
+
+def _split(text: str) -> list[str]:
+    """Part the text at its commas, but not at those behind a backslash."""
+    parted = text.replace("\\,", "\0").split(",")
+    return [part.replace("\0", ",") for part in parted if part]
