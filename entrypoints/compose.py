@@ -136,7 +136,7 @@ async def running(store: Storage) -> AsyncIterator[Process]:
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     feed.listen(lambda _: None, deadlines.log_replaced)
-    sources = Sources(store.log, store.alarms, store.checkpoints)
+    sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(sources, feed.identity, feed.position)
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
     services = Services(
@@ -147,7 +147,7 @@ async def running(store: Storage) -> AsyncIterator[Process]:
         now=now,
         new_event_id=new_event_id,
         projected=lambda position, seconds: _projected(store.checkpoints, feed, position, seconds),
-        not_ready=lambda: _not_ready(feed, projector),
+        not_ready=lambda: _not_ready(feed, projector, stream),
     )
     async with (
         store.log.running(lambda position: _committed(feed, store, position)),
@@ -248,8 +248,8 @@ async def _projected(checkpoints: MongoCheckpoints, feed: Feed, position: int, s
         return False
 
 
-def _not_ready(feed: Feed, projector: Projector) -> list[str]:
-    reasons = []
+def _not_ready(feed: Feed, projector: Projector, stream: StreamDriver) -> list[str]:
+    reasons = ["it is draining: send no more clients here"] if stream.draining else []
     if not feed.live:
         reasons.append("the feed is not connected to MongoDB")
     if projector.status not in ("leading", "standby"):

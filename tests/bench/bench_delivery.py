@@ -20,6 +20,7 @@ from starlette.routing import WebSocketRoute
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.log import MemoryLog
+from adapters.memory.rebuild import MemoryAlarmRebuild
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
@@ -232,7 +233,9 @@ async def bare() -> AsyncIterator[Bare]:
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[StreamDriver, int]]:
     """Run a server as `tocsin serve` does, on a log in memory."""
-    sources = Sources(MemoryLog("log"), MemoryAlarmList(), MemoryCheckpoints())
+    alarms, checkpoints = MemoryAlarmList(), MemoryCheckpoints()
+    rebuild = MemoryAlarmRebuild(alarms, checkpoints)
+    sources = Sources(MemoryLog("log"), alarms, checkpoints, rebuild)
     driver = StreamDriver(sources, "log", 0)
     app = Starlette(routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver))])
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)

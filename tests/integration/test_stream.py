@@ -7,6 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from adapters.websocket.protocol import StreamProtocol
+from core.delivery.limits import Limits
 from core.delivery.pages import PAGE_EVENTS
 from core.errors import Unavailable
 from core.ports import Page
@@ -255,7 +256,7 @@ async def stalled(client: StreamClient) -> None:
 
 async def test_a_client_that_takes_nothing_is_closed_and_harms_nobody() -> None:
     async with (
-        streaming(stall_seconds=0.5) as streams,
+        streaming(limits=Limits(stall_seconds=0.5)) as streams,
         streams.client() as slow,
         streams.client() as quick,
     ):
@@ -275,7 +276,10 @@ async def test_a_client_that_takes_nothing_is_closed_and_harms_nobody() -> None:
 
 
 async def test_a_client_that_never_reads_again_keeps_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with streaming(stall_seconds=0.2) as streams, streams.client(close_timeout=0.1) as slow:
+    async with (
+        streaming(limits=Limits(stall_seconds=0.2)) as streams,
+        streams.client(close_timeout=0.1) as slow,
+    ):
         await stalled(slow)
         lost = asyncio.Event()
         original = StreamProtocol.connection_lost
@@ -405,7 +409,7 @@ async def test_while_the_log_is_away_a_client_waits_and_then_misses_nothing(
 async def test_a_flood_of_messages_from_a_client_that_reads_nothing_is_bounded() -> None:
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    async with streaming(stall_seconds=0.5) as streams:
+    async with streaming(limits=Limits(stall_seconds=0.5, messages_per_second=1e9)) as streams:
         small.connect(streams.address)
         small.setblocking(False)
         async with streams.client(sock=small, close_timeout=0.1) as client:

@@ -18,6 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import Entry, MemoryCheckpoints
 from adapters.memory.log import Events, MemoryLog
+from adapters.memory.rebuild import MemoryAlarmRebuild
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
@@ -149,7 +150,8 @@ async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> A
     """Run a server for as long as the context lasts; `options` are the driver's."""
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
-    driver = StreamDriver(Sources(log, alarms, checkpoints), "log-1", 0, **options)
+    sources = Sources(log, alarms, checkpoints, MemoryAlarmRebuild(alarms, checkpoints))
+    driver = StreamDriver(sources, "log-1", 0, **options)
     app = Starlette(
         routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins))]
     )
