@@ -26,6 +26,7 @@ from adapters.mongo.rebuild import MongoAlarmRebuild
 from adapters.mongo.watch import TopicWatch
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
+from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.events import Event
 from core.handler import CommandHandler
@@ -123,7 +124,7 @@ def alone(store: Storage) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def running(store: Storage) -> AsyncIterator[Process]:
+async def running(store: Storage, limits: Limits | None = None) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable."""
     feed = Feed(store.log, store.doorbell)
     await feed.start()
@@ -137,7 +138,7 @@ async def running(store: Storage) -> AsyncIterator[Process]:
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     feed.listen(lambda _: None, deadlines.log_replaced)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
-    stream = StreamDriver(sources, feed.identity, feed.position)
+    stream = StreamDriver(sources, feed.identity, feed.position, limits=limits)
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
     services = Services(
         handler=handler,

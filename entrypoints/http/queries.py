@@ -1,4 +1,4 @@
-"""The queries: the alarm list, one alarm, its events, and the log."""
+"""The queries: the alarm list, one alarm, its events."""
 
 import base64
 import binascii
@@ -64,21 +64,6 @@ async def alarm_events(request: Request) -> Response:
     events = await log.stream(alarm_id, after, limit)
     following = events[-1].revision if events else after
     return json_response({"events": events, "next": following, "position": newest.position})
-
-
-async def list_events(request: Request) -> Response:
-    """Return a page of the log, by position."""
-    _check_names(request, _PAGE_PARAMETERS)
-    after = _number(request, "after", 0, maximum=2**63 - 1)
-    limit = _number(request, "limit", DEFAULT_LIMIT, 1, LIMIT)
-    log, tenant = services(request).log, caller(request).tenant
-    tail = await log.tail()
-    if after > tail.position:
-        raise _position_ahead(after, tail.position)
-    page = await log.read(after, limit)
-    following = page.events[-1].position if page.events else after
-    events = [event for event in page.events if event.tenant == tenant]
-    return json_response({"events": events, "next": following, "position": max(tail.position, following)})
 
 
 async def _wait_for(request: Request, position: int) -> None:
@@ -169,5 +154,4 @@ ROUTES = [
     Route("/v1/alarms", list_alarms),
     Route("/v1/alarms/{alarm_id}", get_alarm),
     Route("/v1/alarms/{alarm_id}/events", alarm_events),
-    Route("/v1/events", list_events),
 ]
