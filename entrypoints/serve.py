@@ -25,6 +25,8 @@ logger = logging.getLogger("tocsin.serve")
 BACKLOG = 2_048
 SHUTDOWN_SECONDS = 10
 """How long requests under way may take to end."""
+SEND_BYTES = 256 * 1024
+"""How much the kernel holds for a client; it would take megabytes, and hide for long who is slow."""
 SPARE_FILES = 256
 """How many files a process needs besides its sessions' sockets."""
 
@@ -126,6 +128,8 @@ def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted sockets inherit it.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)
