@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
+from entrypoints.collector import Collector
 from entrypoints.compose import alone, running, storage
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
@@ -54,12 +55,17 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)], process.stream)
         _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"
-        await serve(
-            app,
-            settings,
-            started=lambda: started(url),
-            drain=lambda: process.stream.drain(settings.drain_seconds),
-        )
+        driver = process.stream
+        collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
+        try:
+            await serve(
+                app,
+                settings,
+                started=lambda: started(url),
+                drain=lambda: driver.drain(settings.drain_seconds),
+            )
+        finally:
+            collecting.cancel()
 
 
 async def serve(

@@ -77,6 +77,8 @@ class StreamDriver:
         self._fetching = Fetching(self._delivery, sources, self._awake.set)
         # In the order in which their sockets became full.
         self._blocked: dict[Session[Peer], None] = {}
+        self.opened = 0
+        """How many sessions were ever opened."""
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -143,6 +145,7 @@ class StreamDriver:
         peer = Peer(wire, Allowance(rate, burst, asyncio.get_running_loop().time()))
         session = self._delivery.connect(caller.tenant, caller.subject, encoding, peer, single=single)
         wire.drained = partial(self._drained, session)
+        self.opened += 1
         self._empty.clear()
         if self._draining:
             self._goodbye(session)
