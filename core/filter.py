@@ -36,12 +36,12 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         labels = frozenset(self.labels.items())
         return hash((self.sources, self.types, self.min_severity, self.alarm_ids, labels))
 
-    def check(self) -> None:
-        """Check the size of every part. Raises InvalidInput, naming the part and its bound."""
+    def check(self, most: int = FILTER_VALUES) -> None:
+        """Check the size of every part; `most` values of a kind. Raises InvalidInput: the part, its bound."""
         for name in ("sources", "types", "alarm_ids"):
             values = getattr(self, name)
-            if len(values) > FILTER_VALUES:
-                raise InvalidInput(f"a filter has at most {FILTER_VALUES} {name}, not {len(values)}")
+            if len(values) > most:
+                raise InvalidInput(f"a filter has at most {most} {name}, not {len(values)}")
             for value in values:
                 check_text(f"one of the filter's {name}", value, NAME_BYTES)
         for source in self.sources:

@@ -55,6 +55,10 @@ class EventLog(Protocol):
         """Return at most `limit` events of positions > after, in order, as far as there are any."""
         ...
 
+    async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` of the tenant's events of positions > after, in order; none: no more yet."""
+        ...
+
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event: the alarm as it stands."""
         ...

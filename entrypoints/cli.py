@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -10,11 +11,24 @@ import typer
 from rich.console import Console
 
 from adapters.mongo.embedded import remembered_uri
+from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, Limits
+from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
+from core.filter import FILTER_VALUES
 from entrypoints.identity import reset_identity, show_log
+from entrypoints.limits import (
+    DrainSeconds,
+    MaxFilterValues,
+    MaxMessageBytes,
+    MaxMessagesPerSecond,
+    MaxSessions,
+    MaxSubscriptions,
+    PingSeconds,
+    StallSeconds,
+)
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
-from entrypoints.settings import FeedChoice, Settings
+from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
 from entrypoints.tail import follow
 from entrypoints.up import run_up
 
@@ -90,9 +104,26 @@ def serve(
     allowed_origins: Origins = "",
     feed: Feed = "auto",
     redis_url: RedisUrl = None,
+    max_sessions: MaxSessions = SESSIONS,
+    max_subscriptions: MaxSubscriptions = SUBSCRIPTIONS,
+    max_filter_values: MaxFilterValues = FILTER_VALUES,
+    max_message_bytes: MaxMessageBytes = CLIENT_BYTES,
+    max_messages_per_second: MaxMessagesPerSecond = MESSAGES_PER_SECOND,
+    stall_seconds: StallSeconds = STALL_SECONDS,
+    ping_seconds: PingSeconds = PING_SECONDS,
+    drain_seconds: DrainSeconds = DRAIN_SECONDS,
 ) -> None:
     """Run one server process on a MongoDB that is there already."""
+    limits = Limits(
+        sessions=max_sessions,
+        subscriptions=max_subscriptions,
+        filter_values=max_filter_values,
+        message_bytes=max_message_bytes,
+        messages_per_second=max_messages_per_second,
+        stall_seconds=stall_seconds,
+    )
     settings = _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url)
+    settings = replace(settings, limits=limits, ping_seconds=ping_seconds, drain_seconds=drain_seconds)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 

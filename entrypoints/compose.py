@@ -27,6 +27,7 @@ from adapters.mongo.rebuild import MongoAlarmRebuild
 from adapters.mongo.watch import TopicWatch
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
+from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.events import Event
 from core.handler import CommandHandler
@@ -124,7 +125,7 @@ def alone(store: Storage) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def running(store: Storage) -> AsyncIterator[Process]:
+async def running(store: Storage, limits: Limits | None = None) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable."""
     feed = Feed(store.log, store.doorbell)
     await feed.start()
@@ -137,8 +138,8 @@ async def running(store: Storage) -> AsyncIterator[Process]:
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     feed.listen(lambda _: None, deadlines.log_replaced)
-    sources = Sources(store.log, store.alarms, store.checkpoints)
-    stream = StreamDriver(sources, feed.identity, feed.position)
+    sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
+    stream = StreamDriver(sources, feed.identity, feed.position, limits=limits)
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
     services = Services(
         handler=handler,
@@ -149,7 +150,7 @@ async def running(store: Storage) -> AsyncIterator[Process]:
         now=now,
         new_event_id=new_event_id,
         projected=lambda position, seconds: _projected(store.checkpoints, feed, position, seconds),
-        not_ready=lambda: _not_ready(feed, projector),
+        not_ready=lambda: _not_ready(feed, projector, stream),
     )
     async with (
         store.log.running(lambda position: _committed(feed, store, position)),
@@ -250,8 +251,8 @@ async def _projected(checkpoints: MongoCheckpoints, feed: Feed, position: int, s
         return False
 
 
-def _not_ready(feed: Feed, projector: Projector) -> list[str]:
-    reasons = []
+def _not_ready(feed: Feed, projector: Projector, stream: StreamDriver) -> list[str]:
+    reasons = ["it is draining: send no more clients here"] if stream.draining else []
     if not feed.live:
         reasons.append("the feed is not connected to MongoDB")
     if projector.status not in ("leading", "standby"):

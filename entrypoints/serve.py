@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,8 +12,10 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
+from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
+from entrypoints.collector import Collector
 from entrypoints.compose import alone, running, storage
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
@@ -20,12 +23,13 @@ from entrypoints.stream import stream_endpoint
 
 logger = logging.getLogger("tocsin.serve")
 
-FRAME_BYTES = 64 * 1024
-"""The largest WebSocket frame taken from a client."""
 BACKLOG = 2_048
 SHUTDOWN_SECONDS = 10
 """How long requests under way may take to end."""
-PING_SECONDS = 20.0
+SEND_BYTES = 256 * 1024
+"""How much the kernel holds for a client; it would take megabytes, and hide for long who is slow."""
+SPARE_FILES = 256
+"""How many files a process needs besides its sessions' sockets."""
 
 
 class _Server(uvicorn.Server):
@@ -46,25 +50,38 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store, alone(store), running(store) as process:
+    async with storage(*chosen) as store, alone(store), running(store, settings.limits) as process:
         stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
-        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)])
+        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)], process.stream)
+        _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"
-        await serve(
-            app, settings.host, settings.port, started=lambda: started(url), drain=process.stream.drain
-        )
+        driver = process.stream
+        collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
+        try:
+            await serve(
+                app,
+                settings,
+                started=lambda: started(url),
+                drain=lambda: driver.drain(settings.drain_seconds),
+            )
+        finally:
+            collecting.cancel()
 
 
 async def serve(
-    app: Starlette, host: str, port: int, *, started: Callable[[], None], drain: Callable[[], Awaitable[None]]
+    app: Starlette,
+    settings: Settings,
+    *,
+    started: Callable[[], None],
+    drain: Callable[[], Awaitable[None]],
 ) -> None:
     """Serve until SIGINT or SIGTERM, then drain and end. `started` is called once the port is open.
 
     Raises:
         StartupRefused: the address cannot be had.
     """
-    listener = _listener(host, port)
-    server = _Server(_config(app))
+    listener = _listener(settings.host, settings.port)
+    server = _Server(_config(app, settings))
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -85,14 +102,15 @@ async def serve(
         listener.close()
 
 
-def _config(app: Starlette) -> uvicorn.Config:
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=HttpProtocol,
         ws=StreamProtocol,
-        ws_max_size=FRAME_BYTES,
+        ws_max_size=settings.limits.message_bytes,
         ws_per_message_deflate=False,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_seconds,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -101,10 +119,23 @@ def _config(app: Starlette) -> uvicorn.Config:
     )
 
 
+def _allow_files(wanted: int) -> None:
+    """Raise the soft limit of open files as far as it may be: the usual 1,024 end at as many sessions."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        logger.warning("only %d files may be open here: fewer than %d sessions will fit", allowed, wanted)
+
+
 def _listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Accepted sockets inherit it.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)

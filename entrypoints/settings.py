@@ -1,13 +1,19 @@
 """The settings of a process, each an environment variable and a flag (design: configuration)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Literal
 
+from core.delivery.limits import Limits
 from core.errors import StartupRefused
 
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
 """Which doorbell to use; auto: changestream on a replica set, local on a standalone mongod."""
+
+PING_SECONDS = 20.0
+"""How often a WebSocket is pinged, and how long its client may take to answer."""
+DRAIN_SECONDS = 5.0
+"""How long an ending process takes to send its clients away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,9 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     feed: FeedChoice = "auto"
     redis_url: str | None = None
+    limits: Limits = field(default_factory=Limits)
+    ping_seconds: float = PING_SECONDS
+    drain_seconds: float = DRAIN_SECONDS
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""

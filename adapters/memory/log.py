@@ -64,6 +64,10 @@ class MemoryLog:
         """Return at most `limit` events of positions > after; the moment is the tail's position."""
         return Page(self._events.all[after : after + limit], len(self._events.all))
 
+    async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` of the tenant's events of positions > after, in order."""
+        return [event for event in self._events.all[after:] if event.tenant == tenant][:limit]
+
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event."""
         events = self._events.streams.get(stream)

@@ -105,6 +105,12 @@ class MongoLog:
         """Return at most `limit` events of positions > after, and the operation time of the read."""
         return await self._store.read(after, limit)
 
+    async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` of the tenant's events of positions > after, in order, by their index."""
+        condition = {"tenant": tenant, "_id": {"$gt": after}}
+        found = await self._store.documents(condition, limit, hint="tenant_position")
+        return [event_of(document) for document in found]
+
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event."""
         found = await self._store.documents({"stream": stream}, 1, by="revision", direction=DESCENDING)

@@ -117,10 +117,13 @@ class EventStore:
         *,
         by: str = "_id",
         direction: int = ASCENDING,
-        projection: Mapping[str, int] | None = None,
+        **options: Any,
     ) -> list[dict[str, Any]]:
-        """Return at most `limit` documents, and no more than fit one answer of 16 MiB."""
-        answer = await self._find(condition, limit, by=by, direction=direction, projection=projection)
+        """Return at most `limit` documents, and no more than fit one answer of 16 MiB.
+
+        `options` are those of the find command: `projection`, `hint`.
+        """
+        answer = await self._find(condition, limit, by=by, direction=direction, **options)
         found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
         return found
 
@@ -131,7 +134,7 @@ class EventStore:
         *,
         by: str = "_id",
         direction: int = ASCENDING,
-        projection: Mapping[str, int] | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
         command: dict[str, Any] = {
             "find": EVENTS,
@@ -141,9 +144,8 @@ class EventStore:
             "batchSize": limit,
             "singleBatch": True,
             "readConcern": {"level": "majority"},
+            **options,
         }
-        if projection is not None:
-            command["projection"] = projection
         return await retried(
             lambda: self._database.command(
                 command.copy(), codec_options=CODEC, read_preference=ReadPreference.PRIMARY

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -12,7 +13,18 @@ from adapters.websocket.fetching import Fetching, Sources
 from adapters.websocket.peer import Message, Peer, Receive, Wire
 from core.delivery.delivery import Delivery
 from core.delivery.encoding import Encoding
-from core.delivery.protocol import BAD_MESSAGE, RESTART, TOO_SLOW, Auth, BadMessage, Close, Error
+from core.delivery.limits import Allowance, Limits
+from core.delivery.protocol import (
+    BAD_MESSAGE,
+    RESTART,
+    TOO_MANY,
+    TOO_SLOW,
+    Auth,
+    BadMessage,
+    Close,
+    Error,
+    Subscribe,
+)
 from core.delivery.ring import RING_EVENTS
 from core.delivery.session import Session
 from core.delivery.subscribing import Subscribing
@@ -20,12 +32,12 @@ from core.events import Event
 
 logger = logging.getLogger("tocsin.delivery")
 
-STALL_SECONDS = 30.0
-"""How long a client may take nothing of what it is sent."""
 SLICE_SECONDS = 0.005
 """How long the delivery sends before it lets the rest of the process run."""
 POSITION_SECONDS = 5.0
 """How often the sessions are looked through for those that have heard nothing for long."""
+HEARTBEAT_SECONDS = 15.0
+"""How often a client over HTTP hears something: intermediaries end what is silent for 30 s and more."""
 DRAIN_SECONDS = 5.0
 DRAIN_BATCHES = 20
 RETRY_AFTER_MS = 5_000
@@ -41,7 +53,7 @@ class Caller:
 
 
 class StreamDriver:
-    """Serves the WebSocket sessions of one process, on one event loop.
+    """Serves the sessions of one process, over WebSocket and over HTTP, on one event loop.
 
     `identity`, `position`: the log, and how far the feed is that will call `publish`.
     """
@@ -52,16 +64,21 @@ class StreamDriver:
         identity: str,
         position: int,
         *,
-        stall_seconds: float = STALL_SECONDS,
+        limits: Limits | None = None,
         ring_events: int = RING_EVENTS,
     ) -> None:
-        self._delivery: Delivery[Peer] = Delivery(identity, position, ring_events=ring_events)
+        self.limits = limits or Limits()
+        self._delivery: Delivery[Peer] = Delivery(
+            identity, position, limits=self.limits, ring_events=ring_events
+        )
         self._subscribing = Subscribing(self._delivery)
-        self._stall_seconds = stall_seconds
+        self._stall_seconds = self.limits.stall_seconds
         self._awake = asyncio.Event()
         self._fetching = Fetching(self._delivery, sources, self._awake.set)
         # In the order in which their sockets became full.
         self._blocked: dict[Session[Peer], None] = {}
+        self.opened = 0
+        """How many sessions were ever opened."""
         self._draining = False
         self._empty = asyncio.Event()
 
@@ -69,6 +86,16 @@ class StreamDriver:
     def sessions(self) -> int:
         """How many sessions are open."""
         return len(self._delivery.sessions)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more sessions are taken on."""
+        return self.sessions >= self.limits.sessions
+
+    @property
+    def draining(self) -> bool:
+        """Whether every client is sent away."""
+        return self._draining
 
     def publish(self, events: Sequence[Event]) -> None:
         """Take the next events of the log. Raises LogMismatch unless they directly follow the last."""
@@ -87,19 +114,44 @@ class StreamDriver:
                 tasks.create_task(self._deliver())
                 tasks.create_task(self._watch_stalls())
                 tasks.create_task(self._tell_positions())
+                tasks.create_task(self._beat())
         finally:
             self._fetching.stop()
 
     async def serve(self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding) -> None:
         """Serve one accepted socket until it is closed, by whichever side."""
-        session = self._delivery.connect(caller.tenant, caller.subject, encoding, Peer(wire))
+        if self.full:
+            detail = f"this process serves at most {self.limits.sessions} sessions"
+            wire.write(encoding.message(Error(code="too_many_sessions", detail=detail)))
+            wire.close(TOO_MANY, "too_many_sessions")
+            return
+        with self._opened(wire, caller, encoding) as session:
+            await self._listen(session, receive)
+
+    async def follow(
+        self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding, wanted: Subscribe
+    ) -> None:
+        """Serve one subscription over a response that was started, until either side ends it."""
+        with self._opened(wire, caller, encoding, single=True) as session:
+            self._subscribing.handle(session, wanted)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    @contextmanager
+    def _opened(
+        self, wire: Wire, caller: Caller, encoding: Encoding, *, single: bool = False
+    ) -> Iterator[Session[Peer]]:
+        rate, burst = self.limits.messages_per_second, self.limits.burst
+        peer = Peer(wire, Allowance(rate, burst, asyncio.get_running_loop().time()))
+        session = self._delivery.connect(caller.tenant, caller.subject, encoding, peer, single=single)
         wire.drained = partial(self._drained, session)
+        self.opened += 1
         self._empty.clear()
         if self._draining:
             self._goodbye(session)
         self._awake.set()
         try:
-            await self._listen(session, receive)
+            yield session
         finally:
             wire.drained = None
             self._forget(session)
@@ -134,9 +186,16 @@ class StreamDriver:
                 await session.peer.wait_for_room()
 
     def _take(self, session: Session[Peer], message: Message) -> None:
+        if not session.peer.allowance.take(asyncio.get_running_loop().time()):
+            detail = f"a client may send {self.limits.messages_per_second:g} messages a second"
+            refusal = Error(code="too_many_messages", detail=detail)
+            self._subscribing.refuse(session, refusal, TOO_MANY)
+            return
         text = message.get("text")
         try:
-            said = session.encoding.decode(message["bytes"] if text is None else text)
+            said = session.encoding.decode(
+                message["bytes"] if text is None else text, self.limits.message_bytes
+            )
         except BadMessage as error:
             refusal = Error(code="bad_message", detail=str(error))
             self._subscribing.refuse(session, refusal, BAD_MESSAGE)
@@ -215,4 +274,10 @@ class StreamDriver:
         while True:
             await asyncio.sleep(POSITION_SECONDS)
             self._delivery.tick()
+            self._awake.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            self._delivery.beat()
             self._awake.set()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.websocket.peer import Peer
@@ -15,16 +15,16 @@ from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Stage, Subscription
 from core.delivery.subscribing import Subscribing
 from core.errors import LogMismatch, Unavailable
-from core.ports import AlarmList, Checkpoints, EventLog
+from core.ports import AlarmList, AlarmRebuild, Checkpoint, Checkpoints, EventLog
 
 logger = logging.getLogger("tocsin.delivery")
 
 PAGE_READS = 4
 """How many pages of the log are read at once."""
-SCANS = 16
-"""How many scans of the alarm list are under way at once."""
+LIST_READS = 16
+"""How many pages of the alarm list are read at once."""
 SCAN_TRIES = 5
-"""How often a scan starts over because the list was swapped."""
+"""How often a scan starts over because the list was swapped, or is not this log's yet."""
 TAIL_TRIES = 5
 """How often the tail is read for a position that is ahead of it: a new primary's view may lag."""
 TAIL_SECONDS = 0.2
@@ -40,6 +40,7 @@ class Sources:
     log: EventLog
     alarms: AlarmList
     checkpoints: Checkpoints
+    rebuild: AlarmRebuild
 
 
 class Fetching:
@@ -51,7 +52,7 @@ class Fetching:
         self._sources = sources
         self._wake = wake
         self._page_reads = asyncio.Semaphore(PAGE_READS)
-        self._scans = asyncio.Semaphore(SCANS)
+        self._list_reads = asyncio.Semaphore(LIST_READS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -108,24 +109,27 @@ class Fetching:
             self._subscribing.unavailable(request.subscription, str(error))
 
     async def _snapshot(self, subscription: Subscription[Peer]) -> None:
-        async with self._scans:
-            try:
-                for _ in range(SCAN_TRIES):
-                    if await self._scan(subscription):
-                        self._subscribing.snapshot_ended(subscription)
-                        return
-                self._subscribing.unavailable(subscription, "the alarm list is being rebuilt; try again")
-            except Unavailable as error:
-                self._subscribing.unavailable(subscription, str(error))
+        try:
+            for tries in range(SCAN_TRIES):
+                if tries:
+                    await asyncio.sleep(backoff(tries, 0.1, RETRY_SECONDS, random.random()))
+                if await self._scan(subscription):
+                    self._subscribing.snapshot_ended(subscription)
+                    return
+            self._subscribing.unavailable(subscription, "the alarm list is being rebuilt; try again")
+        except Unavailable as error:
+            self._subscribing.unavailable(subscription, str(error))
 
     async def _scan(self, subscription: Subscription[Peer]) -> bool:
-        """Send the alarm list once; False: it was swapped meanwhile."""
-        before = await self._sources.checkpoints.load(PROJECTION)
+        """Send the alarm list once; False: it was swapped meanwhile, or is of a log that was replaced."""
+        before = await self._checkpoint()
+        if not await self._is_of_the_log(before):
+            return False
         self._subscribing.snapshot_began(subscription, before.position)
         scan = self._sources.alarms.scan(subscription.session.tenant)
         try:
-            async for rows in scan:
-                await self._send(subscription, list(rows))
+            while rows := await self._next(scan):
+                await self._send(subscription, rows)
                 if subscription.stage is not Stage.SNAPSHOT:
                     return True
         finally:
@@ -133,7 +137,27 @@ class Fetching:
             close = getattr(scan, "aclose", None)
             if close is not None:
                 await close()
-        return (await self._sources.checkpoints.load(PROJECTION)).generation == before.generation
+        return (await self._checkpoint()).generation == before.generation
+
+    async def _checkpoint(self) -> Checkpoint:
+        # A swap that is under way changes the list first and its generation last: finish it.
+        await self._sources.rebuild.settle()
+        return await self._sources.checkpoints.load(PROJECTION)
+
+    async def _is_of_the_log(self, checkpoint: Checkpoint) -> bool:
+        """Tell whether the list was made from this log: one restored from a backup is behind it at first."""
+        if not checkpoint.position:
+            return True
+        stamp = await self._sources.log.stamp(checkpoint.position)
+        return stamp is not None and stamp.event_id == checkpoint.event_id
+
+    async def _next(self, scan: AsyncIterator[Sequence[Alarm]]) -> list[Alarm]:
+        """Read a page; nothing: there is none. Only while it is read others wait, never while it is sent."""
+        async with self._list_reads:
+            try:
+                return list(await anext(scan))
+            except StopAsyncIteration:
+                return []
 
     async def _send(self, subscription: Subscription[Peer], rows: list[Alarm]) -> None:
         """Send a page, and wait until its session has taken it."""

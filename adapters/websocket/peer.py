@@ -1,15 +1,17 @@
-"""One WebSocket as the driver sees it."""
+"""One client's connection as the driver sees it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
+
+from core.delivery.limits import Allowance
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
 class Wire(Protocol):
-    """What writes to an accepted WebSocket (see adapters.websocket.protocol.StreamProtocol)."""
+    """What writes to an accepted WebSocket (adapters.websocket.protocol) or a response (adapters.sse)."""
 
     drained: Callable[[], None] | None
 
@@ -25,10 +27,12 @@ class Wire(Protocol):
 class Peer:
     """A socket: how to write to it, and who waits until it has taken something."""
 
-    __slots__ = ("blocked_at", "room", "wire", "write")
+    __slots__ = ("allowance", "blocked_at", "room", "wire", "write")
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, allowance: Allowance) -> None:
         self.wire = wire
+        # How fast its client may talk.
+        self.allowance = allowance
         self.write = wire.write
         # Since when, by the loop's clock, the socket has been full.
         self.blocked_at = 0.0

@@ -20,6 +20,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     drained: Callable[[], None] | None = None
     """Called when the socket takes something again, after `write` returned False."""
+    _took_at = 0.0
 
     async def run_asgi(self) -> None:
         """Run the application, with the extension in its scope."""
@@ -53,11 +54,20 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         """Go on after `pause_writing`."""
         super().resume_writing()
+        self._took_at = self.loop.time()
         if self.drained is not None:
             self.drained()
 
     def keepalive_timeout(self) -> None:
-        """Close the connection to a client that does not answer a ping."""
+        """Close the connection to a client that does not answer a ping.
+
+        To one that is slow the ping is still under way, behind what it is being sent: it is for the driver
+        to judge, which sees whether it takes anything.
+        """
+        if not self.writable.is_set() or self._took_at > self.ping_sent_at:
+            self.stop_keepalive()
+            self.schedule_ping()
+            return
         super().keepalive_timeout()
         if self.close_timer is None:
             self._cut_later()

@@ -26,6 +26,7 @@ class Cohort(Generic[Peer]):
         "_positions",
         "encoding",
         "filter",
+        "key",
         "matcher",
         "members",
         "newest",
@@ -38,6 +39,8 @@ class Cohort(Generic[Peer]):
         self.tenant = tenant
         self.filter = wanted
         self.encoding = encoding
+        # What distinguishes it from every other cohort.
+        self.key: CohortKey = (tenant, wanted, encoding.subprotocol)
         self.matcher = Matcher(wanted)
         # An ordered set of those who are served.
         self.members: dict[Subscription[Peer], None] = {}
@@ -49,11 +52,6 @@ class Cohort(Generic[Peer]):
         self._left: set[int] = set()
         # The frame made last from them.
         self.newest: Frame | None = None
-
-    @property
-    def key(self) -> CohortKey:
-        """What distinguishes it from every other cohort."""
-        return self.tenant, self.filter, self.encoding.subprotocol
 
     def add(self, position: int, *, left: bool) -> None:
         """Take note that the newest event matches."""

@@ -1,6 +1,6 @@
 """Delivery: the state machine between the feed and the sockets of one process. It does no I/O."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Generic
 
@@ -9,7 +9,8 @@ from core.delivery.cohort import Cohort
 from core.delivery.cohorts import Cohorts
 from core.delivery.encoding import Encoding
 from core.delivery.frame import Frame
-from core.delivery.protocol import At, Close, Goodbye, Hello, Reset
+from core.delivery.limits import Limits
+from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, Reset
 from core.delivery.requests import NeedPage, Request
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
@@ -31,17 +32,24 @@ class Delivery(Generic[Peer]):
     """
 
     def __init__(
-        self, identity: str, position: int, *, ring_events: int = RING_EVENTS, ring_bytes: int = RING_BYTES
+        self,
+        identity: str,
+        position: int,
+        *,
+        limits: Limits | None = None,
+        ring_events: int = RING_EVENTS,
+        ring_bytes: int = RING_BYTES,
     ) -> None:
         self.identity = identity
+        self.limits = limits or Limits()
         self.ring = Ring(position, ring_events, ring_bytes)
         self.sessions: dict[Session[Peer], None] = {}
         self.cohorts = Cohorts[Peer]()
         self.requested: list[Request] = []
-        self._limits = (ring_events, ring_bytes)
+        self._ring_size = (ring_events, ring_bytes)
         self._catch_up = CatchUp[Peer](self.ring, self.requested)
         # Cohorts with a new match; their members when it is their turn; those that have more waiting.
-        self._dirty: dict[Cohort[Peer], None] = {}
+        self._dirty: OrderedDict[Cohort[Peer], None] = OrderedDict()
         self._live: deque[Subscription[Peer]] = deque()
         self._behind: deque[Subscription[Peer]] = deque()
         self._talking: deque[Session[Peer]] = deque()
@@ -58,17 +66,20 @@ class Delivery(Generic[Peer]):
     def reset(self, identity: str, position: int) -> None:
         """Start over: the log was replaced, and the feed goes on after this position of the new one."""
         self.identity = identity
-        self.ring = Ring(position, *self._limits)
+        self.ring = Ring(position, *self._ring_size)
         self._catch_up.restart(self.ring)
         for session in self.sessions:
+            if session.closed:
+                continue
             self._answer(session, Hello(log=identity, position=position))
             for subscription in list(session.subscriptions.values()):
-                self.end(subscription)
-                self._answer(session, Reset(id=subscription.id, reason="log_changed"))
+                self.end_with(subscription, Reset(id=subscription.id, reason="log_changed"))
 
-    def connect(self, tenant: str, subject: str, encoding: Encoding, peer: Peer) -> Session[Peer]:
-        """Begin a session."""
-        session = Session(tenant, subject, encoding, peer)
+    def connect(
+        self, tenant: str, subject: str, encoding: Encoding, peer: Peer, *, single: bool = False
+    ) -> Session[Peer]:
+        """Begin a session; a `single` one is for one subscription and ends with it."""
+        session = Session(tenant, subject, encoding, peer, single=single)
         self.sessions[session] = None
         self.greet(session)
         return session
@@ -124,6 +135,17 @@ class Delivery(Generic[Peer]):
         subscription.session.subscriptions.pop(subscription.id, None)
         self.cohorts.leave(subscription)
 
+    def end_with(self, subscription: Subscription[Peer], word: Reset | Error) -> None:
+        """End the subscription, and tell the client why."""
+        self.end(subscription)
+        self.dismiss(subscription.session, word)
+
+    def dismiss(self, session: Session[Peer], word: Reset | Error) -> None:
+        """Tell the client that there is no such subscription, or no more."""
+        self._answer(session, word)
+        if session.single:
+            self.close(session, RESTART, "subscribe again")
+
     def talk(self, session: Session[Peer]) -> None:
         """Let the session's answers go out."""
         if session.answers and not session.busy:
@@ -157,6 +179,14 @@ class Delivery(Generic[Peer]):
                 ):
                     self._tell(subscription, last)
 
+    def beat(self) -> None:
+        """Let every wire that has no pings of its own be used now and then."""
+        for session in self.sessions:
+            heartbeat = session.encoding.heartbeat
+            if heartbeat and not (session.busy or session.closed or session.answers):
+                session.answers.append(heartbeat)
+                self.talk(session)
+
     def requests(self) -> list[Request]:
         """Return what is needed from outside since the last call."""
         taken = self.requested[:]
@@ -178,7 +208,8 @@ class Delivery(Generic[Peer]):
                     yield session, answer
                 continue
             if self._dirty and not self._live:
-                self._live.extend(self._dirty.popitem()[0].members)
+                # The oldest first, or those that many events are for would always be before it.
+                self._live.extend(self._dirty.popitem(last=False)[0].members)
                 continue
             self._served += 1
             if self._live and (self._served % LIVE_SHARE or not self._behind):
@@ -220,6 +251,6 @@ class Delivery(Generic[Peer]):
         subscription.cursor = subscription.told = position
         self._answer(subscription.session, At(id=subscription.id, position=position))
 
-    def _answer(self, session: Session[Peer], message: Hello | Reset | At) -> None:
+    def _answer(self, session: Session[Peer], message: Hello | Reset | At | Error) -> None:
         session.answer(message)
         self.talk(session)

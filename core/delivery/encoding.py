@@ -1,4 +1,4 @@
-"""The two encodings of a stream: frames put together from parts that are encoded once for all sessions."""
+"""The two encodings of a WebSocket: frames put together from parts that are encoded once for all sessions."""
 
 import struct
 from abc import ABC, abstractmethod
@@ -17,31 +17,27 @@ _TEXT, _BINARY = 0x1, 0x2
 
 
 class Encoding(ABC):
-    """Encodes messages, whole or from parts, to WebSocket frames; parts are encoded but not framed."""
+    """Encodes messages, whole or from parts, to what goes onto a session's wire; parts are not framed."""
 
     subprotocol: ClassVar[str]
-    _opcode: ClassVar[int]
+    heartbeat: bytes = b""
+    """What goes out when nothing else does, where the wire has no pings of its own."""
 
-    def decode(self, said: Said) -> ClientMessage:
-        """Decode a client's message. Raises BadMessage."""
-        if len(said) > CLIENT_BYTES:
-            raise BadMessage(f"a message has at most {CLIENT_BYTES} bytes")
-        try:
-            return self._decode(said)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise BadMessage(str(error)) from None
+    @abstractmethod
+    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+        """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
 
+    @abstractmethod
     def message(self, message: ServerMessage) -> bytes:
-        """Return the frame of a whole message."""
-        return framed(self._opcode, self.part(message))
+        """Return a whole message."""
 
+    @abstractmethod
     def events(self, subscription: str, body: bytes) -> bytes:
-        """Return the frame of an `events` message with this body."""
-        return framed(self._opcode, self._events_head(subscription), body)
+        """Return an `events` message with this body."""
 
+    @abstractmethod
     def snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
-        """Return the frame of a `snapshot` message from its rows."""
-        return framed(self._opcode, self._snapshot(subscription, alarms, position, done=done))
+        """Return a `snapshot` message from its rows."""
 
     @abstractmethod
     def part(self, value: object) -> bytes:
@@ -59,6 +55,29 @@ class Encoding(ABC):
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
         """Put together what is the same in an `events` message whatever the subscription's id is."""
 
+
+class _WebSocket(Encoding):
+    """Encodes to WebSocket frames."""
+
+    _opcode: ClassVar[int]
+
+    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+        if len(said) > limit:
+            raise BadMessage(f"a message has at most {limit} bytes")
+        try:
+            return self._decode(said)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise BadMessage(str(error)) from None
+
+    def message(self, message: ServerMessage) -> bytes:
+        return framed(self._opcode, self.part(message))
+
+    def events(self, subscription: str, body: bytes) -> bytes:
+        return framed(self._opcode, self._events_head(subscription), body)
+
+    def snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
+        return framed(self._opcode, self._snapshot(subscription, alarms, position, done=done))
+
     @abstractmethod
     def _events_head(self, subscription: str) -> bytes:
         pass
@@ -72,7 +91,7 @@ class Encoding(ABC):
         pass
 
 
-class _Json(Encoding):
+class _Json(_WebSocket):
     subprotocol = "tocsin.v1.json"
     _opcode = _TEXT
 
@@ -107,7 +126,7 @@ class _Json(Encoding):
         return self._client.decode(said)
 
 
-class _MessagePack(Encoding):
+class _MessagePack(_WebSocket):
     subprotocol = "tocsin.v1.msgpack"
     _opcode = _BINARY
 

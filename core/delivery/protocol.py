@@ -22,6 +22,8 @@ ErrorCode = Literal[
     "invalid",
     "duplicate_id",
     "too_many_subscriptions",
+    "too_many_sessions",
+    "too_many_messages",
     "unknown_subscription",
     "unavailable",
 ]

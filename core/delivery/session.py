@@ -49,13 +49,27 @@ class Subscription(Generic[Peer]):
 class Session(Generic[Peer]):
     """One connected client. `peer` is the driver's side of it."""
 
-    __slots__ = ("answers", "busy", "closed", "encoding", "peer", "subject", "subscriptions", "tenant")
+    __slots__ = (
+        "answers",
+        "busy",
+        "closed",
+        "encoding",
+        "peer",
+        "single",
+        "subject",
+        "subscriptions",
+        "tenant",
+    )
 
-    def __init__(self, tenant: str, subject: str, encoding: Encoding, peer: Peer) -> None:
+    def __init__(
+        self, tenant: str, subject: str, encoding: Encoding, peer: Peer, *, single: bool = False
+    ) -> None:
         self.tenant = tenant
         self.subject = subject
         self.encoding = encoding
         self.peer = peer
+        # It is for one subscription, and ends with it.
+        self.single = single
         self.subscriptions: dict[str, Subscription[Peer]] = {}
         # Messages that are not events, in order; they go out before any event.
         self.answers: deque[bytes | Close] = deque()

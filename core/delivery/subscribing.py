@@ -7,9 +7,9 @@ from core.alarm import Alarm
 from core.delivery.delivery import Delivery
 from core.delivery.encoding import Encoding
 from core.delivery.frame import FRAME_BYTES
+from core.delivery.limits import Limits
 from core.delivery.protocol import (
     DUPLICATE_ID,
-    SUBSCRIPTIONS,
     TOO_MANY,
     Error,
     ErrorCode,
@@ -61,8 +61,7 @@ class Subscribing(Generic[Peer]):
         if request.after <= position:
             self._accept(subscription, request.after)
         elif final:
-            self._delivery.end(subscription)
-            subscription.session.answer(Reset(id=subscription.id, reason="position_ahead"))
+            self._delivery.end_with(subscription, Reset(id=subscription.id, reason="position_ahead"))
         else:
             return False
         self._delivery.talk(subscription.session)
@@ -106,15 +105,14 @@ class Subscribing(Generic[Peer]):
         """Give a subscription up whose beginning could not be fetched."""
         if subscription.stage is Stage.OVER:
             return
-        self._delivery.end(subscription)
-        self._answer(subscription, Error(id=subscription.id, code="unavailable", detail=detail))
+        self._delivery.end_with(subscription, Error(id=subscription.id, code="unavailable", detail=detail))
 
     def _subscribe(self, session: Session[Peer], wanted: Subscribe) -> None:
-        refusal = _refusal(session, wanted)
+        refusal = _refusal(session, wanted, self._delivery.limits)
         if refusal is not None:
             self.refuse(session, *refusal)
         elif wanted.after is not None and wanted.log not in (None, self._delivery.identity):
-            session.answer(Reset(id=wanted.id, reason="log_changed"))
+            self._delivery.dismiss(session, Reset(id=wanted.id, reason="log_changed"))
         else:
             self._begin(self._subscription(session, wanted), wanted)
 
@@ -148,22 +146,22 @@ class Subscribing(Generic[Peer]):
         else:
             self._delivery.end(subscription)
 
-    def _answer(self, subscription: Subscription[Peer], message: Subscribed | Error) -> None:
+    def _answer(self, subscription: Subscription[Peer], message: Subscribed) -> None:
         subscription.session.answer(message)
         self._delivery.talk(subscription.session)
 
 
-def _refusal(session: Session[Any], wanted: Subscribe) -> tuple[Error, int | None] | None:
+def _refusal(session: Session[Any], wanted: Subscribe, limits: Limits) -> tuple[Error, int | None] | None:
     """Return what is wrong with a subscription, and the close code where the session ends with it."""
     if wanted.id in session.subscriptions:
         return _error(wanted, "duplicate_id", "there is a subscription of this id"), DUPLICATE_ID
-    if len(session.subscriptions) >= SUBSCRIPTIONS:
-        detail = f"a session has at most {SUBSCRIPTIONS} subscriptions"
+    if len(session.subscriptions) >= limits.subscriptions:
+        detail = f"a session has at most {limits.subscriptions} subscriptions"
         return _error(wanted, "too_many_subscriptions", detail), TOO_MANY
     if wanted.snapshot and wanted.after is not None:
         return _error(wanted, "invalid", "a snapshot starts over: leave `after` out"), None
     try:
-        wanted.filter.check()
+        wanted.filter.check(limits.filter_values)
     except InvalidInput as error:
         return _error(wanted, "invalid", error.detail), None
     return None

@@ -1,4 +1,4 @@
-"""The queries on the log: an alarm's events, and all events."""
+"""The queries on the log: an alarm's events."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,21 +22,6 @@ async def alarm_events(request: Request) -> Response:
     events = await log.stream(alarm_id, after, limit)
     following = events[-1].revision if events else after
     return json_response({"events": events, "next": following, "position": newest.position})
-
-
-async def list_events(request: Request) -> Response:
-    """Return a page of the log, by position."""
-    _check_names(request, _PAGE_PARAMETERS)
-    after = _number(request, "after", 0, maximum=2**63 - 1)
-    limit = _number(request, "limit", DEFAULT_LIMIT, 1, LIMIT)
-    log, tenant = services(request).log, caller(request).tenant
-    tail = await log.tail()
-    if after > tail.position:
-        raise _position_ahead(after, tail.position)
-    page = await log.read(after, limit)
-    following = page.events[-1].position if page.events else after
-    events = [event for event in page.events if event.tenant == tenant]
-    return json_response({"events": events, "next": following, "position": max(tail.position, following)})
 
 
 def _number(request: Request, name: str, default: int, minimum: int = 0, maximum: int = 2**31 - 1) -> int:
@@ -63,11 +48,6 @@ def _unknown() -> Problem:
     return Problem(404, "unknown_alarm", "there is no such alarm")
 
 
-def _position_ahead(asked: int, tail: int) -> Problem:
-    return Problem(422, "position_ahead", f"position {asked} is ahead of the log, which is at {tail}")
-
-
 ROUTES = [
     Route("/v1/alarms/{alarm_id}/events", alarm_events),
-    Route("/v1/events", list_events),
 ]

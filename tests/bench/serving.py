@@ -12,6 +12,7 @@ from starlette.routing import WebSocketRoute
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.log import MemoryLog
+from adapters.memory.rebuild import MemoryAlarmRebuild
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
@@ -28,7 +29,9 @@ SOURCES = 100
 @asynccontextmanager
 async def serving(log: MemoryLog | None = None, position: int = 0) -> AsyncIterator[tuple[StreamDriver, int]]:
     """Run it; the driver has read the log up to `position`."""
-    sources = Sources(log or MemoryLog("log"), MemoryAlarmList(), MemoryCheckpoints())
+    alarms, checkpoints = MemoryAlarmList(), MemoryCheckpoints()
+    rebuild = MemoryAlarmRebuild(alarms, checkpoints)
+    sources = Sources(log or MemoryLog("log"), alarms, checkpoints, rebuild)
     driver = StreamDriver(sources, "log", position)
     app = Starlette(routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver))])
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)

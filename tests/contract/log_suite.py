@@ -170,6 +170,22 @@ class LogContract:
         assert (await log.read(99, 3)).events == []
         assert await everything(log, page=1) == appended
 
+    async def test_a_tenant_is_read_by_position(self, log: EventLog) -> None:
+        mine = await chain(log, 2)
+        before = Alarm.absent(Identity("other", "line/1", "pressure").alarm_id)
+        raising = Raise(
+            context=context(tenant="other"),
+            identity=Identity("other", "line/1", "pressure"),
+            severity="minor",
+        )
+        await log.append(before, decided(before, raising))
+        mine += await chain(log, 2, "line/2")
+        assert [event.position for event in mine] == [1, 2, 4, 5]
+        assert list(await log.of_tenant("default", 0, 3)) == mine[:3]
+        assert list(await log.of_tenant("default", 2, 10)) == mine[2:]
+        assert list(await log.of_tenant("default", 5, 10)) == []
+        assert [event.position for event in await log.of_tenant("other", 0, 10)] == [3]
+
     async def test_a_stream_is_read_by_revision(self, log: EventLog) -> None:
         first = await chain(log, 4, "line/1")
         await chain(log, 2, "line/2")

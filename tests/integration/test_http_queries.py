@@ -117,6 +117,72 @@ async def test_the_log_in_pages(http: httpx.AsyncClient) -> None:
     end = (await http.get("/v1/events?after=5")).json()
     assert end == {"events": [], "next": 5, "position": 5}
     assert problem(await http.get("/v1/events?after=6")) == (422, "position_ahead")
+    assert problem(await http.get("/v1/events?log=another")) == (409, "log_changed")
+    assert (await http.get("/v1/events?log=a-log")).status_code == 200
+
+
+async def test_the_log_is_filtered_as_on_the_stream(http: httpx.AsyncClient) -> None:
+    await raised(http, source="boiler/1", severity="critical", labels={"site": "a"})
+    await raised(http, source="boiler/1", severity="warning", labels={"site": "a"})
+    await raised(http, source="pump,1", severity="major", labels={"site": "b"})
+
+    async def found(query: str) -> list[int]:
+        answer = await http.get(f"/v1/events?{query}")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["next"] == 3
+        return [event["position"] for event in answer.json()["events"]]
+
+    assert await found("source=boiler/*") == [1, 2]
+    assert await found("sources=boiler/2,boiler/1&type=overpressure,leak") == [1, 2]
+    assert await found("source=pump%5C,1") == [3]
+    assert await found("min_severity=major") == [1, 2, 3]
+    assert await found("label.site=b") == [3]
+    log = (await http.get("/v1/events?min_severity=critical")).json()
+    assert [(event["position"], event.get("left")) for event in log["events"]] == [(1, None), (2, True)]
+    assert await found(f"alarm_id={log['events'][0]['alarm']['id']}") == [1, 2]
+    assert set(log["events"][0]) == {
+        "position", "event_id", "type", "at", "occurred_at", "actor", "revision", "data", "alarm",
+    }  # fmt: skip
+
+
+async def test_a_page_in_which_nothing_matches_moves_on(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrypoints.http.events.SCAN_EVENTS", 4)
+    monkeypatch.setattr("entrypoints.http.events.BATCH", 2)
+    for number in range(9):
+        await raised(http, source=f"s-{number}")
+    seen: list[dict[str, Any]] = []
+    after = asked = 0
+    while after < 9:
+        page = (await http.get(f"/v1/events?source=s-2,s-8&limit=1&after={after}")).json()
+        assert page["next"] > after
+        after, seen, asked = page["next"], seen + page["events"], asked + 1
+    assert [event["position"] for event in seen] == [3, 9]
+    assert asked <= 4
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=1001",
+        "after=-1",
+        "limit=1&limit=2",
+        "severity=major",
+        "min_severity=bad",
+        "source=*",
+    ],
+)
+async def test_a_page_of_the_log_that_cannot_be_had(http: httpx.AsyncClient, query: str) -> None:
+    assert problem(await http.get(f"/v1/events?{query}")) == (422, "invalid")
+
+
+async def test_without_event_streams_none_is_promised(http: httpx.AsyncClient) -> None:
+    asked = await http.get("/v1/events", headers={"Accept": "text/event-stream"})
+    assert problem(asked) == (406, "not_acceptable")
+    refused = {"Accept": "application/json, text/event-stream;q=0"}
+    assert (await http.get("/v1/events", headers=refused)).status_code == 200
 
 
 async def test_health(http: httpx.AsyncClient, stage: HttpStage) -> None:

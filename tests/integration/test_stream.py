@@ -3,10 +3,13 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from adapters.memory.checkpoints import Entry
 from adapters.websocket.protocol import StreamProtocol
+from core.delivery.limits import Limits
 from core.delivery.pages import PAGE_EVENTS
 from core.errors import Unavailable
 from core.ports import Page
@@ -225,6 +228,65 @@ async def test_too_many_subscriptions_close(streams: Streams) -> None:
     assert code == 4429
 
 
+async def test_a_client_that_talks_too_fast_is_closed() -> None:
+    async with (
+        streaming(limits=Limits(messages_per_second=0.1, subscriptions=2)) as streams,
+        streams.client() as client,
+    ):
+        await client.subscribed()
+        for _ in range(3):
+            await client.say(op="unsubscribe", id="x")
+        codes = [(await client.hear())["code"] for _ in range(3)]
+        assert codes == ["unknown_subscription", "unknown_subscription", "too_many_messages"]
+        assert await client.closed() == (4429, "too_many_messages")
+
+
+async def test_a_limit_is_said_with_its_number() -> None:
+    limits = Limits(filter_values=2, subscriptions=1, message_bytes=100)
+    async with streaming(limits=limits) as streams, streams.client() as client:
+        await client.hear()
+        await client.say(op="subscribe", id="a", filter={"types": ["x", "y", "z"]})
+        assert (await client.hear())["detail"] == "a filter has at most 2 types, not 3"
+        await client.connection.send(f'{{"op":"unsubscribe","id":"{"x" * 100}"}}')
+        assert (await client.hear())["detail"] == "a message has at most 100 bytes"
+        assert (await client.closed())[0] == 4400
+
+
+async def test_a_list_of_the_log_that_was_is_no_snapshot(streams: Streams) -> None:
+    streams.raise_many(5)
+    older = streams.checkpoints.entries["alarms"]
+    of_the_log_that_was = msgspec.structs.replace(older.checkpoint, position=9, event_id="gone")
+    streams.checkpoints.entries["alarms"] = Entry(of_the_log_that_was)
+    async with streams.client() as client:
+        await client.hear()
+        await client.say(op="subscribe", id="a", snapshot=True)
+        await asyncio.wait_for(asked(streams), 5)
+        streams.checkpoints.entries["alarms"] = older
+        assert (await client.hear()) == {"op": "subscribed", "id": "a", "position": 5}
+        assert len(await client.snapshot(5)) == 5
+
+
+async def asked(streams: Streams) -> None:
+    """Wait until a snapshot is under way."""
+    while not streams.driver._fetching._tasks:
+        await asyncio.sleep(0)
+
+
+async def test_snapshots_nobody_reads_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.websocket.fetching.LIST_READS", 1)
+    async with streaming() as streams, streams.client(close_timeout=0.1) as slow, streams.client() as quick:
+        for number in range(700):
+            streams.publish(streams.plant.reported(f"plant/{number}", text=BIG))
+        await slow.hear()
+        slow.connection.transport.pause_reading()
+        await slow.say(op="subscribe", id="a", snapshot=True)
+        async with asyncio.timeout(10):
+            while not any(session.busy for session in streams.driver._delivery.sessions):
+                await asyncio.sleep(0)
+        await quick.subscribed(snapshot=True)
+        assert len(await quick.snapshot(700)) == 700
+
+
 async def test_several_subscriptions_and_the_end_of_one(streams: Streams) -> None:
     async with streams.client() as client:
         await client.subscribed("a", filter={"sources": ["x"]})
@@ -255,7 +317,7 @@ async def stalled(client: StreamClient) -> None:
 
 async def test_a_client_that_takes_nothing_is_closed_and_harms_nobody() -> None:
     async with (
-        streaming(stall_seconds=0.5) as streams,
+        streaming(limits=Limits(stall_seconds=0.5)) as streams,
         streams.client() as slow,
         streams.client() as quick,
     ):
@@ -275,7 +337,10 @@ async def test_a_client_that_takes_nothing_is_closed_and_harms_nobody() -> None:
 
 
 async def test_a_client_that_never_reads_again_keeps_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with streaming(stall_seconds=0.2) as streams, streams.client(close_timeout=0.1) as slow:
+    async with (
+        streaming(limits=Limits(stall_seconds=0.2)) as streams,
+        streams.client(close_timeout=0.1) as slow,
+    ):
         await stalled(slow)
         lost = asyncio.Event()
         original = StreamProtocol.connection_lost
@@ -405,7 +470,7 @@ async def test_while_the_log_is_away_a_client_waits_and_then_misses_nothing(
 async def test_a_flood_of_messages_from_a_client_that_reads_nothing_is_bounded() -> None:
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    async with streaming(stall_seconds=0.5) as streams:
+    async with streaming(limits=Limits(stall_seconds=0.5, messages_per_second=1e9)) as streams:
         small.connect(streams.address)
         small.setblocking(False)
         async with streams.client(sock=small, close_timeout=0.1) as client:

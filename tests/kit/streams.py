@@ -18,11 +18,15 @@ from websockets.typing import Origin, Subprotocol
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import Entry, MemoryCheckpoints
 from adapters.memory.log import Events, MemoryLog
+from adapters.memory.rebuild import MemoryAlarmRebuild
+from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
 from core.events import Event
 from core.ports import Checkpoint
+from entrypoints.http import events as events_over_http
+from entrypoints.http import problems
 from entrypoints.stream import stream_endpoint
 from tests.kit.delivery import Plant
 
@@ -65,6 +69,11 @@ class Streams:
         events = [self.plant.reported(f"plant/{number % 100}", text=text) for number in range(count)]
         self.publish(*events)
         return events
+
+    @property
+    def events_url(self) -> str:
+        """Where its log is over HTTP."""
+        return self.url.replace("ws:", "http:").replace("/v1/stream", "/v1/events")
 
     @asynccontextmanager
     async def client(
@@ -149,10 +158,16 @@ async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> A
     """Run a server for as long as the context lasts; `options` are the driver's."""
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
-    driver = StreamDriver(Sources(log, alarms, checkpoints), "log-1", 0, **options)
+    sources = Sources(log, alarms, checkpoints, MemoryAlarmRebuild(alarms, checkpoints))
+    driver = StreamDriver(sources, "log-1", 0, **options)
     app = Starlette(
-        routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins))]
+        routes=[
+            WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins)),
+            *events_over_http.ROUTES,
+        ],
+        exception_handlers=problems.HANDLERS,
     )
+    app.state.stream = driver
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     # Small, so that a client that takes nothing is soon noticed.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
@@ -160,6 +175,7 @@ async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> A
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=HttpProtocol,
             ws=StreamProtocol,
             ws_max_size=64 * 1024,
             ws_per_message_deflate=False,

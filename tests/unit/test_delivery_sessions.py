@@ -243,3 +243,25 @@ def test_frames_are_kept_within_their_bound() -> None:
     assert [number for number in range(20) if kept.get(number)] == [17, 18, 19]
     kept.keep(19, KeptFrame(JSON, 0, 1, 1, b"x" * 90))
     assert [number for number in range(20) if kept.get(number)] == [19]
+
+
+def test_whom_few_events_are_for_waits_for_nobody_whom_many_are_for() -> None:
+    stage = Stage()
+    few, many = stage.client(), stage.client()
+    stage.subscribe(few, filter=Filter(sources=frozenset({"few"})))
+    stage.subscribe(many, filter=Filter(sources=frozenset({"many"})))
+    stage.pump()
+    stage.publish(stage.plant.reported("few"))
+    for _ in range(4):
+        stage.publish(stage.plant.reported("many"))
+        stage.pump(most=1)
+    assert len(few.received["a"].events) == 1
+
+
+def test_nothing_follows_a_goodbye_when_the_log_is_replaced() -> None:
+    stage = Stage()
+    client = stage.client()
+    stage.delivery.goodbye(client.session, 1012, "restart", 10)
+    stage.delivery.reset("log-2", 0)
+    stage.pump()
+    assert client.closed == Close(1012, "restart")

@@ -1,0 +1,1 @@
+"""Server-Sent Events: what a session over HTTP writes to."""

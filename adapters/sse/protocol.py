@@ -1,0 +1,73 @@
+"""uvicorn's HTTP protocol, with a way to write chunks that were made once for many responses."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from core.delivery.event_stream import END
+
+WIRE = "tocsin.wire"
+"""The key in `scope["extensions"]` under which the application finds the protocol itself."""
+CUT_SECONDS = 10.0
+"""How long a client can take to read what was written before the end."""
+GONE_SECONDS = 45
+"""How long what was sent may go unacknowledged; a heartbeat is always under way before that."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Writes whole chunks of a response as they are, and cuts off clients that take nothing.
+
+    ASGI's `send` needs a task for each client, which waits where the client does, and uvicorn waits for
+    ever before it closes a socket that is full.
+    """
+
+    drained: Callable[[], None] | None = None
+    """Called when the socket takes something again, after `write` returned False."""
+    _ended = False
+    _cut: asyncio.TimerHandle | None = None
+
+    def on_message_begin(self) -> None:
+        """Put the extension into the scope of the request that begins."""
+        super().on_message_begin()
+        extensions: dict[str, Any] = {WIRE: self}
+        self.scope["extensions"] = extensions
+
+    def write(self, data: bytes) -> bool:
+        """Write a whole chunk, after the response was started. False: the socket is full, wait for `drained`.
+
+        On a response that has ended it does nothing.
+        """
+        if not self._ended and not self.transport.is_closing():
+            self.transport.write(data)
+        return not self.flow.write_paused
+
+    def close(self, code: int, reason: str) -> None:
+        """End the response and the connection behind what was written; HTTP has no place for the code."""
+        del code, reason
+        if self._ended or self.transport.is_closing():
+            return
+        self._ended = True
+        self.transport.write(END)
+        self.transport.close()
+        self._cut = self.loop.call_later(CUT_SECONDS, self.transport.abort)
+
+    def notice_silence(self) -> None:
+        """Let the kernel end the connection to a client that has vanished, where it can."""
+        connection = self.transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000)
+
+    def resume_writing(self) -> None:
+        """Go on after `pause_writing`."""
+        super().resume_writing()
+        if self.drained is not None:
+            self.drained()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application, and forget the connection."""
+        if self._cut is not None:
+            self._cut.cancel()
+        super().connection_lost(exc)

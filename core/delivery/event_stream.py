@@ -1,0 +1,126 @@
+"""The encoding of a session over Server-Sent Events (WHATWG HTML §9.2), in chunks of HTTP/1.1."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.delivery.encoding import JSON, Encoding, Said
+from core.delivery.protocol import (
+    CLIENT_BYTES,
+    At,
+    BadMessage,
+    ClientMessage,
+    Error,
+    Goodbye,
+    Hello,
+    Reset,
+    ServerMessage,
+    Subscribed,
+)
+from core.delivery.ring import Entry
+
+END = b"0\r\n\r\n"
+"""The last chunk (RFC 9112 §7.1)."""
+
+_encode = msgspec.json.encode
+
+
+def chunk(data: bytes) -> bytes:
+    """Return a chunk of a body of unknown length (RFC 9112 §7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class EventStream(Encoding):
+    """One session's encoding: it keeps the log identity that the ids begin with, told by each `hello`.
+
+    An id is `log:position`, and a client that comes back with it as Last-Event-ID has everything up to
+    it. So whoever waits for a snapshot is given none before it is complete. The events' parts are JSON's,
+    and encoded once for all; their frames are shared by all sessions on the same log.
+
+    `retry_ms`: when the client is to come back after a lost connection.
+    """
+
+    heartbeat = chunk(b":\n\n")
+    """A comment."""
+
+    def __init__(self, *, snapshot: bool, retry_ms: int) -> None:
+        self._snapshot_first = snapshot
+        self._retry_ms = retry_ms
+        self._log = ""
+        self._position = 0
+
+    @property
+    def subprotocol(self) -> str:  # type: ignore[override]
+        """What tells its frames from those of any other encoding."""
+        return f"text/event-stream {self._log}"
+
+    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+        """Take nothing. Raises BadMessage."""
+        del said, limit
+        raise BadMessage("clients of an event stream say nothing")
+
+    def message(self, message: ServerMessage) -> bytes:
+        """Return a message as an event; clients ask nothing, so none of them says which subscription."""
+        match message:
+            case Hello(log=log, position=position):
+                self._log, self._position = log, position
+                return chunk(b"retry: %d\n\n" % self._retry_ms)
+            case Subscribed(position=position):
+                known = None if self._snapshot_first else position
+                told = {"log": self._log, "position": position}
+                return chunk(self._event("subscribed", told, known))
+            case At(position=position):
+                return chunk(self._event("position", {"position": position}, position))
+            case Reset(reason=reason):
+                return chunk(self._reset(reason))
+            case Goodbye(reason=reason, retry_after_ms=retry_after_ms):
+                told = {"reason": reason, "retry_after_ms": retry_after_ms}
+                return chunk(b"retry: %d\n" % retry_after_ms + self._event("goodbye", told))
+            case Error(code=code, detail=detail):
+                # Not `error`: that is what an EventSource calls a lost connection.
+                return chunk(self._event("problem", {"code": code, "detail": detail}))
+            case _:
+                raise ValueError(f"not for an event stream: {message}")
+
+    def part(self, value: object) -> bytes:
+        """Encode a value."""
+        return JSON.part(value)
+
+    def event(self, entry: Entry) -> bytes:
+        """Return an event as it is sent."""
+        fields = (self._id(entry.event.position), entry.event.type.encode(), JSON.event(entry))
+        return b"%bevent: %b\ndata: %b\n\n" % fields
+
+    def left(self, event: bytes) -> bytes:
+        """Make an event say that its alarm left the filter."""
+        return JSON.left(event.removesuffix(b"\n\n")) + b"\n\n"
+
+    def events_body(self, events: Sequence[bytes], position: int) -> bytes:
+        """Put the events together; each of them says by its id how far the client is."""
+        del position
+        return b"".join(events)
+
+    def events(self, subscription: str, body: bytes) -> bytes:
+        """Return the chunk with these events."""
+        del subscription
+        return chunk(body)
+
+    def snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
+        """Return a page of the alarm list; the last one has an id."""
+        del subscription
+        told = {"alarms": [msgspec.Raw(alarm) for alarm in alarms], "position": position, "done": done}
+        return chunk(self._event("snapshot", told, position if done else None))
+
+    def _reset(self, reason: str) -> bytes:
+        """Let the client come back from here on, or with nothing where it begins with a snapshot."""
+        told = {"reason": reason, "log": self._log, "position": self._position}
+        if self._snapshot_first:
+            return b"id:\n" + self._event("reset", told)
+        return self._event("reset", told, self._position)
+
+    def _event(self, name: str, told: object, position: int | None = None) -> bytes:
+        head = b"" if position is None else self._id(position)
+        return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), _encode(told))
+
+    def _id(self, position: int) -> bytes:
+        return b"id: %b:%d\n" % (self._log.encode(), position)
