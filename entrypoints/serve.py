@@ -13,7 +13,7 @@ from starlette.routing import WebSocketRoute
 
 from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
-from entrypoints.compose import alone, running, storage
+from entrypoints.compose import alone, running, storage, trusted_tokens
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
@@ -46,9 +46,12 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store, alone(store), running(store) as process:
-        stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
-        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)])
+    tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
+    async with storage(*chosen) as store, alone(store), running(store, tokens) as process:
+        authentication = process.services.authentication
+        stream = stream_endpoint(process.stream, allowed_origins=origins, authentication=authentication)
+        routes = [WebSocketRoute("/v1/stream", stream)]
+        app = create_app(process.services, routes, allowed_origins=origins, local=not authentication.required)
         url = f"http://{settings.host}:{settings.port}"
         await serve(
             app, settings.host, settings.port, started=lambda: started(url), drain=process.stream.drain

@@ -1,7 +1,8 @@
 """The settings of a process, each an environment variable and a flag (design: configuration)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal
 
 from core.errors import StartupRefused
@@ -21,13 +22,24 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     feed: FeedChoice = "auto"
     redis_url: str | None = None
+    auth_secret: str | None = field(default=None, repr=False)
+    auth_jwks: Path | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether callers have to prove who they are."""
+        return self.auth_secret is not None or self.auth_jwks is not None
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""
-        if not is_loopback(self.host):
+        if not is_loopback(self.host) and not self.authenticated:
             raise StartupRefused(
                 f"refusing to listen on {self.host} without authentication: anybody there could command the"
-                " alarms; listen on 127.0.0.1"
+                " alarms; listen on 127.0.0.1, or set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS"
+            )
+        if self.auth_secret is not None and self.auth_jwks is not None:
+            raise StartupRefused(
+                "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
             )
 
 

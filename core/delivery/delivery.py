@@ -61,6 +61,8 @@ class Delivery(Generic[Peer]):
         self.ring = Ring(position, *self._limits)
         self._catch_up.restart(self.ring)
         for session in self.sessions:
+            if not session.known:
+                continue
             self._answer(session, Hello(log=identity, position=position))
             for subscription in list(session.subscriptions.values()):
                 self.end(subscription)
@@ -71,6 +73,13 @@ class Delivery(Generic[Peer]):
         session = Session(tenant, subject, encoding, peer)
         self.sessions[session] = None
         self.greet(session)
+        return session
+
+    def await_identity(self, encoding: Encoding, peer: Peer) -> Session[Peer]:
+        """Begin a session of nobody yet (see core.delivery.identifying)."""
+        session = Session("", "", encoding, peer)
+        session.known = False
+        self.sessions[session] = None
         return session
 
     def greet(self, session: Session[Peer]) -> None:

@@ -49,11 +49,23 @@ class Subscription(Generic[Peer]):
 class Session(Generic[Peer]):
     """One connected client. `peer` is the driver's side of it."""
 
-    __slots__ = ("answers", "busy", "closed", "encoding", "peer", "subject", "subscriptions", "tenant")
+    __slots__ = (
+        "answers",
+        "busy",
+        "closed",
+        "encoding",
+        "known",
+        "peer",
+        "subject",
+        "subscriptions",
+        "tenant",
+    )
 
     def __init__(self, tenant: str, subject: str, encoding: Encoding, peer: Peer) -> None:
         self.tenant = tenant
         self.subject = subject
+        # Whether it is certain whose it is; until then it is told nothing.
+        self.known = True
         self.encoding = encoding
         self.peer = peer
         self.subscriptions: dict[str, Subscription[Peer]] = {}

@@ -1,18 +1,30 @@
 """The HTTP application: every route, every error's handler."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from entrypoints.http import commands, health, ingest, problems, queries
+from entrypoints.http import access, commands, health, ingest, problems, queries
+from entrypoints.http.guard import Guard
 from entrypoints.services import Services
 
 
-def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the application over the process's services; `routes` come beside those of this package."""
-    own = [*commands.ROUTES, *queries.ROUTES, *ingest.ROUTES, *health.ROUTES]
-    app = Starlette(routes=[*own, *routes], exception_handlers=problems.HANDLERS)
+def create_app(
+    services: Services,
+    routes: Sequence[BaseRoute] = (),
+    *,
+    allowed_origins: Collection[str] = (),
+    local: bool = False,
+) -> Starlette:
+    """Return the application over the process's services; `routes` come beside those of this package.
+
+    `allowed_origins`, `local`: see Guard.
+    """
+    own = [*commands.ROUTES, *queries.ROUTES, *ingest.ROUTES, *access.ROUTES, *health.ROUTES]
+    guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
+    app = Starlette(routes=[*own, *routes], middleware=[guard], exception_handlers=problems.HANDLERS)
     # A redirect would be an answer that is neither JSON nor a problem.
     app.router.redirect_slashes = False
     app.state.services = services

@@ -12,7 +12,7 @@ from starlette.routing import Match, Route
 
 from core.alarm import Alarm
 from core.decider import allowed_commands
-from core.errors import OutcomeUnknown, RefusalCode, Refused, Unavailable
+from core.errors import OutcomeUnknown, RefusalCode, Refused, Unauthenticated, Unavailable
 
 logger = logging.getLogger("tocsin.http")
 
@@ -38,6 +38,8 @@ STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
     "too_many_origins": 409,
     "invalid": 422,
     "idempotency_key_reused": 422,
+    "unknown_api_key": 404,
+    "too_many_api_keys": 409,
 }
 
 
@@ -82,6 +84,15 @@ def _as_it_stands(alarm: Alarm) -> dict[str, Any]:
     return {"state": alarm.state, "revision": alarm.revision, "allowed_commands": allowed_commands(alarm)}
 
 
+async def on_unauthenticated(_: Request, error: Exception) -> Response:
+    """Answer who has not proven who they are (RFC 6750 §3)."""
+    assert isinstance(error, Unauthenticated)  # noqa: S101 (as above)
+    challenge = 'Bearer realm="tocsin"'
+    if error.code != "token_missing":
+        challenge += ', error="invalid_token"'
+    return response(401, error.code, error.detail, {"WWW-Authenticate": challenge})
+
+
 async def on_unavailable(_: Request, error: Exception) -> Response:
     """Answer that it did not happen, or may have."""
     code = "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable"
@@ -122,6 +133,7 @@ async def on_error(request: Request, error: Exception) -> Response:
 HANDLERS = {
     Problem: on_problem,
     Refused: on_refused,
+    Unauthenticated: on_unauthenticated,
     Unavailable: on_unavailable,
     OutcomeUnknown: on_unavailable,
     HTTPException: on_http_exception,

@@ -10,14 +10,17 @@ import httpx
 
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
+from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import MemoryLog
+from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.turns import StreamTurns
 from core.handler import CommandHandler
-from core.ports import Checkpoint, EventLog
+from core.ports import Checkpoint, EventLog, Tokens
 from core.projection import newest_rows
 from core.recollection import Recollection
+from entrypoints.authentication import Authentication, Issuing
 from entrypoints.http.app import create_app
 from entrypoints.services import Services
 from entrypoints.worker import PROJECTION
@@ -26,7 +29,7 @@ from entrypoints.worker import PROJECTION
 class HttpStage:
     """What stands behind the application of a test; its list moves only when `project` is called."""
 
-    def __init__(self, log: EventLog | None = None) -> None:
+    def __init__(self, log: EventLog | None = None, tokens: Tokens | None = None) -> None:
         self.log: EventLog = log or MemoryLog("a-log")
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
@@ -40,6 +43,13 @@ class HttpStage:
             new_event_id=lambda: str(uuid.uuid4()),
             projected=self._projected,
             not_ready=lambda: self.reasons,
+            authentication=Authentication(
+                tokens,
+                MemoryApiKeys(),
+                MemoryRevocations(),
+                Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4())),
+            ),
+            sessions=lambda _: (),
         )
         self._leases = MemoryLeases()
 
