@@ -23,6 +23,7 @@ from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
 from core.events import Event
 from core.ports import Checkpoint
+from entrypoints.authentication import Authentication
 from entrypoints.stream import stream_endpoint
 from tests.kit.delivery import Plant
 
@@ -145,14 +146,17 @@ class StreamClient:
 
 
 @asynccontextmanager
-async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> AsyncIterator[Streams]:
+async def streaming(
+    *, allowed_origins: Sequence[str] = (), authentication: Authentication | None = None, **options: Any
+) -> AsyncIterator[Streams]:
     """Run a server for as long as the context lasts; `options` are the driver's."""
+    if authentication is not None:
+        options["authenticate"] = authentication.caller
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
     driver = StreamDriver(Sources(log, alarms, checkpoints), "log-1", 0, **options)
-    app = Starlette(
-        routes=[WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins))]
-    )
+    endpoint = stream_endpoint(driver, allowed_origins=allowed_origins, authentication=authentication)
+    app = Starlette(routes=[WebSocketRoute("/v1/stream", endpoint)])
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     # Small, so that a client that takes nothing is soon noticed.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
