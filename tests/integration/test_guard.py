@@ -1,6 +1,7 @@
 """Who gets in over HTTP: roles, tenants, and pages that nobody asked."""
 
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from adapters.tokens.secret import SecretTokens
+from core.callers import Role
 from entrypoints.http.app import create_app
 from entrypoints.http.commands import BY_ID
 from entrypoints.http.guard import OPEN, roles_for
@@ -20,9 +22,9 @@ RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity
 ROLES = ("source", "operator", "viewer", "admin")
 AS = {role: bearing(token(role, roles=(role,))) for role in ROLES}
 
-REPORTERS = {"source", "admin"}
+REPORTERS = frozenset[Role]({"source", "admin"})
 OPERATORS = {"operator", "admin"}
-READERS = {"operator", "viewer", "admin"}
+READERS = frozenset[Role]({"operator", "viewer", "admin"})
 ADMINS = {"admin"}
 
 
@@ -135,7 +137,7 @@ async def test_another_scheme_is_no_token(http: httpx.AsyncClient, header: str) 
     ],
 )
 async def test_each_role_may_do_its_own(
-    http: httpx.AsyncClient, method: str, path: str, may: set[str]
+    http: httpx.AsyncClient, method: str, path: str, may: AbstractSet[str]
 ) -> None:
     answers = {role: await http.request(method, path, headers=AS[role]) for role in ROLES}
     refused = {role for role, answer in answers.items() if answer.status_code == 403}

@@ -89,6 +89,8 @@ class StreamClient:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self.heard = 0
+        """How many messages the server has sent."""
         self._packed = connection.subprotocol == "tocsin.v1.msgpack"
 
     async def say(self, **message: Any) -> None:
@@ -141,6 +143,7 @@ class StreamClient:
             with suppress(Exception):
                 while True:
                     await self.connection.recv()
+                    self.heard += 1
             await self.connection.wait_closed()
         return self.connection.close_code or 0, self.connection.close_reason or ""
 

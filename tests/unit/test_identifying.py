@@ -4,7 +4,7 @@ from core.callers import Caller, Role
 from core.delivery.encoding import JSON
 from core.delivery.identifying import Identifying
 from core.delivery.protocol import Hello
-from core.revocations import Revocation
+from core.revocations import Kind, Revocation
 from tests.kit.delivery import Client, Stage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_saying_it_again_and_again_fills_no_memory() -> None:
 
 
 def revocation(subject: str, tenant: str = "default", **more: str) -> Revocation:
-    kind = "key" if more.get("kind") == "key" else "subject"
+    kind: Kind = "key" if more.get("kind") == "key" else "subject"
     return Revocation(
         id="1", kind=kind, tenant=tenant, subject=subject, at=NOW, reason=more.get("reason", "")
     )

@@ -23,8 +23,7 @@ def caller(issued_at: datetime | None = NOW, tenant: str = "default", key_id: st
 def is_refused(known: Revocations, who: Caller) -> bool:
     try:
         known.check(who)
-    except Unauthenticated as error:
-        assert error.code == "revoked"
+    except Unauthenticated:
         return True
     return False
 
