@@ -17,6 +17,8 @@ LABEL_BYTES = 256
 ORIGINS = 16
 NAME_BYTES = 512
 """Identity parts, origins, event types and causes."""
+API_KEYS = 1_000
+"""How many API keys a tenant has; a few more where several are made at the same moment."""
 
 _INT64 = range(-(2**63), 2**63)
 

@@ -3,6 +3,7 @@
 TocsinError
 ├─ Refused            the alarm's rules say no; nothing was recorded
 │  └─ InvalidInput    the input itself is out of bounds
+├─ Unauthenticated    who asks does not prove who they are
 ├─ UnknownEvent       an event written by a newer version
 ├─ RevisionConflict   a concurrent command on the same alarm was first
 ├─ DuplicateCommand   an event with this Idempotency-Key is in the log
@@ -39,6 +40,8 @@ RefusalCode = Literal[
     "too_many_origins",
     "invalid",
     "idempotency_key_reused",
+    "unknown_api_key",
+    "too_many_api_keys",
 ]
 
 
@@ -61,6 +64,18 @@ class InvalidInput(Refused):
 
     def __init__(self, detail: str) -> None:
         super().__init__("invalid", detail)
+
+
+UnauthenticatedCode = Literal["token_missing", "token_invalid", "expired", "revoked"]
+
+
+class Unauthenticated(TocsinError):
+    """What proves who asks is missing, wrong or over; `detail` says which."""
+
+    def __init__(self, code: UnauthenticatedCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
 
 
 class UnknownEvent(TocsinError):

@@ -1,9 +1,10 @@
-"""The command line: `tocsin up | serve | replay | verify | tail | log`."""
+"""The command line: `tocsin up | serve | replay | verify | tail | token | log`."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from adapters.mongo.embedded import remembered_uri
+from core.callers import ROLES
 from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, Limits
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
@@ -30,9 +32,11 @@ from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
 from entrypoints.tail import follow
+from entrypoints.token import minted
 from entrypoints.up import run_up
 
 T = TypeVar("T")
+TokenRole = StrEnum("TokenRole", sorted(ROLES))  # type: ignore[misc]
 
 REFUSED = 2
 """The exit code of a process that must not start, or of a command that could not be carried out."""
@@ -87,6 +91,20 @@ Feed = Annotated[
 RedisUrl = Annotated[
     str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
 ]
+AuthSecret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TOCSIN_AUTH_SECRET",
+        help="The secret that tokens are signed with (HS256), 32 bytes or more; better set as the variable.",
+        show_default=False,
+    ),
+]
+AuthJwks = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TOCSIN_AUTH_JWKS", help="A JWKS file with the public keys of tokens (RS256, ES256)."
+    ),
+]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -104,6 +122,8 @@ def serve(
     allowed_origins: Origins = "",
     feed: Feed = "auto",
     redis_url: RedisUrl = None,
+    auth_secret: AuthSecret = None,
+    auth_jwks: AuthJwks = None,
     max_sessions: MaxSessions = SESSIONS,
     max_subscriptions: MaxSubscriptions = SUBSCRIPTIONS,
     max_filter_values: MaxFilterValues = FILTER_VALUES,
@@ -122,21 +142,32 @@ def serve(
         messages_per_second=max_messages_per_second,
         stall_seconds=stall_seconds,
     )
-    settings = _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url)
-    settings = replace(settings, limits=limits, ping_seconds=ping_seconds, drain_seconds=drain_seconds)
+    settings = replace(
+        _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url),
+        auth_secret=auth_secret,
+        auth_jwks=auth_jwks,
+        limits=limits,
+        ping_seconds=ping_seconds,
+        drain_seconds=drain_seconds,
+    )
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 
 @app.command()
 def up(
+    *,
     host: Host = "127.0.0.1",
     port: Port = 8080,
     allowed_origins: Origins = "",
     data: Data = DEFAULT_DATA,
     mongod: Mongod = None,
+    auth_secret: AuthSecret = None,
+    auth_jwks: AuthJwks = None,
 ) -> None:
     """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
-    settings = _settings("", "tocsin", host, port, allowed_origins)
+    settings = replace(
+        _settings("", "tocsin", host, port, allowed_origins), auth_secret=auth_secret, auth_jwks=auth_jwks
+    )
     _run(run_up(settings, data, mongod, out))
 
 
@@ -174,6 +205,21 @@ def replay_alarms(
 def verify(mongodb_uri: MongodbUri, database: DatabaseName = "tocsin") -> None:
     """Check the log: no gaps, and every snapshot equals the fold of its alarm's events."""
     _finish(verify_log(mongodb_uri, database, out))
+
+
+@app.command()
+def token(
+    sub: Annotated[str, typer.Option(help="Who it is for.")],
+    role: Annotated[list[TokenRole], typer.Option(help="A role; may be given several times.")],
+    tenant: Annotated[str, typer.Option(help="Whose alarms.")] = "default",
+    ttl: Annotated[str, typer.Option(help="How long it holds: 90s, 15m, 1h, 30d.")] = "1h",
+    auth_secret: AuthSecret = None,
+) -> None:
+    """Make a token signed with TOCSIN_AUTH_SECRET and print it: for trying things out, and for scripts."""
+    try:
+        out.file.write(minted(auth_secret, sub, tenant, frozenset(each.value for each in role), ttl) + "\n")
+    except TocsinError as error:
+        raise _refused(error) from None
 
 
 @log_app.command("show")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uuid_utils
@@ -15,6 +16,7 @@ from adapters.memory.doorbell import LocalDoorbell
 from adapters.memory.turns import StreamTurns
 from adapters.mongo.alarms import MongoAlarmList
 from adapters.mongo.answers import MongoAnswers
+from adapters.mongo.api_keys import MongoApiKeys
 from adapters.mongo.checkpoints import MongoCheckpoints
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
@@ -24,15 +26,19 @@ from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
 from adapters.mongo.rebuild import MongoAlarmRebuild
+from adapters.mongo.revocations import MongoRevocations
 from adapters.mongo.watch import TopicWatch
+from adapters.tokens.keys import KeySetTokens
+from adapters.tokens.secret import SecretTokens
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.events import Event
 from core.handler import CommandHandler
-from core.ports import Doorbell, Stamp
+from core.ports import Doorbell, Stamp, Tokens
 from core.recollection import Recollection
+from entrypoints.authentication import Authentication, Issuing
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
 from entrypoints.feed import Feed
 from entrypoints.services import Services
@@ -65,6 +71,8 @@ class Storage:
     checkpoints: MongoCheckpoints
     leases: MongoLeases
     answers: MongoAnswers
+    api_keys: MongoApiKeys
+    revocations: MongoRevocations
     link: "Link"
 
 
@@ -103,11 +111,15 @@ async def storage(
             MongoCheckpoints(connection),
             MongoLeases(connection),
             MongoAnswers(connection),
+            MongoApiKeys(connection),
+            MongoRevocations(connection),
             link,
         )
         await built.log.create()
         await built.alarms.create()
         await built.answers.create()
+        await built.api_keys.create()
+        await built.revocations.create()
         yield built
     finally:
         connection.client.close()
@@ -125,8 +137,15 @@ def alone(store: Storage) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def running(store: Storage, limits: Limits | None = None) -> AsyncIterator[Process]:
-    """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable."""
+async def running(
+    store: Storage, tokens: Tokens | None = None, limits: Limits | None = None
+) -> AsyncIterator[Process]:
+    """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable.
+
+    `tokens`: whose word counts for who a caller is; None: there is no authentication.
+    """
+    authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
+    await authentication.start()
     feed = Feed(store.log, store.doorbell)
     await feed.start()
     recollection = Recollection()
@@ -139,7 +158,9 @@ async def running(store: Storage, limits: Limits | None = None) -> AsyncIterator
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     feed.listen(lambda _: None, deadlines.log_replaced)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
-    stream = StreamDriver(sources, feed.identity, feed.position, limits=limits)
+    stream = StreamDriver(
+        sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
+    )
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
     services = Services(
         handler=handler,
@@ -151,16 +172,27 @@ async def running(store: Storage, limits: Limits | None = None) -> AsyncIterator
         new_event_id=new_event_id,
         projected=lambda position, seconds: _projected(store.checkpoints, feed, position, seconds),
         not_ready=lambda: _not_ready(feed, projector, stream),
+        authentication=authentication,
+        sessions=stream.sessions_of,
     )
+    revoking = authentication.run(lambda: feed.bell("revocations"), stream.revoke)
     async with (
         store.log.running(lambda position: _committed(feed, store, position)),
         asyncio.TaskGroup() as tasks,
     ):
-        work = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
+        parts = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
+        work = (*parts, revoking)
         workers = [tasks.create_task(each) for each in work]
         yield Process(services, feed, projector, stream)
         for worker in workers:
             worker.cancel()
+
+
+def trusted_tokens(secret: str | None, jwks: Path | None) -> Tokens | None:
+    """Return what verifies tokens; None: nothing is configured. Raises StartupRefused: it is unusable."""
+    if secret is not None:
+        return SecretTokens(secret)
+    return None if jwks is None else KeySetTokens(jwks)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
 from entrypoints.collector import Collector
-from entrypoints.compose import alone, running, storage
+from entrypoints.compose import alone, running, storage, trusted_tokens
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
@@ -50,12 +50,23 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store, alone(store), running(store, settings.limits) as process:
-        stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
-        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)], process.stream)
+    tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
+    async with (
+        storage(*chosen) as store,
+        alone(store),
+        running(store, tokens, settings.limits) as process,
+    ):
+        driver, authentication = process.stream, process.services.authentication
+        stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
+        app = create_app(
+            process.services,
+            [WebSocketRoute("/v1/stream", stream)],
+            driver,
+            allowed_origins=origins,
+            local=not authentication.required,
+        )
         _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"
-        driver = process.stream
         collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
         try:
             await serve(

@@ -1,11 +1,13 @@
 """What the running process offers to its entrypoints; built by compose.py alone."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.delivery.identifying import SessionInfo
 from core.handler import CommandHandler
 from core.ports import AlarmHistory, AlarmList, Checkpoints, EventLog
+from entrypoints.authentication import Authentication
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,8 @@ class Services:
 
     `now`: the service's clock (UTC); `new_event_id`: a UUIDv7. `projected(position, seconds)` waits until
     the alarm list has reached the position and tells whether it has. `not_ready()` names what keeps the
-    process from serving, one line each; empty: it is ready.
+    process from serving, one line each; empty: it is ready. `sessions(tenant)`: the
+    tenant's, in this process.
     """
 
     handler: CommandHandler
@@ -26,3 +29,5 @@ class Services:
     new_event_id: Callable[[], str]
     projected: Callable[[int, float], Awaitable[bool]]
     not_ready: Callable[[], list[str]]
+    authentication: Authentication
+    sessions: Callable[[str], Sequence[SessionInfo]]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal
 
 from core.delivery.limits import Limits
@@ -30,13 +31,24 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     ping_seconds: float = PING_SECONDS
     drain_seconds: float = DRAIN_SECONDS
+    auth_secret: str | None = field(default=None, repr=False)
+    auth_jwks: Path | None = None
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether callers have to prove who they are."""
+        return self.auth_secret is not None or self.auth_jwks is not None
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""
-        if not is_loopback(self.host):
+        if not is_loopback(self.host) and not self.authenticated:
             raise StartupRefused(
                 f"refusing to listen on {self.host} without authentication: anybody there could command the"
-                " alarms; listen on 127.0.0.1"
+                " alarms; listen on 127.0.0.1, or set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS"
+            )
+        if self.auth_secret is not None and self.auth_jwks is not None:
+            raise StartupRefused(
+                "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
             )
 
 

@@ -1,29 +1,32 @@
 """`GET /v1/stream`: the WebSocket that every operator's client is connected to."""
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.websocket.driver import Caller, StreamDriver
+from adapters.websocket.driver import StreamDriver
 from adapters.websocket.protocol import WIRE
+from core.callers import ANYONE, Caller
 from core.delivery.encoding import ENCODINGS, JSON, Encoding
-from core.delivery.protocol import BAD_MESSAGE
-
-FORBIDDEN = 4403
-
-ANYONE = Caller("default", "anonymous")
+from core.delivery.protocol import BAD_MESSAGE, FORBIDDEN, RESTART, UNAUTHENTICATED
+from core.errors import Unauthenticated, Unavailable
+from entrypoints.authentication import Authentication
+from entrypoints.http.guard import bearer, same_origin
 
 
 def stream_endpoint(
-    driver: StreamDriver, *, allowed_origins: Collection[str] = (), caller: Caller = ANYONE
+    driver: StreamDriver,
+    *,
+    allowed_origins: Collection[str] = (),
+    authentication: Authentication | None = None,
 ) -> ASGIApp:
     """Return the ASGI application that hands accepted sockets to the driver.
 
     The server must run with `StreamProtocol` as its WebSocket protocol.
 
-    `allowed_origins`: `https://host[:port]` of pages on other hosts that may connect.
+    `allowed_origins`: `https://host[:port]` of pages on other hosts that may connect. `authentication` None:
+    everybody may.
     """
     allowed = frozenset(origin.lower() for origin in allowed_origins)
 
@@ -31,7 +34,7 @@ def stream_endpoint(
         await receive()
         subprotocol, encoding = _chosen(scope["subprotocols"])
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
-        if not _allowed(Headers(scope=scope), allowed):
+        if not same_origin(Headers(scope=scope), allowed):
             # Refusing the handshake would look like a lost connection to a browser, which comes back.
             reason = "pages of this origin may not connect"
             await send({"type": "websocket.close", "code": FORBIDDEN, "reason": reason})
@@ -39,7 +42,16 @@ def stream_endpoint(
             reason = f"known subprotocols: {', '.join(ENCODINGS)}"
             await send({"type": "websocket.close", "code": BAD_MESSAGE, "reason": reason})
         else:
-            await driver.serve(receive, scope["extensions"][WIRE], caller, encoding)
+            wire = scope["extensions"][WIRE]
+            try:
+                caller = await _caller(authentication, Headers(scope=scope))
+            except Unauthenticated as error:
+                await send({"type": "websocket.close", "code": UNAUTHENTICATED, "reason": error.detail})
+            except Unavailable:
+                await send({"type": "websocket.close", "code": RESTART, "reason": "unavailable"})
+            else:
+                # At once: what was revoked by now would not be noticed any more.
+                await driver.serve(receive, wire, caller, encoding)
 
     return _App(endpoint)
 
@@ -62,7 +74,10 @@ def _chosen(offered: Collection[str]) -> tuple[str | None, Encoding | None]:
     return name, None if name is None else ENCODINGS[name]
 
 
-def _allowed(headers: Headers, allowed: frozenset[str]) -> bool:
-    """Browsers tell the page's origin; who tells none is no browser, and no page can misuse it."""
-    origin = headers.get("origin", "").lower()
-    return not origin or origin in allowed or urlsplit(origin).netloc == headers.get("host", "").lower()
+async def _caller(authentication: Authentication | None, headers: Headers) -> Caller | None:
+    """Return who the header says it is; None: the client says so in its first message."""
+    if authentication is None:
+        return ANYONE
+    if authentication.required and "authorization" not in headers:
+        return None
+    return await authentication.caller(bearer(headers))

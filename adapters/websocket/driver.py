@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
 
 from adapters.websocket.fetching import Fetching, Sources
 from adapters.websocket.peer import Message, Peer, Receive, Wire
+from core.callers import ANYONE, Caller
 from core.delivery.delivery import Delivery
 from core.delivery.encoding import Encoding
+from core.delivery.identifying import AUTH_SECONDS, Identifying, SessionInfo
 from core.delivery.limits import Allowance, Limits
 from core.delivery.protocol import (
     BAD_MESSAGE,
@@ -21,6 +23,7 @@ from core.delivery.protocol import (
     TOO_SLOW,
     Auth,
     BadMessage,
+    ClientMessage,
     Close,
     Error,
     Subscribe,
@@ -28,7 +31,9 @@ from core.delivery.protocol import (
 from core.delivery.ring import RING_EVENTS
 from core.delivery.session import Session
 from core.delivery.subscribing import Subscribing
+from core.errors import Unauthenticated, Unavailable
 from core.events import Event
+from core.revocations import Revocation
 
 logger = logging.getLogger("tocsin.delivery")
 
@@ -42,28 +47,30 @@ DRAIN_SECONDS = 5.0
 DRAIN_BATCHES = 20
 RETRY_AFTER_MS = 5_000
 """When clients are told to come back, at the latest: spread, or they would come all at once."""
+LOOK_SECONDS = 30.0
+"""How long it is slept at most until a deadline: the clock may be set meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who a session belongs to."""
-
-    tenant: str
-    subject: str
+async def anybody(_: str) -> Caller:
+    """Take everybody for the same, whatever they say."""
+    return ANYONE
 
 
 class StreamDriver:
     """Serves the sessions of one process, over WebSocket and over HTTP, on one event loop.
 
-    `identity`, `position`: the log, and how far the feed is that will call `publish`.
+    `identity`, `position`: the log, and how far the feed is that will call `publish`. `authenticate` tells
+    who a token or an API key belongs to, and raises Unauthenticated or Unavailable.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (where it stands in the log, whom it asks, and its bounds)
         self,
         sources: Sources,
         identity: str,
         position: int,
         *,
+        authenticate: Callable[[str], Awaitable[Caller]] = anybody,
+        auth_seconds: float = AUTH_SECONDS,
         limits: Limits | None = None,
         ring_events: int = RING_EVENTS,
     ) -> None:
@@ -73,6 +80,8 @@ class StreamDriver:
         )
         self._subscribing = Subscribing(self._delivery)
         self._stall_seconds = self.limits.stall_seconds
+        self._identifying = Identifying(self._delivery, auth_seconds)
+        self._authenticate = authenticate
         self._awake = asyncio.Event()
         self._fetching = Fetching(self._delivery, sources, self._awake.set)
         # In the order in which their sockets became full.
@@ -81,6 +90,8 @@ class StreamDriver:
         """How many sessions were ever opened."""
         self._draining = False
         self._empty = asyncio.Event()
+        # The next deadline may have come nearer.
+        self._hurried = asyncio.Event()
 
     @property
     def sessions(self) -> int:
@@ -115,11 +126,21 @@ class StreamDriver:
                 tasks.create_task(self._watch_stalls())
                 tasks.create_task(self._tell_positions())
                 tasks.create_task(self._beat())
+                tasks.create_task(self._watch_deadlines())
         finally:
             self._fetching.stop()
 
-    async def serve(self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding) -> None:
-        """Serve one accepted socket until it is closed, by whichever side."""
+    def revoke(self, revocation: Revocation) -> None:
+        """Close the sessions that a revocation is about."""
+        self._identifying.revoke(revocation)
+        self._awake.set()
+
+    def sessions_of(self, tenant: str) -> Sequence[SessionInfo]:
+        """Return the sessions of a tenant that are open here."""
+        return list(self._identifying.sessions(tenant))
+
+    async def serve(self, receive: Receive, wire: Wire, caller: Caller | None, encoding: Encoding) -> None:
+        """Serve one accepted socket until either side closes it; `caller` None: its client says who it is."""
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
             wire.write(encoding.message(Error(code="too_many_sessions", detail=detail)))
@@ -139,11 +160,16 @@ class StreamDriver:
 
     @contextmanager
     def _opened(
-        self, wire: Wire, caller: Caller, encoding: Encoding, *, single: bool = False
+        self, wire: Wire, caller: Caller | None, encoding: Encoding, *, single: bool = False
     ) -> Iterator[Session[Peer]]:
         rate, burst = self.limits.messages_per_second, self.limits.burst
         peer = Peer(wire, Allowance(rate, burst, asyncio.get_running_loop().time()))
-        session = self._delivery.connect(caller.tenant, caller.subject, encoding, peer, single=single)
+        session = self._delivery.await_identity(encoding, peer, single=single)
+        if caller is None:
+            self._identifying.wait_for(session, _now())
+        else:
+            self._identifying.identify(session, caller, _now())
+        self._hurried.set()
         wire.drained = partial(self._drained, session)
         self.opened += 1
         self._empty.clear()
@@ -180,31 +206,50 @@ class StreamDriver:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
-            self._take(session, message)
+            token = self._take(session, message)
+            if token is not None:
+                await self._identify(session, token)
             self._awake.set()
             while session.full and not session.closed:
                 await session.peer.wait_for_room()
 
-    def _take(self, session: Session[Peer], message: Message) -> None:
+    async def _identify(self, session: Session[Peer], token: str) -> None:
+        try:
+            caller = await self._authenticate(token)
+        except Unauthenticated as error:
+            self._identifying.refuse(session, error.detail)
+        except Unavailable:
+            self._goodbye(session)
+        else:
+            # At once: what was revoked by now would not be noticed any more.
+            self._identifying.identify(session, caller, _now())
+            self._hurried.set()
+
+    def _take(self, session: Session[Peer], message: Message) -> str | None:
+        """Carry out a message, or return the token in it."""
         if not session.peer.allowance.take(asyncio.get_running_loop().time()):
             detail = f"a client may send {self.limits.messages_per_second:g} messages a second"
             refusal = Error(code="too_many_messages", detail=detail)
             self._subscribing.refuse(session, refusal, TOO_MANY)
-            return
+            return None
         text = message.get("text")
         try:
-            said = session.encoding.decode(
+            said: ClientMessage | None = session.encoding.decode(
                 message["bytes"] if text is None else text, self.limits.message_bytes
             )
         except BadMessage as error:
             refusal = Error(code="bad_message", detail=str(error))
-            self._subscribing.refuse(session, refusal, BAD_MESSAGE)
-            return
+            if session.known:
+                self._subscribing.refuse(session, refusal, BAD_MESSAGE)
+                return None
+            said = None
         if isinstance(said, Auth):
-            # Nobody has to say who they are here; a client that does is answered all the same.
-            self._delivery.greet(session)
+            return said.token
+        if said is None or not session.known:
+            self._identifying.refuse(session, "the first message must say who you are")
         else:
             self._subscribing.handle(session, said)
+        return None
 
     async def _deliver(self) -> None:
         while True:
@@ -246,6 +291,7 @@ class StreamDriver:
 
     def _forget(self, session: Session[Peer]) -> None:
         self._blocked.pop(session, None)
+        self._identifying.forget(session)
         self._delivery.disconnect(session)
         session.peer.make_room()
         if not self._delivery.sessions:
@@ -281,3 +327,20 @@ class StreamDriver:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             self._delivery.beat()
             self._awake.set()
+
+    async def _watch_deadlines(self) -> None:
+        """Close sessions when their time is over: one timer for all of them."""
+        while True:
+            self._hurried.clear()
+            now = _now()
+            self._identifying.end_overdue(now)
+            self._awake.set()
+            following = self._identifying.next_deadline
+            left = LOOK_SECONDS if following is None else (following - now).total_seconds()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                    await self._hurried.wait()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -69,7 +69,7 @@ class Delivery(Generic[Peer]):
         self.ring = Ring(position, *self._ring_size)
         self._catch_up.restart(self.ring)
         for session in self.sessions:
-            if session.closed:
+            if session.closed or not session.known:
                 continue
             self._answer(session, Hello(log=identity, position=position))
             for subscription in list(session.subscriptions.values()):
@@ -82,6 +82,13 @@ class Delivery(Generic[Peer]):
         session = Session(tenant, subject, encoding, peer, single=single)
         self.sessions[session] = None
         self.greet(session)
+        return session
+
+    def await_identity(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> Session[Peer]:
+        """Begin a session of nobody yet (see core.delivery.identifying)."""
+        session = Session("", "", encoding, peer, single=single)
+        session.known = False
+        self.sessions[session] = None
         return session
 
     def greet(self, session: Session[Peer]) -> None:

@@ -54,6 +54,7 @@ class Session(Generic[Peer]):
         "busy",
         "closed",
         "encoding",
+        "known",
         "peer",
         "single",
         "subject",
@@ -66,6 +67,8 @@ class Session(Generic[Peer]):
     ) -> None:
         self.tenant = tenant
         self.subject = subject
+        # Whether it is certain whose it is; until then it is told nothing.
+        self.known = True
         self.encoding = encoding
         self.peer = peer
         # It is for one subscription, and ends with it.

@@ -1,24 +1,41 @@
 """The HTTP application: every route, every error's handler."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from adapters.websocket.driver import StreamDriver
-from entrypoints.http import commands, events, health, ingest, listing, problems, queries
+from entrypoints.http import access, commands, events, health, ingest, listing, problems, queries
+from entrypoints.http.guard import Guard
 from entrypoints.services import Services
 
 
 def create_app(
-    services: Services, routes: Sequence[BaseRoute] = (), stream: StreamDriver | None = None
+    services: Services,
+    routes: Sequence[BaseRoute] = (),
+    stream: StreamDriver | None = None,
+    *,
+    allowed_origins: Collection[str] = (),
+    local: bool = False,
 ) -> Starlette:
     """Return the application over the process's services; `routes` come beside those of this package.
 
-    `stream`: what serves event streams, on a server that runs with `HttpProtocol`.
+    `stream`: what serves event streams, on a server that runs with `HttpProtocol`. `allowed_origins`,
+    `local`: see Guard.
     """
-    own = [*commands.ROUTES, *listing.ROUTES, *queries.ROUTES, *events.ROUTES, *ingest.ROUTES, *health.ROUTES]
-    app = Starlette(routes=[*own, *routes], exception_handlers=problems.HANDLERS)
+    own = [
+        *commands.ROUTES,
+        *listing.ROUTES,
+        *queries.ROUTES,
+        *events.ROUTES,
+        *ingest.ROUTES,
+        *access.ROUTES,
+        *health.ROUTES,
+    ]
+    guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
+    app = Starlette(routes=[*own, *routes], middleware=[guard], exception_handlers=problems.HANDLERS)
     # A redirect would be an answer that is neither JSON nor a problem.
     app.router.redirect_slashes = False
     app.state.services = services

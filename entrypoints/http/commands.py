@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from core.alarm import Identity
+from core.callers import ANONYMOUS
 from core.commands import (
     Acknowledge,
     Assign,
@@ -27,6 +29,7 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
+from core.events import Actor
 from entrypoints.http.bodies import (
     AcknowledgeBody,
     AssignBody,
@@ -84,6 +87,14 @@ async def clear_by_identity(request: Request) -> Response:
     return answer(await services(request).handler.handle(command))
 
 
+def _by_design(context: Context) -> Context:
+    """Return the context of a suppression: those who may are sources, or speak for one."""
+    # Without authentication nobody can tell a source from an operator, who may not.
+    if context.actor.id == ANONYMOUS:
+        return context
+    return replace(context, actor=Actor(context.actor.id, "source"))
+
+
 def _by_id(body_type: type[B], make: Callable[[Context, str, B], Command]) -> Endpoint:
     """Return the endpoint of an operator's command on an alarm by its id."""
     decoder = msgspec.json.Decoder(body_type)
@@ -119,10 +130,12 @@ BY_ID: dict[str, Endpoint] = {
     ),
     "unshelve": _by_id(NothingBody, lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm)),
     "suppress": _by_id(
-        ReasonBody, lambda by, alarm, body: Suppress(context=by, alarm_id=alarm, reason=body.reason)
+        ReasonBody,
+        lambda by, alarm, body: Suppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
     ),
     "unsuppress": _by_id(
-        ReasonBody, lambda by, alarm, body: Unsuppress(context=by, alarm_id=alarm, reason=body.reason)
+        ReasonBody,
+        lambda by, alarm, body: Unsuppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
     ),
     "remove_from_service": _by_id(
         ReasonBody, lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason)

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from adapters.sse.protocol import WIRE
-from adapters.websocket.driver import Caller, StreamDriver
+from adapters.websocket.driver import StreamDriver
+from core.callers import Caller
 from core.delivery.encoding import JSON
 from core.delivery.event_stream import EventStream
 from core.delivery.protocol import Subscribe
@@ -123,8 +124,7 @@ def _stream(request: Request) -> Response:
     if driver.full or driver.draining:
         detail = "this process is ending" if driver.draining else "this process serves no more sessions"
         raise Problem(503, "too_many_sessions", detail, {"Retry-After": str(FULL_SECONDS)})
-    who = caller(request)
-    return EventStreamResponse(driver, Caller(who.tenant, who.subject), wanted)
+    return EventStreamResponse(driver, caller(request), wanted)
 
 
 class EventStreamResponse(Response):

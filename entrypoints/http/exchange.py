@@ -9,9 +9,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.callers import ANYONE, Caller, Role
 from core.commands import Context
 from core.events import Actor, ActorKind
 from core.handler import Outcome
+from entrypoints.http.guard import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
 from entrypoints.services import Services
 
@@ -19,25 +21,29 @@ T = TypeVar("T")
 
 BODY_BYTES = 1024 * 1024
 KEY_LENGTH = 255
-TENANT = "default"
-"""Without authentication everything belongs to one tenant."""
-OPERATOR = "anonymous"
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _encoder = msgspec.json.Encoder()
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """Who asks."""
-
-    tenant: str
-    subject: str
+def caller(request: Request) -> Caller:
+    """Return who asks, as the guard found. Raises Unauthenticated where it did not look."""
+    return caller_in(request.scope)
 
 
-def caller(_: Request) -> Caller:
-    """Return who asks; without authentication that is nobody in particular."""
-    return Caller(TENANT, OPERATOR)
+async def identified(request: Request, credential: str, roles: frozenset[Role]) -> Caller:
+    """Return who asks, by a token or an API key that is not in the header (see guard.OPEN).
+
+    Raises:
+        Unauthenticated, Unavailable.
+        Problem: 403, it is none of the roles.
+    """
+    found = request.scope.get(CALLER) or await services(request).authentication.caller(credential)
+    if not found.has(roles):
+        raise Problem(403, "forbidden", needs(roles))
+    request.scope[CALLER] = found
+    return found
 
 
 def services(request: Request) -> Services:
@@ -91,20 +97,28 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 def context(
     request: Request, body: bytes, actor_kind: ActorKind, actor: str | None, occurred_at: datetime | None
 ) -> Context:
-    """Return the context of a command that came with the request; `actor` None: the caller."""
+    """Return the context of a command that came with the request.
+
+    `actor`: who it is from by its own words, which count where there is no authentication.
+    """
     who = caller(request)
     offered = services(request)
     key = _idempotency_key(request)
     return Context(
         event_id=offered.new_event_id(),
         tenant=who.tenant,
-        actor=Actor(actor or who.subject, actor_kind),
+        actor=actor_of(who, actor_kind, actor),
         now=offered.now(),
         occurred_at=occurred_at,
         command_id=key,
         command_hash=None if key is None else _hash(request, body),
         trace=_trace(request),
     )
+
+
+def actor_of(who: Caller, kind: ActorKind, named: str | None = None) -> Actor:
+    """Return who acts: the caller, or, where nobody knows callers, the one that was named."""
+    return Actor(named if who is ANYONE and named else who.subject, kind)
 
 
 def answer(outcome: Outcome, *, creates: bool = False) -> Response:

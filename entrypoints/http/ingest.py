@@ -16,8 +16,7 @@ from adapters.alertmanager.commands import commands_of
 from adapters.alertmanager.webhook import Webhook
 from core.commands import Clear, Context, Raise
 from core.errors import Refused
-from core.events import Actor
-from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.http.exchange import actor_of, body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.services import Services
 
@@ -47,20 +46,20 @@ async def alertmanager(request: Request) -> Response:
     if webhook.truncated_alerts:
         counts.truncated += webhook.truncated_alerts
         logger.warning("%s left out %d alerts", webhook.receiver, webhook.truncated_alerts)
-    offered, tenant = services(request), caller(request).tenant
+    offered, who = services(request), caller(request)
 
     def context(source: str, occurred_at: datetime | None) -> Context:
         # No command id: an annotation may change, and an alert that still fires after a manual clear is
         # a new occurrence.
         return Context(
             event_id=offered.new_event_id(),
-            tenant=tenant,
-            actor=Actor(source, "source"),
+            tenant=who.tenant,
+            actor=actor_of(who, "source", source),
             now=offered.now(),
             occurred_at=occurred_at,
         )
 
-    refused = await _apply(offered, commands_of(webhook, tenant, context))
+    refused = await _apply(offered, commands_of(webhook, who.tenant, context))
     counts.alerts += len(webhook.alerts)
     counts.refused += refused
     return json_response({"alerts": len(webhook.alerts), "refused": refused})

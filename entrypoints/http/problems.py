@@ -12,7 +12,7 @@ from starlette.routing import Match, Route
 
 from core.alarm import Alarm
 from core.decider import allowed_commands
-from core.errors import OutcomeUnknown, RefusalCode, Refused, TooBroad, Unavailable
+from core.errors import OutcomeUnknown, RefusalCode, Refused, TooBroad, Unauthenticated, Unavailable
 
 logger = logging.getLogger("tocsin.http")
 
@@ -38,6 +38,8 @@ STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
     "too_many_origins": 409,
     "invalid": 422,
     "idempotency_key_reused": 422,
+    "unknown_api_key": 404,
+    "too_many_api_keys": 409,
 }
 
 
@@ -80,6 +82,15 @@ def refusal(error: Refused) -> Response:
 
 def _as_it_stands(alarm: Alarm) -> dict[str, Any]:
     return {"state": alarm.state, "revision": alarm.revision, "allowed_commands": allowed_commands(alarm)}
+
+
+async def on_unauthenticated(_: Request, error: Exception) -> Response:
+    """Answer who has not proven who they are (RFC 6750 §3)."""
+    assert isinstance(error, Unauthenticated)  # noqa: S101 (as above)
+    challenge = 'Bearer realm="tocsin"'
+    if error.code != "token_missing":
+        challenge += ', error="invalid_token"'
+    return response(401, error.code, error.detail, {"WWW-Authenticate": challenge})
 
 
 async def on_unavailable(_: Request, error: Exception) -> Response:
@@ -127,6 +138,7 @@ async def on_error(request: Request, error: Exception) -> Response:
 HANDLERS = {
     Problem: on_problem,
     Refused: on_refused,
+    Unauthenticated: on_unauthenticated,
     Unavailable: on_unavailable,
     OutcomeUnknown: on_unavailable,
     TooBroad: on_too_broad,

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -46,6 +48,12 @@ async def write_on(member: Member, source: str, acknowledged: list[Event]) -> No
 async def rung(member: Member, topic: str) -> None:
     async with asyncio.timeout(SECONDS):
         await member.feed.bell(topic).wait()
+
+
+def row(topic: str) -> dict[str, Any]:
+    """Return a row that those who wait for the topic can read."""
+    revoked = {"kind": "subject", "tenant": "t", "subject": "s", "reason": "", "lasting": False}
+    return {"_id": "a", **({**revoked, "at": datetime.now(UTC)} if topic == "revocations" else {})}
 
 
 class DoorbellContract:
@@ -92,7 +100,7 @@ class DoorbellContract:
         async with start() as member:
             waiting = asyncio.create_task(rung(member, topic))
             await asyncio.sleep(0)
-            await member.store.link.connection[topic].insert_one({"_id": "a"})
+            await member.store.link.connection[topic].insert_one(row(topic))
             await waiting
 
     async def test_a_log_with_another_identity_resets_the_feed(self, start: Start) -> None:
@@ -158,7 +166,7 @@ class SharedDoorbellContract(DoorbellContract):
         async with start() as first, start() as second:
             waiting = asyncio.create_task(rung(second, topic))
             await asyncio.sleep(0)
-            await first.store.link.connection[topic].insert_one({"_id": "a"})
+            await first.store.link.connection[topic].insert_one(row(topic))
             await waiting
 
     async def test_another_process_gives_the_log_another_identity(

@@ -153,7 +153,7 @@ async def until_closed(server: TocsinServer) -> None:
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         "GET /v1/stream HTTP/1.1",
-        "Host: x",
+        "Host: 127.0.0.1",
         "Upgrade: websocket",
         "Connection: Upgrade",
         f"Sec-WebSocket-Key: {key}",

@@ -62,6 +62,13 @@ class StreamClient:
             while True:
                 await self.receive()
 
+    async def closed(self) -> tuple[int, str]:
+        """Take what arrives until the server closes; return its code and reason."""
+        async with asyncio.timeout(SECONDS):
+            await self.drain()
+            await self._connection.wait_closed()
+        return self._connection.close_code or 0, self._connection.close_reason or ""
+
     async def until_position(self, position: int) -> None:
         """Wait until everything up to the position has been delivered."""
         while self.position < position:
@@ -70,11 +77,16 @@ class StreamClient:
 
 @asynccontextmanager
 async def streaming(
-    ws_url: str, after: int | None = None, log: str | None = None, **subscription: Any
+    ws_url: str,
+    after: int | None = None,
+    log: str | None = None,
+    headers: Any = None,
+    **subscription: Any,
 ) -> AsyncIterator[StreamClient]:
-    """Connect and subscribe; `after` None: from now on."""
+    """Connect and subscribe; `after` None: from now on; `headers`: those of the handshake."""
     protocol = Subprotocol("tocsin.v1.json")
-    async with connect(ws_url, subprotocols=[protocol], max_size=None) as connection:
+    options: dict[str, Any] = {"subprotocols": [protocol], "max_size": None, "additional_headers": headers}
+    async with connect(ws_url, **options) as connection:
         client = StreamClient(connection)
         client.log = (await client.expect("hello"))["log"]
         message: Message = {"op": "subscribe", "id": "a", **subscription}

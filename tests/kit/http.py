@@ -10,24 +10,29 @@ import httpx
 
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
+from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.history import MemoryAlarmHistory
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
+from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.turns import StreamTurns
 from core.handler import CommandHandler
-from core.ports import Checkpoint, EventLog
+from core.ports import Checkpoint, EventLog, Tokens
 from core.projection import newest_rows
 from core.recollection import Recollection
+from entrypoints.authentication import Authentication, Issuing
 from entrypoints.http.app import create_app
 from entrypoints.services import Services
 from entrypoints.worker import PROJECTION
+
+ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 
 
 class HttpStage:
     """What stands behind the application of a test; its list moves only when `project` is called."""
 
-    def __init__(self, log: EventLog | None = None) -> None:
+    def __init__(self, log: EventLog | None = None, tokens: Tokens | None = None) -> None:
         events = Events()
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
@@ -43,6 +48,8 @@ class HttpStage:
             new_event_id=lambda: str(uuid.uuid4()),
             projected=self._projected,
             not_ready=lambda: self.reasons,
+            authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), ISSUING),
+            sessions=lambda _: (),
         )
         self._leases = MemoryLeases()
 

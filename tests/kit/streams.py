@@ -11,24 +11,30 @@ from urllib.parse import urlsplit
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from adapters.memory.alarms import MemoryAlarmList
+from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.checkpoints import Entry, MemoryCheckpoints
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
+from adapters.memory.revocations import MemoryRevocations
 from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from adapters.websocket.protocol import StreamProtocol
 from core.events import Event
 from core.ports import Checkpoint
+from entrypoints.authentication import Authentication
 from entrypoints.http import events as events_over_http
 from entrypoints.http import problems
+from entrypoints.http.guard import Guard
 from entrypoints.stream import stream_endpoint
 from tests.kit.delivery import Plant
+from tests.kit.http import ISSUING
 
 WAIT = 10.0
 
@@ -97,6 +103,8 @@ class StreamClient:
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
+        self.heard = 0
+        """How many messages the server has sent."""
         self._packed = connection.subprotocol == "tocsin.v1.msgpack"
 
     async def say(self, **message: Any) -> None:
@@ -149,24 +157,26 @@ class StreamClient:
             with suppress(Exception):
                 while True:
                     await self.connection.recv()
+                    self.heard += 1
             await self.connection.wait_closed()
         return self.connection.close_code or 0, self.connection.close_reason or ""
 
 
 @asynccontextmanager
-async def streaming(*, allowed_origins: Sequence[str] = (), **options: Any) -> AsyncIterator[Streams]:
+async def streaming(
+    *, allowed_origins: Sequence[str] = (), authentication: Authentication | None = None, **options: Any
+) -> AsyncIterator[Streams]:
     """Run a server for as long as the context lasts; `options` are the driver's."""
+    known = authentication or Authentication(None, MemoryApiKeys(), MemoryRevocations(), ISSUING)
+    options.setdefault("authenticate", known.caller)
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
     sources = Sources(log, alarms, checkpoints, MemoryAlarmRebuild(alarms, checkpoints))
     driver = StreamDriver(sources, "log-1", 0, **options)
-    app = Starlette(
-        routes=[
-            WebSocketRoute("/v1/stream", stream_endpoint(driver, allowed_origins=allowed_origins)),
-            *events_over_http.ROUTES,
-        ],
-        exception_handlers=problems.HANDLERS,
-    )
+    endpoint = stream_endpoint(driver, allowed_origins=allowed_origins, authentication=authentication)
+    routes = [WebSocketRoute("/v1/stream", endpoint), *events_over_http.ROUTES]
+    guard = Middleware(Guard, known, allowed_origins)
+    app = Starlette(routes=routes, middleware=[guard], exception_handlers=problems.HANDLERS)
     app.state.stream = driver
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     # Small, so that a client that takes nothing is soon noticed.

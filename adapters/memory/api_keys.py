@@ -1,0 +1,34 @@
+"""API keys in memory, for tests."""
+
+from collections.abc import Sequence
+
+from core.bounds import API_KEYS
+from core.errors import Refused
+from core.ports import ApiKey
+
+
+class MemoryApiKeys:
+    """The API keys (see core.ports.ApiKeys) in a dict."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new key. Raises Refused: the tenant has too many."""
+        if len(await self.of_tenant(key.tenant)) >= API_KEYS:
+            raise Refused("too_many_api_keys", f"a tenant has at most {API_KEYS} API keys")
+        self._keys[key.id] = key
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Return the key, whichever tenant's; None: there is none, or it was removed."""
+        return self._keys.get(key_id)
+
+    async def of_tenant(self, tenant: str) -> Sequence[ApiKey]:
+        """Return all keys of a tenant, the oldest first."""
+        return sorted((key for key in self._keys.values() if key.tenant == tenant), key=lambda key: key.id)
+
+    async def remove(self, tenant: str, key_id: str) -> None:
+        """Remove a key, if it is there."""
+        key = self._keys.get(key_id)
+        if key is not None and key.tenant == tenant:
+            del self._keys[key_id]

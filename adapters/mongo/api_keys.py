@@ -1,0 +1,63 @@
+"""API keys in MongoDB: `api_keys`, one document for each that is in force."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from pymongo import ASCENDING, IndexModel
+
+from adapters.mongo.client import Database, Document
+from adapters.mongo.errors import retried
+from core.bounds import API_KEYS
+from core.errors import Refused
+from core.ports import ApiKey
+
+KEYS = "api_keys"
+
+INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_id")]
+
+
+class MongoApiKeys:
+    """The API keys (see core.ports.ApiKeys). Their ids are in order of time, so their order is theirs."""
+
+    def __init__(self, database: Database) -> None:
+        self._keys = database[KEYS]
+
+    async def create(self) -> None:
+        """Make sure that they can be listed by tenant. Raises Unavailable."""
+        await retried(lambda: self._keys.create_indexes(INDEXES))
+
+    async def add(self, key: ApiKey) -> None:
+        """Keep a new key. Raises Refused: the tenant has too many."""
+        own = {"tenant": key.tenant}
+        if await retried(lambda: self._keys.count_documents(own, limit=API_KEYS)) >= API_KEYS:
+            raise Refused("too_many_api_keys", f"a tenant has at most {API_KEYS} API keys")
+        document = _document(key)
+        # Repeatable, where an insert would meet itself.
+        await retried(lambda: self._keys.replace_one({"_id": key.id}, document, upsert=True))
+
+    async def find(self, key_id: str) -> ApiKey | None:
+        """Return the key, whichever tenant's; None: there is none, or it was removed."""
+        found = await retried(lambda: self._keys.find_one({"_id": key_id}))
+        return None if found is None else _key(found)
+
+    async def of_tenant(self, tenant: str) -> Sequence[ApiKey]:
+        """Return all keys of a tenant, the oldest first."""
+        found = await retried(
+            lambda: self._keys.find({"tenant": tenant}).sort("_id").limit(API_KEYS).to_list(None)
+        )
+        return [_key(document) for document in found]
+
+    async def remove(self, tenant: str, key_id: str) -> None:
+        """Remove a key, if it is there."""
+        await retried(lambda: self._keys.delete_one({"_id": key_id, "tenant": tenant}))
+
+
+def _document(key: ApiKey) -> Document:
+    fields: dict[str, Any] = msgspec.structs.asdict(key)
+    return {"_id": fields.pop("id"), **fields, "roles": sorted(key.roles)}
+
+
+def _key(document: Document) -> ApiKey:
+    fields = {name: value for name, value in document.items() if name != "_id"}
+    return ApiKey(id=document["_id"], **{**fields, "roles": frozenset(document["roles"])})

@@ -1,0 +1,68 @@
+"""Revocations in MongoDB: `revocations`, whose every change rings the doorbell."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from pymongo import ASCENDING, IndexModel
+
+from adapters.mongo.client import Database, Document
+from adapters.mongo.errors import retried
+from core.revocations import Revocation
+
+REVOCATIONS = "revocations"
+KEPT_SECONDS = 24 * 60 * 60
+"""How long one is told that need not last: to processes that are cut off from MongoDB meanwhile."""
+
+INDEXES = [
+    IndexModel([("at", ASCENDING)], name="at"),
+    IndexModel([("expires_at", ASCENDING)], name="expires_at", expireAfterSeconds=0),
+    IndexModel([("tenant", ASCENDING), ("subject", ASCENDING)], name="tenant_subject"),
+]
+
+
+class MongoRevocations:
+    """The revocations (see core.ports.RevocationLog), timed by the server's clock.
+
+    A lasting one has no `expires_at`: nobody knows how long tokens live. A subject has one of them.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database[REVOCATIONS]
+
+    async def create(self) -> None:
+        """Make sure that they are found by time, and end. Raises Unavailable."""
+        await retried(lambda: self._rows.create_indexes(INDEXES))
+
+    async def add(self, revocation: Revocation) -> None:
+        """Record it; its `at` is set by the database's clock."""
+        fields: Document = {
+            "kind": revocation.kind,
+            "tenant": {"$literal": revocation.tenant},
+            "subject": {"$literal": revocation.subject},
+            "reason": {"$literal": revocation.reason},
+            "lasting": {"$literal": revocation.lasting},
+            "at": {"$ifNull": ["$at", "$$NOW"]},
+        }
+        if not revocation.lasting:
+            fields["expires_at"] = {"$add": ["$$NOW", KEPT_SECONDS * 1000]}
+        row = {"_id": revocation.id}
+        await retried(lambda: self._rows.update_one(row, [{"$set": fields}], upsert=True))
+        if revocation.lasting:
+            older = {
+                "tenant": revocation.tenant,
+                "subject": revocation.subject,
+                "lasting": True,
+                "_id": {"$lt": revocation.id},
+            }
+            await retried(lambda: self._rows.delete_many(older))
+
+    async def read(self, since: datetime | None) -> Sequence[Revocation]:
+        """Return those of this time or later, the earliest first; None: all that still matter."""
+        wanted = {} if since is None else {"at": {"$gte": since}}
+        found = await retried(lambda: self._rows.find(wanted).sort("at").to_list(None))
+        return [_revocation(document) for document in found]
+
+
+def _revocation(document: Document) -> Revocation:
+    names = ("kind", "tenant", "subject", "at", "reason", "lasting")
+    return Revocation(id=document["_id"], **{name: document[name] for name in names})

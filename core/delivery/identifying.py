@@ -1,0 +1,135 @@
+"""Who sessions belong to, and until when: they say it first, say it again before it ends, or are closed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Generic
+
+import msgspec
+
+from core.callers import READERS, Caller
+from core.delivery.delivery import Delivery
+from core.delivery.protocol import FORBIDDEN, UNAUTHENTICATED
+from core.delivery.session import Peer, Session
+from core.revocations import Revocation
+
+AUTH_SECONDS = 10.0
+"""How long a client may take to say who it is."""
+REASON_BYTES = 123
+"""The longest reason of a close (RFC 6455 §5.5)."""
+
+_STALE = 64
+"""How many deadlines that hold no more may be kept beside as many as hold."""
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A session as it is shown. `slow`: its socket is full, so nothing is sent to it at the moment."""
+
+    subject: str
+    tenant: str
+    since: datetime
+    expires_at: datetime | None
+    subscriptions: int
+    slow: bool
+    encoding: str
+
+
+class Identifying(Generic[Peer]):
+    """Keeps who each session of a delivery belongs to, and closes those whose time is over.
+
+    After any call that may close one, send what the delivery's `outgoing` yields. Call `end_overdue` at
+    `next_deadline`, which any call may bring forward.
+    """
+
+    def __init__(self, delivery: Delivery[Peer], auth_seconds: float = AUTH_SECONDS) -> None:
+        self._delivery = delivery
+        self._patience = timedelta(seconds=auth_seconds)
+        self._callers: dict[Session[Peer], tuple[Caller, datetime]] = {}
+        self._due: dict[Session[Peer], datetime] = {}
+        # The earliest first; one that is not its session's any more means nothing.
+        self._deadlines: list[tuple[datetime, int, Session[Peer]]] = []
+        self._count = 0
+
+    @property
+    def next_deadline(self) -> datetime | None:
+        """When `end_overdue` has something to do; None: not as it stands."""
+        while self._deadlines:
+            deadline, _, session = self._deadlines[0]
+            if self._due.get(session) == deadline:
+                return deadline
+            heappop(self._deadlines)
+        return None
+
+    def wait_for(self, session: Session[Peer], now: datetime) -> None:
+        """Give the client of a session that nobody knows some time to say who it is."""
+        self._set_deadline(session, now + self._patience)
+
+    def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
+        """Take who the session belongs to: it begins, or goes on until a later time, with a hello.
+
+        It is closed if the caller may not follow alarms, or is another one than before.
+        """
+        if session.closed:
+            return
+        before = self._callers.get(session)
+        if before is not None and (caller.tenant, caller.subject) != (before[0].tenant, before[0].subject):
+            self._close(session, FORBIDDEN, "a session stays with its subject and tenant")
+        elif not caller.has(READERS):
+            self._close(session, FORBIDDEN, "the role operator, viewer or admin is needed")
+        else:
+            self._callers[session] = (caller, now if before is None else before[1])
+            session.tenant, session.subject, session.known = caller.tenant, caller.subject, True
+            self._set_deadline(session, caller.expires_at)
+            self._delivery.greet(session)
+
+    def refuse(self, session: Session[Peer], reason: str) -> None:
+        """Close a session whose client did not prove who it is."""
+        self._close(session, UNAUTHENTICATED, reason)
+
+    def end_overdue(self, now: datetime) -> None:
+        """Close every session whose time is over."""
+        while (deadline := self.next_deadline) is not None and deadline <= now:
+            session = heappop(self._deadlines)[2]
+            self.refuse(session, "expired" if session in self._callers else "not authenticated in time")
+
+    def revoke(self, revocation: Revocation) -> None:
+        """Close the sessions that a revocation is about."""
+        code = UNAUTHENTICATED if revocation.kind == "key" else FORBIDDEN
+        for session, (caller, _) in list(self._callers.items()):
+            if revocation.concerns(caller):
+                self._close(session, code, revocation.reason or "disconnected")
+
+    def forget(self, session: Session[Peer]) -> None:
+        """Forget a session: its socket is gone."""
+        self._callers.pop(session, None)
+        self._due.pop(session, None)
+
+    def sessions(self, tenant: str) -> Iterator[SessionInfo]:
+        """Yield what sessions the tenant has."""
+        for session, (caller, since) in self._callers.items():
+            if caller.tenant == tenant and not session.closed:
+                yield SessionInfo(
+                    subject=caller.subject,
+                    tenant=tenant,
+                    since=since,
+                    expires_at=caller.expires_at,
+                    subscriptions=len(session.subscriptions),
+                    slow=session.busy,
+                    encoding=session.encoding.subprotocol,
+                )
+
+    def _close(self, session: Session[Peer], code: int, reason: str) -> None:
+        self._due.pop(session, None)
+        self._delivery.close(session, code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+
+    def _set_deadline(self, session: Session[Peer], deadline: datetime | None) -> None:
+        if deadline is None:
+            self._due.pop(session, None)
+            return
+        self._due[session] = deadline
+        self._count += 1
+        heappush(self._deadlines, (deadline, self._count, session))
+        if len(self._deadlines) > 2 * len(self._due) + _STALE:
+            # Or a client that goes on saying who it is would fill the memory.
+            self._deadlines = [each for each in self._deadlines if self._due.get(each[2]) == each[0]]
+            heapify(self._deadlines)

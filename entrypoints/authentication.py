@@ -1,0 +1,207 @@
+"""Who a token or an API key belongs to, and whether that was taken back, by whichever process."""
+
+import asyncio
+import hmac
+import logging
+import random
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from core.backoff import backoff
+from core.callers import ANYONE, Caller, Role
+from core.errors import Refused, Unauthenticated, Unavailable
+from core.ports import ApiKey, ApiKeys, RevocationLog, Tokens
+from core.revocations import Kind, Revocation, Revocations
+
+logger = logging.getLogger("tocsin.authentication")
+
+CACHED_KEYS = 10_000
+KEY_SECONDS = 60.0
+"""How long a key is used without looking, though the doorbell tells of every revocation."""
+RETRY_SECONDS = 2.0
+SECRET_BYTES = 32
+KEY_SUBJECT = "key:"
+"""What the subject of an API key begins with; its name follows."""
+
+_KEY = re.compile(r"tck_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
+
+Revoked = Callable[[Revocation], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuing:
+    """Where times (UTC) and ids (UUIDv7) come from."""
+
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key and its only copy of the secret, in the form that clients send."""
+
+    key: ApiKey
+    text: str
+
+
+class Authentication:
+    """Tells who asks. `tokens` None: it does not matter, everybody may do everything.
+
+    A key is looked up once and remembered; `revoked` is called for each revocation, on every process, when
+    the doorbell has told of it. Start it before anybody asks.
+    """
+
+    def __init__(self, tokens: Tokens | None, keys: ApiKeys, log: RevocationLog, issuing: Issuing) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self._log = log
+        self._issuing = issuing
+        self._revocations = Revocations()
+        # In order of their last use, with the loop's time of their last lookup.
+        self._cache: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
+
+    @property
+    def required(self) -> bool:
+        """Whether callers have to prove who they are."""
+        return self._tokens is not None
+
+    async def caller(self, credential: str | None) -> Caller:
+        """Return who comes with this token or API key. Raises Unauthenticated, Unavailable.
+
+        What it says holds until the next await: a revocation may be taken note of then.
+        """
+        if self._tokens is None:
+            return ANYONE
+        if not credential:
+            raise Unauthenticated("token_missing", "send `Authorization: Bearer` with a token or an API key")
+        matched = _KEY.fullmatch(credential)
+        if matched is None:
+            caller = self._tokens.verify(credential, self._issuing.now())
+        else:
+            caller = await self._of_key(*matched.groups())
+        self._revocations.check(caller)
+        return caller
+
+    async def create_key(
+        self, by: Caller, name: str, roles: frozenset[Role], expires_at: datetime | None
+    ) -> NewKey:
+        """Make a key for the caller's tenant. Raises Refused: there are too many; Unavailable."""
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        now = self._issuing.now()
+        key = ApiKey(
+            id=self._issuing.new_id().replace("-", ""),
+            tenant=by.tenant,
+            name=name,
+            roles=roles,
+            digest=_digest(secret),
+            created_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            created_by=by.subject,
+            expires_at=expires_at,
+        )
+        await self._keys.add(key)
+        return NewKey(key, f"tck_{key.id}_{secret}")
+
+    async def keys_of(self, tenant: str) -> Sequence[ApiKey]:
+        """Return the tenant's keys. Raises Unavailable."""
+        return await self._keys.of_tenant(tenant)
+
+    async def revoke_key(self, by: Caller, key_id: str) -> None:
+        """Refuse a key from now on, on every process, and end its sessions.
+
+        Raises:
+            Refused: the tenant has no such key.
+            Unavailable: it may be refused already; ask again.
+        """
+        key = await self._keys.find(key_id)
+        if key is None or key.tenant != by.tenant:
+            raise Refused("unknown_api_key", "there is no such API key")
+        # Told before it is gone: a process that looks it up in between refuses it nevertheless.
+        await self._record("key", by, key_id, "the API key was revoked")
+        await self._keys.remove(key.tenant, key.id)
+
+    async def disconnect(self, by: Caller, subject: str, reason: str, *, revoke: bool) -> None:
+        """End a subject's sessions on every process; `revoke`: and refuse the tokens it has. Unavailable."""
+        await self._record("subject", by, subject, reason, lasting=revoke)
+
+    async def start(self) -> None:
+        """Read what was revoked so far. Raises Unavailable."""
+        self._revocations.take(await self._log.read(None))
+
+    async def run(self, bell: Callable[[], asyncio.Event], revoked: Revoked) -> None:
+        """Take note of revocations for ever, whenever the bell rings."""
+        failures = 0
+        while True:
+            # Listen before reading: one in between would be missed.
+            rung = bell()
+            try:
+                await self._read(revoked)
+            except Unavailable as error:
+                failures += 1
+                logger.warning("revocations: %s", error)
+                await asyncio.sleep(backoff(failures, 0.05, RETRY_SECONDS, random.random()))
+            else:
+                failures = 0
+                await rung.wait()
+
+    async def _read(self, revoked: Revoked) -> None:
+        for revocation in self._revocations.take(await self._log.read(self._revocations.after)):
+            logger.info("revoked: %s %s of %s", revocation.kind, revocation.subject, revocation.tenant)
+            if revocation.kind == "key":
+                self._cache.pop(revocation.subject, None)
+            revoked(revocation)
+
+    async def _record(
+        self, kind: Kind, by: Caller, subject: str, reason: str, *, lasting: bool = False
+    ) -> None:
+        await self._log.add(
+            Revocation(
+                id=self._issuing.new_id(),
+                kind=kind,
+                tenant=by.tenant,
+                subject=subject,
+                at=self._issuing.now(),
+                reason=reason,
+                lasting=lasting,
+            )
+        )
+
+    async def _of_key(self, key_id: str, secret: str) -> Caller:
+        key = await self._key(key_id)
+        if key is None or not hmac.compare_digest(key.digest, _digest(secret)):
+            raise Unauthenticated("token_invalid", "there is no such API key, or it was revoked")
+        caller = Caller(
+            tenant=key.tenant,
+            subject=f"{KEY_SUBJECT}{key.name}",
+            roles=key.roles,
+            issued_at=key.created_at,
+            expires_at=key.expires_at,
+            key_id=key.id,
+        )
+        caller.check(self._issuing.now())
+        return caller
+
+    async def _key(self, key_id: str) -> ApiKey | None:
+        clock = asyncio.get_running_loop().time
+        cached = self._cache.get(key_id)
+        if cached is not None and clock() - cached[1] < KEY_SECONDS:
+            self._cache.move_to_end(key_id)
+            return cached[0]
+        key = await self._keys.find(key_id)
+        if key is None:
+            self._cache.pop(key_id, None)
+            return None
+        self._cache[key_id] = (key, clock())
+        self._cache.move_to_end(key_id)
+        if len(self._cache) > CACHED_KEYS:
+            self._cache.popitem(last=False)
+        return key
+
+
+def _digest(secret: str) -> bytes:
+    """Hash a secret: of 256 random bits nobody finds it by trying, so nothing slower is needed."""
+    return sha256(secret.encode()).digest()

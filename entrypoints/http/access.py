@@ -1,0 +1,105 @@
+"""Administration of who gets in: API keys, and the sessions of streams."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.callers import Role
+from core.ports import ApiKey
+from entrypoints.http.bodies import Time
+from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.http.problems import Problem
+
+NAME_LENGTH = 128
+REASON_BYTES = 100
+"""It goes into a close of a WebSocket, which has 123 bytes for it."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
+
+
+class KeyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/api-keys` takes."""
+
+    name: Name
+    roles: Annotated[frozenset[Role], Meta(min_length=1)] = frozenset({"source"})
+    expires_at: Time | None = None
+
+
+class DisconnectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/sessions/disconnect` takes; `revoke`: tokens issued up to now are refused as well."""
+
+    subject: Annotated[str, Meta(min_length=1, max_length=512)]
+    reason: Annotated[str, Meta(max_length=REASON_BYTES)] = ""
+    revoke: bool = False
+
+
+_key_body = msgspec.json.Decoder(KeyBody)
+_disconnect_body = msgspec.json.Decoder(DisconnectBody)
+
+
+async def create_key(request: Request) -> Response:
+    """Make an API key; the answer is the only one that has the key itself."""
+    body = decoded(_key_body, await body_of(request))
+    expires_at = _future(body.expires_at, services(request).now())
+    made = await services(request).authentication.create_key(
+        caller(request), body.name, body.roles, expires_at
+    )
+    return json_response({**_shown(made.key), "key": made.text}, 201, {"Cache-Control": "no-store"})
+
+
+async def list_keys(request: Request) -> Response:
+    """Return the tenant's API keys, without their secrets."""
+    keys = await services(request).authentication.keys_of(caller(request).tenant)
+    return json_response({"api_keys": [_shown(key) for key in keys]})
+
+
+async def revoke_key(request: Request) -> Response:
+    """Refuse an API key from now on, on every process."""
+    await services(request).authentication.revoke_key(caller(request), request.path_params["key_id"])
+    return Response(status_code=204)
+
+
+async def list_sessions(request: Request) -> Response:
+    """Return the tenant's sessions in the process that answers."""
+    return json_response({"sessions": services(request).sessions(caller(request).tenant)})
+
+
+async def disconnect(request: Request) -> Response:
+    """End a subject's sessions on every process: 202, each does it as soon as it hears of it."""
+    body = decoded(_disconnect_body, await body_of(request))
+    await services(request).authentication.disconnect(
+        caller(request), body.subject, body.reason, revoke=body.revoke
+    )
+    return json_response({"subject": body.subject, "revoked": body.revoke}, 202)
+
+
+def _future(time: datetime | None, now: datetime) -> datetime | None:
+    if time is None:
+        return None
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError:
+        raise Problem(422, "invalid", "expires_at must be within the years 1 to 9999 in UTC") from None
+    if time <= now:
+        raise Problem(422, "invalid", "expires_at is over already")
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(key)
+    del fields["digest"]
+    return {**fields, "roles": sorted(key.roles)}
+
+
+ROUTES = [
+    Route("/v1/api-keys", create_key, methods=["POST"]),
+    Route("/v1/api-keys", list_keys),
+    Route("/v1/api-keys/{key_id}", revoke_key, methods=["DELETE"]),
+    Route("/v1/sessions", list_sessions),
+    Route("/v1/sessions/disconnect", disconnect, methods=["POST"]),
+]

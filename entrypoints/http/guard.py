@@ -1,0 +1,152 @@
+"""The door of the HTTP application: who may call what. What no rule names is for `admin` alone."""
+
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
+from core.errors import Unauthenticated, Unavailable
+from entrypoints.authentication import Authentication
+from entrypoints.http import problems
+from entrypoints.settings import is_loopback
+
+CALLER = "tocsin.caller"
+"""The key in the scope under which the application finds who asks."""
+
+Roles = frozenset[Role]
+ANY_COMMAND: Roles = frozenset({"source", "operator", "admin"})
+
+_GUARDED = ("/v1", "/v2", "/metrics")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_COMMAND = re.compile(r"/v1/alarms/[^/]+/([a-z_]+)")
+
+# Method and path; `*` stands for the rest of a path. The first that fits counts.
+_RULES: tuple[tuple[str, str, Roles], ...] = (
+    ("GET", "/v1/api-keys*", ADMINS),
+    ("GET", "/v1/sessions*", ADMINS),
+    ("GET", "/v1/webhooks*", ADMINS),
+    ("GET", "/v1/outbox*", ADMINS),
+    ("GET", "*", READERS),
+    ("POST", "/v1/alarms", COMMAND_ROLES["raise"]),
+    ("POST", "/v1/clear", COMMAND_ROLES["clear_by_identity"]),
+    ("POST", "/v1/ingest/*", REPORTERS),
+    # Each of its commands is then checked by its name: `Caller.may`.
+    ("POST", "/v1/commands", ANY_COMMAND),
+)
+
+OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/v2/enqueue")})
+"""Routes whose credential is elsewhere than in the header; without one there the route itself has to look:
+`exchange.identified`."""
+
+
+def roles_for(method: str, path: str) -> Roles | None:
+    """Return which roles may call it; None: everybody, unasked."""
+    if not any(path == root or path.startswith(f"{root}/") for root in _GUARDED):
+        return None
+    method = "GET" if method == "HEAD" else method
+    if method == "POST" and (matched := _COMMAND.fullmatch(path)):
+        return COMMAND_ROLES.get(matched[1], ADMINS)
+    if (method, path) in OPEN:
+        return REPORTERS
+    for wanted, pattern, roles in _RULES:
+        fits = path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
+        if method == wanted and fits:
+            return roles
+    return ADMINS
+
+
+class Guard:
+    """Lets in who may; everything behind it finds the caller in the scope.
+
+    `local`: there is no authentication, so that only this machine may ask, and no web page under a name of
+    its own that was made to point here (DNS rebinding). Changes from pages of other origins than
+    `allowed_origins` are refused in any case.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authentication: Authentication,
+        allowed_origins: Collection[str] = (),
+        *,
+        local: bool = False,
+    ) -> None:
+        self._app = app
+        self._authentication = authentication
+        self._allowed = frozenset(origin.lower() for origin in allowed_origins)
+        self._local = local
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in the application's place, or let it answer."""
+        if scope["type"] == "http":
+            refusal = await self._refusal(scope)
+            await (self._app if refusal is None else refusal)(scope, receive, send)
+        elif scope["type"] == "websocket" and self._foreign_host(Headers(scope=scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "this host name is not served"})
+        else:
+            await self._app(scope, receive, send)
+
+    async def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if self._foreign_host(headers):
+            detail = "without authentication Tocsin is asked by a loopback name only, such as 127.0.0.1"
+            return problems.response(403, "forbidden_host", detail)
+        if scope["method"] not in _SAFE and not same_origin(headers, self._allowed):
+            return problems.response(403, "forbidden_origin", "pages of this origin may change nothing here")
+        roles = roles_for(scope["method"], scope["path"])
+        return None if roles is None else await self._check(scope, headers, roles)
+
+    async def _check(self, scope: Scope, headers: Headers, roles: Roles) -> Response | None:
+        credential = bearer(headers)
+        if credential is None and self._authentication.required and (scope["method"], scope["path"]) in OPEN:
+            return None
+        try:
+            caller = await self._authentication.caller(credential)
+        except Unauthenticated as error:
+            return await problems.on_unauthenticated(Request(scope), error)
+        except Unavailable as error:
+            return await problems.on_unavailable(Request(scope), error)
+        if not caller.has(roles):
+            return problems.response(403, "forbidden", needs(roles))
+        scope[CALLER] = caller
+        return None
+
+    def _foreign_host(self, headers: Headers) -> bool:
+        if not self._local:
+            return False
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        except ValueError:
+            return True
+        return not (is_loopback(host) or host.endswith(".localhost"))
+
+
+def needs(roles: Roles) -> str:
+    """Say which roles would do."""
+    return f"this needs the role {' or '.join(sorted(roles))}"
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the token or API key of `Authorization: Bearer` (RFC 6750 §2.1)."""
+    scheme, _, credential = headers.get("authorization", "").strip().partition(" ")
+    return credential.strip() or None if scheme.lower() == "bearer" else None
+
+
+def same_origin(headers: Headers, allowed: frozenset[str]) -> bool:
+    """Browsers tell the page's origin; who tells none is no browser, and no page can misuse it."""
+    origin = headers.get("origin", "").lower()
+    return not origin or origin in allowed or urlsplit(origin).netloc == headers.get("host", "").lower()
+
+
+def caller_in(scope: Scope) -> Caller:
+    """Return who asks. Raises Unauthenticated: nobody has looked."""
+    found: Caller | None = scope.get(CALLER)
+    if found is None:
+        raise Unauthenticated("token_missing", "this has to be proven by a token or an API key")
+    return found
