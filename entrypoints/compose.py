@@ -27,7 +27,7 @@ from adapters.mongo.watch import TopicWatch
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from core.errors import StartupRefused
-from core.events import Event
+from core.events import SCHEMA_VERSION, Event
 from core.handler import CommandHandler
 from core.ports import Doorbell, Stamp
 from core.recollection import Recollection
@@ -226,7 +226,9 @@ def _remember(feed: Feed, log: MongoLog, recollection: Recollection) -> None:
         newest = events[-1]
         log.learn(Stamp(newest.position, newest.event_id, newest.at))
         for event in events:
-            recollection.see(event.alarm)
+            # Another version's snapshot is not to be decided on: the handler reads and folds.
+            if event.v == SCHEMA_VERSION:
+                recollection.see(event.alarm)
 
     def replaced() -> None:
         log.forget()

@@ -5,16 +5,20 @@ from collections.abc import Sequence
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from entrypoints.http import commands, health, ingest, problems, queries
+from entrypoints.http import bulk, commands, health, ingest, problems, queries
+from entrypoints.http.admission import Admission
 from entrypoints.services import Services
 
 
-def create_app(services: Services, routes: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(
+    services: Services, routes: Sequence[BaseRoute] = (), admission: Admission | None = None
+) -> Starlette:
     """Return the application over the process's services; `routes` come beside those of this package."""
-    own = [*commands.ROUTES, *queries.ROUTES, *ingest.ROUTES, *health.ROUTES]
+    own = [*commands.ROUTES, *bulk.ROUTES, *queries.ROUTES, *ingest.ROUTES, *health.ROUTES]
     app = Starlette(routes=[*own, *routes], exception_handlers=problems.HANDLERS)
     # A redirect would be an answer that is neither JSON nor a problem.
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.admission = admission or Admission()
     app.state.ingested = ingest.Counts()
     return app
