@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -73,6 +74,21 @@ Feed = Annotated[
 RedisUrl = Annotated[
     str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
 ]
+CommandRate = Annotated[
+    float,
+    typer.Option(
+        envvar="TOCSIN_COMMAND_RATE",
+        help="Commands a second that each tenant may give this process, beyond bursts; 0: any number.",
+        min=0,
+    ),
+]
+PagerdutyKeys = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_PAGERDUTY_KEYS",
+        help="Routing keys of /v2/enqueue and their tenants: key=tenant,... or a file of such lines.",
+    ),
+]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -90,9 +106,12 @@ def serve(
     allowed_origins: Origins = "",
     feed: Feed = "auto",
     redis_url: RedisUrl = None,
+    command_rate: CommandRate = 0.0,
+    pagerduty_keys: PagerdutyKeys = "",
 ) -> None:
     """Run one server process on a MongoDB that is there already."""
     settings = _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url)
+    settings = replace(settings, command_rate=command_rate, pagerduty_keys=pagerduty_keys)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 

@@ -14,7 +14,10 @@ from starlette.routing import WebSocketRoute
 from adapters.websocket.protocol import StreamProtocol
 from core.errors import StartupRefused
 from entrypoints.compose import alone, running, storage
+from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
+from entrypoints.http.exchange import TENANT
+from entrypoints.integrations import tenant_of_routing_key
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
 
@@ -48,7 +51,12 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
     async with storage(*chosen) as store, alone(store), running(store) as process:
         stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
-        app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)])
+        app = create_app(
+            process.services,
+            [WebSocketRoute("/v1/stream", stream)],
+            Admission(settings.command_rate),
+            tenant_of_routing_key(settings.pagerduty_keys, TENANT),
+        )
         url = f"http://{settings.host}:{settings.port}"
         await serve(
             app, settings.host, settings.port, started=lambda: started(url), drain=process.stream.drain

@@ -21,6 +21,8 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     feed: FeedChoice = "auto"
     redis_url: str | None = None
+    command_rate: float = 0.0
+    pagerduty_keys: str = ""
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""

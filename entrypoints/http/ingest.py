@@ -34,11 +34,15 @@ _webhook = msgspec.json.Decoder(Webhook)
 
 @dataclass(slots=True)
 class Counts:
-    """What was taken in since the process started; `truncated`: what the senders left out."""
+    """What was taken in since the process started.
+
+    `truncated`: what the senders left out; `dropped`: what was about nothing that is open.
+    """
 
     alerts: int = 0
     refused: int = 0
     truncated: int = 0
+    dropped: int = 0
 
 
 async def alertmanager(request: Request) -> Response:
