@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -211,7 +211,8 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except TocsinError as error:
@@ -222,6 +223,15 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         if not isinstance(alone, TocsinError):
             raise
         raise _refused(alone) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loops, where there is a uvloop for this platform."""
+    try:
+        import uvloop  # noqa: PLC0415 (an optional dependency)
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _refused(error: TocsinError) -> typer.Exit:

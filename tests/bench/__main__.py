@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.mongo.embedded import EmbeddedMongod, find_mongod
-from tests.bench import bench_log
+from tests.bench import bench_http, bench_log
 from tests.bench.table import Row, print_table
 
-BENCHES: dict[str, Callable[[str], list[Row]]] = {"log": bench_log.run}
+BENCHES: dict[str, Callable[[str], list[Row]]] = {"log": bench_log.run, "http": bench_http.run}
 
 
 async def _measured(names: list[str]) -> list[Row]:
