@@ -16,8 +16,8 @@ from tests.kit.processes import Process
 from tests.kit.servers import TocsinServer
 
 CONNECTIONS = 64
-REQUESTS = 6_000
-BULK_REQUESTS = 16
+REQUESTS = 4_000
+BULK_REQUESTS = 8
 BULK_COMMANDS = 1_000
 BULK_CONNECTIONS = 2
 ROUNDS = 3
