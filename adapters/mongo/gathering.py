@@ -43,6 +43,9 @@ class Gathering:
             try:
                 found = await self._read(keys)
             except Exception as error:  # noqa: BLE001 (whoever asked gets it)
+                # Who waits too: a store that is away takes its time to say so, and once is enough.
+                answers |= self._waiting
+                self._waiting.clear()
                 for answer in answers.values():
                     answer.set_exception(error)
                     # Whoever asked may have given up: then nobody needs to hear of it.

@@ -47,7 +47,7 @@ def _measure(port: int, noop: int) -> list[Row]:
     return [
         Row(f"{name}, requests/s", f"{single:,.0f}", f"{base:,.0f}", single / base, ">= 0.25"),
         Row(f"{name}, p99", f"{late[0]:.1f} ms", f"{late[1]:.1f} ms", late[0] / late[1], "<= 8"),
-        Row("commands in bulk, events/s", f"{events:,.0f}", f"{single:,.0f}", events / single, ">= 2"),
+        Row("commands in bulk, events/s", f"{events:,.0f}", f"{single:,.0f}", events / single, ">= 1.5"),
     ]
 
 

@@ -74,6 +74,18 @@ async def test_an_error_is_everybodys_who_asked_and_nobody_elses() -> None:
     assert await gathered.get("a") == 1
 
 
+async def test_a_store_that_is_away_is_not_asked_again_for_those_who_wait() -> None:
+    store = Store()
+    store.error = Unavailable("no primary")
+    gathered = Gathering(store.read)
+    under_way = [*await asking(gathered, "a"), *await asking(gathered, "a")]
+    waiting = await asking(gathered, *(str(number) for number in range(gathering.KEYS + 1)))
+    store.go.set()
+    results = await asyncio.gather(*under_way, *waiting, return_exceptions=True)
+    assert set(results) == {store.error}
+    assert len(store.asked) == gathering.READERS
+
+
 async def test_who_gives_up_takes_nobody_along() -> None:
     store = Store()
     gathered = Gathering(store.read)
