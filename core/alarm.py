@@ -1,6 +1,7 @@
 """The alarm as it stands: its identity, its fields and its derived state (ISA-18.2, IEC 62682, X.733)."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
@@ -89,8 +90,13 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     @property
     def alarm_id(self) -> str:
         """The alarm's id: UUIDv5 of the JSON array of the four parts."""
-        parts = [self.tenant, self.source, self.type, self.qualifier]
-        return str(uuid5(ALARM_NAMESPACE, msgspec.json.encode(parts).decode()))
+        return _alarm_id(self.tenant, self.source, self.type, self.qualifier)
+
+
+# A command asks for it several times: the hash costs more than the decision.
+@lru_cache(maxsize=4_096)
+def _alarm_id(*parts: str) -> str:
+    return str(uuid5(ALARM_NAMESPACE, msgspec.json.encode(parts).decode()))
 
 
 def state_of(alarm: Alarm) -> State:

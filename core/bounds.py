@@ -59,6 +59,15 @@ def check_name(name: str, value: str, limit: int) -> None:
         raise InvalidInput(f"{name} must not contain NUL")
 
 
+def cut(text: str, limit: int) -> str:
+    """Cut a text to `limit` bytes of UTF-8, and say so by an ellipsis; NUL cannot be stored in names."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    raw = text.encode(errors="replace")
+    if len(raw) <= limit:
+        return raw.decode()
+    return raw[: limit - 3].decode(errors="ignore") + "…"
+
+
 def _check_labels(labels: dict[str, str]) -> None:
     if len(labels) > LABELS:
         raise InvalidInput(f"labels must be at most {LABELS}, not {len(labels)}")

@@ -1,12 +1,15 @@
 """What can be asked of an alarm. Time and ids come in with the command; core reads no clock."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from core.alarm import Identity, Severity
 from core.events import Actor
+
+Expected = frozenset[int] | Literal["any"]
+"""Revisions, or just that there is one."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -14,7 +17,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `event_id` (UUIDv7) is minted once and kept through every retry and every new decision. `now` is the
     service's clock, `occurred_at` the source's (UTC, ms). `command_id` is the caller's Idempotency-Key,
-    `command_hash` the hash of the request it came with, `trace` its W3C traceparent.
+    `command_hash` the hash of the request it came with, `trace` its W3C traceparent. `expected`: the
+    revisions one of which the alarm must be at, or the command is refused ("any": it must exist).
     """
 
     event_id: str
@@ -25,6 +29,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     command_id: str | None = None
     command_hash: str | None = None
     trace: str | None = None
+    expected: Expected | None = None
 
 
 class Raise(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -16,6 +16,7 @@ from core.commands import (
     Comment,
     Confirm,
     Context,
+    Expected,
     PlaceInService,
     Raise,
     RemoveFromService,
@@ -67,7 +68,19 @@ def _fact_of(alarm: Alarm, command: Command) -> Fact | None:
     # Another tenant's alarm is as good as none: its existence is not told either.
     if not isinstance(command, Raise) and (alarm.revision == 0 or alarm.tenant != command.context.tenant):
         raise Refused("unknown_alarm", "there is no such alarm")
+    _check_expected(alarm, command.context.expected)
     return _rule(alarm, command)
+
+
+def _check_expected(alarm: Alarm, expected: Expected | None) -> None:
+    """Raise Refused unless the alarm is at an expected revision.
+
+    That decides the race too: the event takes the revision after this one, which the log gives out once.
+    """
+    if expected is None or (alarm.revision > 0 and (expected == "any" or alarm.revision in expected)):
+        return
+    stands = f"at revision {alarm.revision}" if alarm.revision else "not there"
+    raise Refused("precondition_failed", f"the alarm is {stands}", alarm)
 
 
 def _rule(alarm: Alarm, command: Command) -> Fact | None:  # noqa: C901, PLR0911, PLR0912 (one case a command)

@@ -37,6 +37,7 @@ RefusalCode = Literal[
     "forbidden",
     "revision_outdated",
     "revision_ahead",
+    "precondition_failed",
     "too_many_origins",
     "invalid",
     "idempotency_key_reused",

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +105,21 @@ AuthJwks = Annotated[
         envvar="TOCSIN_AUTH_JWKS", help="A JWKS file with the public keys of tokens (RS256, ES256)."
     ),
 ]
+CommandRate = Annotated[
+    float,
+    typer.Option(
+        envvar="TOCSIN_COMMAND_RATE",
+        help="Commands a second that each tenant may give this process, beyond bursts; 0: any number.",
+        min=0,
+    ),
+]
+PagerdutyKeys = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_PAGERDUTY_KEYS",
+        help="Routing keys of /v2/enqueue and their tenants: key=tenant,... or a file of such lines.",
+    ),
+]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -124,6 +139,8 @@ def serve(
     redis_url: RedisUrl = None,
     auth_secret: AuthSecret = None,
     auth_jwks: AuthJwks = None,
+    command_rate: CommandRate = 0.0,
+    pagerduty_keys: PagerdutyKeys = "",
     max_sessions: MaxSessions = SESSIONS,
     max_subscriptions: MaxSubscriptions = SUBSCRIPTIONS,
     max_filter_values: MaxFilterValues = FILTER_VALUES,
@@ -146,6 +163,8 @@ def serve(
         _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url),
         auth_secret=auth_secret,
         auth_jwks=auth_jwks,
+        command_rate=command_rate,
+        pagerduty_keys=pagerduty_keys,
         limits=limits,
         ping_seconds=ping_seconds,
         drain_seconds=drain_seconds,
@@ -269,7 +288,8 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        return asyncio.run(work)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(work)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except TocsinError as error:
@@ -280,6 +300,15 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         if not isinstance(alone, TocsinError):
             raise
         raise _refused(alone) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loops, where there is a uvloop for this platform."""
+    try:
+        import uvloop  # noqa: PLC0415 (an optional dependency)
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _refused(error: TocsinError) -> typer.Exit:

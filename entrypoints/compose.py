@@ -34,7 +34,7 @@ from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
-from core.events import Event
+from core.events import SCHEMA_VERSION, Event
 from core.handler import CommandHandler
 from core.ports import Doorbell, Stamp, Tokens
 from core.recollection import Recollection
@@ -261,7 +261,9 @@ def _remember(feed: Feed, log: MongoLog, recollection: Recollection) -> None:
         newest = events[-1]
         log.learn(Stamp(newest.position, newest.event_id, newest.at))
         for event in events:
-            recollection.see(event.alarm)
+            # Another version's snapshot is not to be decided on: the handler reads and folds.
+            if event.v == SCHEMA_VERSION:
+                recollection.see(event.alarm)
 
     def replaced() -> None:
         log.forget()

@@ -14,10 +14,13 @@ from starlette.routing import WebSocketRoute
 
 from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.protocol import StreamProtocol
+from core.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
 from entrypoints.collector import Collector
 from entrypoints.compose import alone, running, storage, trusted_tokens
+from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
+from entrypoints.integrations import tenant_of_routing_key
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
 
@@ -57,6 +60,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         running(store, tokens, settings.limits) as process,
     ):
         driver, authentication = process.stream, process.services.authentication
+        everybody = None if authentication.required else DEFAULT_TENANT
         stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
         app = create_app(
             process.services,
@@ -64,6 +68,8 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             driver,
             allowed_origins=origins,
             local=not authentication.required,
+            admission=Admission(settings.command_rate),
+            tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
         )
         _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"

@@ -33,6 +33,8 @@ class Settings:
     drain_seconds: float = DRAIN_SECONDS
     auth_secret: str | None = field(default=None, repr=False)
     auth_jwks: Path | None = None
+    command_rate: float = 0.0
+    pagerduty_keys: str = ""
 
     @property
     def authenticated(self) -> bool:

@@ -51,7 +51,7 @@ def _command(
     alert: Alert, webhook: Webhook, tenant: str, context: MakeContext, severities: Mapping[str, Severity]
 ) -> Raise | Clear:
     identity, began = _identity(alert, webhook, tenant), _time(alert.starts_at)
-    origin = _cut(alert.fingerprint or _digest(alert.labels), bounds.NAME_BYTES)
+    origin = bounds.cut(alert.fingerprint or _digest(alert.labels), bounds.NAME_BYTES)
     if alert.status == "resolved":
         made = context(identity.source, _time(alert.ends_at))
         return Clear(context=made, alarm_id=identity.alarm_id, origin=origin, since=began)
@@ -73,8 +73,8 @@ def _identity(alert: Alert, webhook: Webhook, tenant: str) -> Identity:
     rest = _other_labels(alert)
     return Identity(
         tenant=tenant,
-        source=_cut(source, bounds.NAME_BYTES),
-        type=_cut(alert.labels.get("alertname") or NAMELESS, bounds.NAME_BYTES),
+        source=bounds.cut(source, bounds.NAME_BYTES),
+        type=bounds.cut(alert.labels.get("alertname") or NAMELESS, bounds.NAME_BYTES),
         qualifier=_digest(rest) if rest else "",
     )
 
@@ -100,12 +100,12 @@ def _digest(labels: Mapping[str, str]) -> str:
 def _text(alert: Alert) -> str:
     annotations = alert.annotations
     text = annotations.get("description") or annotations.get("summary") or ""
-    return _cut(text, bounds.TEXT_BYTES)
+    return bounds.cut(text, bounds.TEXT_BYTES)
 
 
 def _labels(alert: Alert) -> dict[str, str]:
     kept, limit = sorted(_other_labels(alert).items())[: bounds.LABELS], bounds.LABEL_BYTES
-    return {_cut(name, limit): _cut(value, limit) for name, value in kept}
+    return {bounds.cut(name, limit): bounds.cut(value, limit) for name, value in kept}
 
 
 def _severity(alert: Alert) -> str:
@@ -119,13 +119,13 @@ def _details(alert: Alert, webhook: Webhook, severities: Mapping[str, Severity])
         name: url for name, url in urls.items() if url and len(msgspec.json.encode(url)) <= URL_BYTES
     }
     if _severity(alert) not in ("", *severities):
-        details["severity"] = _cut(alert.labels["severity"], bounds.LABEL_BYTES)
+        details["severity"] = bounds.cut(alert.labels["severity"], bounds.LABEL_BYTES)
     left_out = len(_other_labels(alert)) - bounds.LABELS
     if left_out > 0:
         details["labels_left_out"] = left_out
     for limit in (bounds.TEXT_BYTES, bounds.TEXT_BYTES // 8, bounds.TEXT_BYTES // 64):
         cut = {
-            _cut(name, min(limit, bounds.NAME_BYTES)): _cut(value, limit)
+            bounds.cut(name, min(limit, bounds.NAME_BYTES)): bounds.cut(value, limit)
             for name, value in sorted(alert.annotations.items())
         }
         whole = details | ({"annotations": cut} if cut else {})
@@ -141,12 +141,3 @@ def _time(text: str) -> datetime | None:
     except (msgspec.ValidationError, OverflowError):
         return None
     return None if time.year == 1 else time
-
-
-def _cut(text: str, limit: int) -> str:
-    """Cut a text to `limit` bytes of UTF-8, and say so by an ellipsis; NUL cannot be stored in names."""
-    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    raw = text.encode(errors="replace")
-    if len(raw) <= limit:
-        return raw.decode()
-    return raw[: limit - 3].decode(errors="ignore") + "…"

@@ -8,7 +8,8 @@ import msgspec
 from bson import Int64
 
 from core.alarm import Alarm
-from core.events import Event
+from core.errors import UnknownEvent
+from core.events import SCHEMA_VERSION, Event
 
 Document = dict[str, Any]
 
@@ -27,12 +28,18 @@ def event_document(event: Event) -> Document:
 
 
 def event_of(document: Mapping[str, Any]) -> Event:
-    """Return the event of a document that was read with naive times."""
+    """Return the event of a document that was read with naive times. Raises UnknownEvent."""
     fields = _plain(document)
     fields["position"] = fields.pop("_id")
     fields["alarm"] = _plain(fields["alarm"])
     fields["data"] = _plain(fields["data"])
-    return msgspec.convert(fields, Event)
+    try:
+        return msgspec.convert(fields, Event)
+    except msgspec.ValidationError:
+        # What a newer version stores may have another shape; a known version of this shape is a fault.
+        if fields["v"] > SCHEMA_VERSION:
+            raise UnknownEvent(fields["type"], fields["v"], fields["position"]) from None
+        raise
 
 
 def alarm_document(alarm: Alarm) -> Document:

@@ -55,10 +55,10 @@ class JournaledStore(EventStore):
         ahead = self._journaled - after
         return await super().read(after, min(limit, ahead) if ahead > 0 else limit)
 
-    async def _find(self, condition: Mapping[str, Any], limit: int, **options: Any) -> dict[str, Any]:
+    async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
         for _ in range(READS):
             journaled, mongod = self._journaled, self._mongod
-            answer = await super()._find(condition, limit, **options)
+            answer = await super()._read(command)
             newest = max((document["_id"] for document in answer["cursor"]["firstBatch"]), default=0)
             if newest <= journaled:
                 return answer

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_of
 from adapters.mongo.courtesy import TURNS, Courtesy
 from adapters.mongo.errors import retried
+from adapters.mongo.gathering import Gathering
 from adapters.mongo.store import EventStore
 from core.alarm import Alarm
 from core.appender import Appender, Entry
@@ -38,6 +39,7 @@ class MongoLog:
         self._database = database
         self._store = store or EventStore(database)
         self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
+        self._newest = Gathering(self._store.newest)
         self._queued = asyncio.Event()
         self._courtesy = Courtesy(database)
 
@@ -113,8 +115,8 @@ class MongoLog:
 
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event."""
-        found = await self._store.documents({"stream": stream}, 1, by="revision", direction=DESCENDING)
-        return event_of(found[0]) if found else None
+        found = await self._newest.get(stream)
+        return None if found is None else event_of(found)
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""

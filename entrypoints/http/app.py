@@ -7,16 +7,32 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from adapters.websocket.driver import StreamDriver
-from entrypoints.http import access, commands, events, health, ingest, listing, problems, queries
+from core.callers import DEFAULT_TENANT
+from entrypoints.http import (
+    access,
+    bulk,
+    commands,
+    events,
+    health,
+    ingest,
+    listing,
+    pagerduty,
+    problems,
+    queries,
+)
+from entrypoints.http.admission import Admission
 from entrypoints.http.guard import Guard
+from entrypoints.integrations import TenantOf, tenant_of_routing_key
 from entrypoints.services import Services
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 (what the process was set up with)
     services: Services,
     routes: Sequence[BaseRoute] = (),
     stream: StreamDriver | None = None,
     *,
+    admission: Admission | None = None,
+    tenant_of: TenantOf | None = None,
     allowed_origins: Collection[str] = (),
     local: bool = False,
 ) -> Starlette:
@@ -27,10 +43,12 @@ def create_app(
     """
     own = [
         *commands.ROUTES,
+        *bulk.ROUTES,
         *listing.ROUTES,
         *queries.ROUTES,
         *events.ROUTES,
         *ingest.ROUTES,
+        *pagerduty.ROUTES,
         *access.ROUTES,
         *health.ROUTES,
     ]
@@ -40,5 +58,7 @@ def create_app(
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.stream = stream
+    app.state.admission = admission or Admission()
+    app.state.tenant_of_routing_key = tenant_of or tenant_of_routing_key("", DEFAULT_TENANT)
     app.state.ingested = ingest.Counts()
     return app

@@ -1,7 +1,7 @@
-"""The commands, as they come in over HTTP."""
+"""The commands, as they come in over HTTP, one at a time."""
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,7 @@ from core.commands import (
     Unsuppress,
 )
 from core.events import Actor
+from entrypoints.http.admission import admitted
 from entrypoints.http.bodies import (
     AcknowledgeBody,
     AssignBody,
@@ -44,7 +45,6 @@ from entrypoints.http.bodies import (
 )
 from entrypoints.http.exchange import answer, body_of, caller, context, decoded, services
 
-B = TypeVar("B", bound=msgspec.Struct)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 MAX_SHELVE_SECONDS = 24 * 3600.0
@@ -54,13 +54,67 @@ _raise = msgspec.json.Decoder(RaiseBody)
 _clear = msgspec.json.Decoder(ClearBody)
 
 
-async def raise_alarm(request: Request) -> Response:
-    """Raise an alarm: 201 for a new activation, 200 otherwise."""
-    raw = await body_of(request)
-    body = decoded(_raise, raw)
-    command = Raise(
-        context=context(request, raw, "source", body.source, utc(body.occurred_at)),
-        identity=Identity(caller(request).tenant, body.source, body.type, body.qualifier),
+class ById(msgspec.Struct, frozen=True):
+    """A command on an alarm by its id: its body, and what makes the command of context, id and body."""
+
+    body: type[msgspec.Struct]
+    make: Callable[[Context, str, Any], Command]
+
+
+def _by_design(context: Context) -> Context:
+    """Return the context of a suppression: those who may are sources, or speak for one."""
+    # Without authentication nobody can tell a source from an operator, who may not.
+    if context.actor.id == ANONYMOUS:
+        return context
+    return replace(context, actor=Actor(context.actor.id, "source"))
+
+
+BY_ID: dict[str, ById] = {
+    "clear": ById(ClearByIdBody, lambda by, alarm, _: Clear(context=by, alarm_id=alarm)),
+    "acknowledge": ById(
+        AcknowledgeBody,
+        lambda by, alarm, body: Acknowledge(context=by, alarm_id=alarm, revision=body.revision),
+    ),
+    "confirm": ById(NothingBody, lambda by, alarm, _: Confirm(context=by, alarm_id=alarm)),
+    "reset": ById(NothingBody, lambda by, alarm, _: Reset(context=by, alarm_id=alarm)),
+    "shelve": ById(
+        ShelveBody,
+        lambda by, alarm, body: Shelve(
+            context=by,
+            alarm_id=alarm,
+            seconds=body.seconds,
+            max_seconds=MAX_SHELVE_SECONDS,
+            reason=body.reason,
+        ),
+    ),
+    "unshelve": ById(NothingBody, lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm)),
+    "suppress": ById(
+        ReasonBody,
+        lambda by, alarm, body: Suppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
+    ),
+    "unsuppress": ById(
+        ReasonBody,
+        lambda by, alarm, body: Unsuppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
+    ),
+    "remove_from_service": ById(
+        ReasonBody, lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "place_in_service": ById(
+        ReasonBody, lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason)
+    ),
+    "assign": ById(
+        AssignBody, lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee)
+    ),
+    "unassign": ById(NothingBody, lambda by, alarm, _: Unassign(context=by, alarm_id=alarm)),
+    "comment": ById(CommentBody, lambda by, alarm, body: Comment(context=by, alarm_id=alarm, text=body.text)),
+}
+
+
+def raising(made: Context, body: RaiseBody) -> Raise:
+    """Return the raise that a body asks for."""
+    return Raise(
+        context=made,
+        identity=Identity(made.tenant, body.source, body.type, body.qualifier),
         severity=body.severity,
         text=body.text,
         labels=body.labels,
@@ -71,7 +125,14 @@ async def raise_alarm(request: Request) -> Response:
         latched=body.latched,
         origin=body.origin,
     )
-    return answer(await services(request).handler.handle(command), creates=True)
+
+
+async def raise_alarm(request: Request) -> Response:
+    """Raise an alarm: 201 for a new activation, 200 otherwise."""
+    raw = await body_of(request)
+    body = decoded(_raise, raw)
+    command = raising(context(request, raw, "source", body.source, utc(body.occurred_at)), body)
+    return answer(await services(request).handler.handle(command))
 
 
 async def clear_by_identity(request: Request) -> Response:
@@ -87,76 +148,26 @@ async def clear_by_identity(request: Request) -> Response:
     return answer(await services(request).handler.handle(command))
 
 
-def _by_design(context: Context) -> Context:
-    """Return the context of a suppression: those who may are sources, or speak for one."""
-    # Without authentication nobody can tell a source from an operator, who may not.
-    if context.actor.id == ANONYMOUS:
-        return context
-    return replace(context, actor=Actor(context.actor.id, "source"))
-
-
-def _by_id(body_type: type[B], make: Callable[[Context, str, B], Command]) -> Endpoint:
+def _by_id(kind: ById) -> Endpoint:
     """Return the endpoint of an operator's command on an alarm by its id."""
-    decoder = msgspec.json.Decoder(body_type)
+    decoder = msgspec.json.Decoder(kind.body)
 
     async def endpoint(request: Request) -> Response:
         raw = await body_of(request)
         body = decoded(decoder, raw or b"{}")
         occurred_at = utc(body.occurred_at) if isinstance(body, ClearByIdBody) else None
         made = context(request, raw, "operator", None, occurred_at)
-        command = make(made, request.path_params["alarm_id"], body)
+        command = kind.make(made, request.path_params["alarm_id"], body)
         return answer(await services(request).handler.handle(command))
 
     return endpoint
 
 
-BY_ID: dict[str, Endpoint] = {
-    "clear": _by_id(ClearByIdBody, lambda by, alarm, _: Clear(context=by, alarm_id=alarm)),
-    "acknowledge": _by_id(
-        AcknowledgeBody,
-        lambda by, alarm, body: Acknowledge(context=by, alarm_id=alarm, revision=body.revision),
-    ),
-    "confirm": _by_id(NothingBody, lambda by, alarm, _: Confirm(context=by, alarm_id=alarm)),
-    "reset": _by_id(NothingBody, lambda by, alarm, _: Reset(context=by, alarm_id=alarm)),
-    "shelve": _by_id(
-        ShelveBody,
-        lambda by, alarm, body: Shelve(
-            context=by,
-            alarm_id=alarm,
-            seconds=body.seconds,
-            max_seconds=MAX_SHELVE_SECONDS,
-            reason=body.reason,
-        ),
-    ),
-    "unshelve": _by_id(NothingBody, lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm)),
-    "suppress": _by_id(
-        ReasonBody,
-        lambda by, alarm, body: Suppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
-    ),
-    "unsuppress": _by_id(
-        ReasonBody,
-        lambda by, alarm, body: Unsuppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
-    ),
-    "remove_from_service": _by_id(
-        ReasonBody, lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason)
-    ),
-    "place_in_service": _by_id(
-        ReasonBody, lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason)
-    ),
-    "assign": _by_id(
-        AssignBody, lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee)
-    ),
-    "unassign": _by_id(NothingBody, lambda by, alarm, _: Unassign(context=by, alarm_id=alarm)),
-    "comment": _by_id(
-        CommentBody, lambda by, alarm, body: Comment(context=by, alarm_id=alarm, text=body.text)
-    ),
-}
-
 ROUTES = [
-    Route("/v1/alarms", raise_alarm, methods=["POST"]),
-    Route("/v1/clear", clear_by_identity, methods=["POST"]),
+    Route("/v1/alarms", admitted(raise_alarm), methods=["POST"]),
+    Route("/v1/clear", admitted(clear_by_identity), methods=["POST"]),
     *(
-        Route(f"/v1/alarms/{{alarm_id}}/{name}", endpoint, methods=["POST"])
-        for name, endpoint in BY_ID.items()
+        Route(f"/v1/alarms/{{alarm_id}}/{name}", admitted(_by_id(kind)), methods=["POST"])
+        for name, kind in BY_ID.items()
     ),
 ]

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.callers import ANYONE, Caller, Role
-from core.commands import Context
+from core.callers import ADMINS, ANYONE, COMMAND_ROLES, Caller, Role
+from core.commands import Context, Expected
 from core.events import Actor, ActorKind
 from core.handler import Outcome
 from entrypoints.http.guard import CALLER, caller_in, needs
@@ -24,6 +25,11 @@ KEY_LENGTH = 255
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_ETAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_IF_MATCH = re.compile(rf"[\s,]*{_ETAG}(?:\s*,[\s,]*{_ETAG})*[\s,]*")
+# Revisions fit 18 digits by far; a longer number is no revision, and so no match.
+_REVISION_TAG = re.compile(r'(?<!W/)"([1-9][0-9]{0,17})"')
+_NO_WEIGHT = re.compile(r"0(\.0{0,3})?")
 _encoder = msgspec.json.Encoder()
 
 
@@ -44,6 +50,12 @@ async def identified(request: Request, credential: str, roles: frozenset[Role]) 
         raise Problem(403, "forbidden", needs(roles))
     request.scope[CALLER] = found
     return found
+
+
+def check_role(request: Request, command: str) -> None:
+    """Raise Problem 403 unless the caller may give the command, by its name."""
+    if not caller(request).may(command):
+        raise Problem(403, "forbidden", needs(COMMAND_ROLES.get(command, ADMINS)))
 
 
 def services(request: Request) -> Services:
@@ -103,7 +115,7 @@ def context(
     """
     who = caller(request)
     offered = services(request)
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     return Context(
         event_id=offered.new_event_id(),
         tenant=who.tenant,
@@ -113,6 +125,7 @@ def context(
         command_id=key,
         command_hash=None if key is None else _hash(request, body),
         trace=_trace(request),
+        expected=_expected(request),
     )
 
 
@@ -121,15 +134,56 @@ def actor_of(who: Caller, kind: ActorKind, named: str | None = None) -> Actor:
     return Actor(named if who is ANYONE and named else who.subject, kind)
 
 
-def answer(outcome: Outcome, *, creates: bool = False) -> Response:
-    """Return what became of a command: 201 if it was a new activation of the alarm."""
-    alarm = outcome.alarm
-    created = creates and outcome.event is not None and outcome.event.type == "alarm.raised"
-    body = {"changed": outcome.event is not None, "position": alarm.position, "alarm": alarm}
-    return json_response(body, 201 if created else 200, {"ETag": f'"{alarm.revision}"'})
+def of_item(made: Context, index: int, expected: int | None) -> Context:
+    """Return the context of the command at `index` of several: its Idempotency-Key is key/index."""
+    return replace(
+        made,
+        command_id=None if made.command_id is None else f"{made.command_id}/{index}",
+        expected=None if expected is None else frozenset({expected}),
+    )
 
 
-def _idempotency_key(request: Request) -> str | None:
+def answer(outcome: Outcome) -> Response:
+    """Return what became of a command."""
+    body = {"changed": outcome.event is not None, "position": outcome.alarm.position, "alarm": outcome.alarm}
+    return json_response(body, status_of(outcome), {"ETag": f'"{outcome.alarm.revision}"'})
+
+
+def status_of(outcome: Outcome) -> int:
+    """Return 201 for a new activation of an alarm, else 200."""
+    return 201 if outcome.event is not None and outcome.event.type == "alarm.raised" else 200
+
+
+def check_acceptable(request: Request) -> None:
+    """Raise Problem 406 where the client takes no JSON (RFC 9110 §12.5.1)."""
+    given = request.headers.getlist("accept")
+    if not given or any(_takes_json(each) for each in ",".join(given).split(",")):
+        return
+    raise Problem(406, "not_acceptable", "the answer is application/json")
+
+
+def _takes_json(media_range: str) -> bool:
+    kind, *parameters = (part.strip().lower() for part in media_range.split(";"))
+    weights = [part[2:] for part in parameters if part.startswith("q=")]
+    never = bool(weights) and _NO_WEIGHT.fullmatch(weights[0]) is not None
+    return kind in ("", "*/*", "application/*", "application/json") and not never
+
+
+def _expected(request: Request) -> Expected | None:
+    """Return the revisions that If-Match names (RFC 9110 §13.1.1); a weak validator matches none."""
+    given = request.headers.getlist("if-match")
+    if not given:
+        return None
+    text = ",".join(given).strip()
+    if text == "*":
+        return "any"
+    if not _IF_MATCH.fullmatch(text):
+        raise Problem(422, "invalid", 'If-Match must be * or a list of revisions in quotes: "3"')
+    return frozenset(int(tag) for tag in _REVISION_TAG.findall(text))
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the request's Idempotency-Key, if it has one. Raises Problem 422: it is out of bounds."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
@@ -139,7 +193,12 @@ def _idempotency_key(request: Request) -> str | None:
 
 
 def _hash(request: Request, body: bytes) -> str:
-    return hashlib.sha256(f"{request.method} {request.url.path}\n".encode() + body).hexdigest()
+    asked = f"{request.method} {request.url.path}\n"
+    # Another condition is another request; the hashes of those without one stay as they were.
+    conditions = request.headers.getlist("if-match")
+    if conditions:
+        asked += f"If-Match: {','.join(conditions)}\n"
+    return hashlib.sha256(asked.encode() + body).hexdigest()
 
 
 def _trace(request: Request) -> str | None:

@@ -109,9 +109,9 @@ class Guard:
         try:
             caller = await self._authentication.caller(credential)
         except Unauthenticated as error:
-            return await problems.on_unauthenticated(Request(scope), error)
+            return await problems.on_known(Request(scope), error)
         except Unavailable as error:
-            return await problems.on_unavailable(Request(scope), error)
+            return await problems.on_known(Request(scope), error)
         if not caller.has(roles):
             return problems.response(403, "forbidden", needs(roles))
         scope[CALLER] = caller

@@ -1,6 +1,5 @@
 """Alerts from monitoring systems, in their own formats."""
 
-import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from adapters.alertmanager.commands import commands_of
 from adapters.alertmanager.webhook import Webhook
 from core.commands import Clear, Context, Raise
 from core.errors import Refused
+from core.handler import Outcome
+from entrypoints.http.batches import carry_out
 from entrypoints.http.exchange import actor_of, body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.services import Services
@@ -32,11 +33,15 @@ _webhook = msgspec.json.Decoder(Webhook)
 
 @dataclass(slots=True)
 class Counts:
-    """What was taken in since the process started; `truncated`: what the senders left out."""
+    """What was taken in since the process started.
+
+    `truncated`: what the senders left out; `dropped`: what was about nothing that is open.
+    """
 
     alerts: int = 0
     refused: int = 0
     truncated: int = 0
+    dropped: int = 0
 
 
 async def alertmanager(request: Request) -> Response:
@@ -77,35 +82,20 @@ async def _body(request: Request) -> bytes:
 
 
 async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
-    """Carry out the commands, those on one alarm in their order; return how many the rules refused."""
-    by_alarm: dict[str, list[Raise | Clear]] = {}
-    for command in commands:
-        by_alarm.setdefault(command.alarm_id, []).append(command)
-    waiting = iter(by_alarm.values())
+    """Carry out the commands; return how many the rules refused.
 
-    async def work() -> int:
-        return sum([await _apply_in_order(offered, each) for each in waiting])
-
-    # Whoever meets an error takes no more, and the others go on: the sender repeats everything, but what
-    # is committed by then changes nothing any more.
-    workers = (work() for _ in range(min(ALARMS_AT_ONCE, len(by_alarm))))
-    results = await asyncio.gather(*workers, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return sum(result for result in results if isinstance(result, int))
-
-
-async def _apply_in_order(offered: Services, commands: Sequence[Raise | Clear]) -> int:
+    After an error the sender repeats everything, but what is committed by then changes nothing any more.
+    """
     refused = 0
-    for command in commands:
-        try:
-            await offered.handler.handle(command)
-        except Refused as refusal:
-            # A resolve of an alarm that was never raised here is no fault of the sender.
-            if refusal.code != "unknown_alarm":
-                refused += 1
-                logger.warning("alert refused: %s: %s", refusal.code, refusal.detail)
+    for result in await carry_out(offered.handler, commands, ALARMS_AT_ONCE):
+        if isinstance(result, Outcome):
+            continue
+        if not isinstance(result, Refused):
+            raise result
+        # A resolve of an alarm that was never raised here is no fault of the sender.
+        if result.code != "unknown_alarm":
+            refused += 1
+            logger.warning("alert refused: %s: %s", result.code, result.detail)
     return refused
 
 

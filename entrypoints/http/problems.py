@@ -12,7 +12,15 @@ from starlette.routing import Match, Route
 
 from core.alarm import Alarm
 from core.decider import allowed_commands
-from core.errors import OutcomeUnknown, RefusalCode, Refused, TooBroad, Unauthenticated, Unavailable
+from core.errors import (
+    OutcomeUnknown,
+    RefusalCode,
+    Refused,
+    TooBroad,
+    Unauthenticated,
+    Unavailable,
+    UnknownEvent,
+)
 
 logger = logging.getLogger("tocsin.http")
 
@@ -35,6 +43,7 @@ STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
     "already_acknowledged": 409,
     "revision_outdated": 409,
     "revision_ahead": 409,
+    "precondition_failed": 412,
     "too_many_origins": 409,
     "invalid": 422,
     "idempotency_key_reused": 422,
@@ -46,62 +55,76 @@ STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
 class Problem(Exception):
     """A request that is answered with a problem: its status, its code, and what to do about it."""
 
-    def __init__(self, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.detail = detail
         self.headers = headers
+        self.members = members
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The problem as JSON. It has no `type` but `about:blank`; `code` tells them apart."""
+        title = HTTPStatus(self.status).phrase
+        told = {"title": title, "status": self.status, "code": self.code, "detail": self.detail}
+        return told | self.members
+
+
+def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind of error)
+    """Return what an error is as a problem; a fault of our own tells nothing of its inside."""
+    match error:
+        case Problem():
+            return error
+        case Refused():
+            members = {} if error.alarm is None else _as_it_stands(error.alarm)
+            return Problem(STATUS_OF_REFUSAL[error.code], error.code, error.detail, **members)
+        case Unauthenticated():
+            return Problem(401, error.code, error.detail, _challenge(error))
+        case TooBroad():
+            return Problem(422, "too_broad", str(error))
+        case OutcomeUnknown():
+            return _retry("outcome_unknown", str(error))
+        case Unavailable():
+            return _retry("unavailable", str(error))
+        case UnknownEvent():
+            # During a rolling upgrade another process may know it.
+            return _retry("newer_version", str(error))
+        case _:
+            return Problem(500, "internal", "this is a fault of the server; it has been logged")
 
 
 def response(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """Return a problem as a response. It has no `type` but `about:blank`; `code` tells them apart."""
-    body = {"title": HTTPStatus(status).phrase, "status": status, "code": code, "detail": detail, **members}
-    return Response(msgspec.json.encode(body), status, headers, "application/problem+json")
+    """Return a problem as a response."""
+    return _answered(Problem(status, code, detail, headers, **members))
 
 
-async def on_problem(_: Request, error: Exception) -> Response:
-    """Answer a Problem."""
-    assert isinstance(error, Problem)  # noqa: S101 (Starlette hands over what it was registered for)
-    return response(error.status, error.code, error.detail, error.headers)
+def _answered(problem: Problem) -> Response:
+    content = msgspec.json.encode(problem.body)
+    return Response(content, problem.status, problem.headers, "application/problem+json")
 
 
-async def on_refused(_: Request, error: Exception) -> Response:
-    """Answer a refusal by the alarm's rules, with the alarm as it stands."""
-    assert isinstance(error, Refused)  # noqa: S101 (as above)
-    return refusal(error)
+def _retry(code: str, detail: str) -> Problem:
+    return Problem(503, code, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def refusal(error: Refused) -> Response:
-    """Return a refusal as a response."""
-    members = {} if error.alarm is None else _as_it_stands(error.alarm)
-    return response(STATUS_OF_REFUSAL[error.code], error.code, error.detail, **members)
+def _challenge(error: Unauthenticated) -> dict[str, str]:
+    """Say how to prove who one is (RFC 6750 §3)."""
+    invalid = "" if error.code == "token_missing" else ', error="invalid_token"'
+    return {"WWW-Authenticate": f'Bearer realm="tocsin"{invalid}'}
 
 
 def _as_it_stands(alarm: Alarm) -> dict[str, Any]:
     return {"state": alarm.state, "revision": alarm.revision, "allowed_commands": allowed_commands(alarm)}
 
 
-async def on_unauthenticated(_: Request, error: Exception) -> Response:
-    """Answer who has not proven who they are (RFC 6750 §3)."""
-    assert isinstance(error, Unauthenticated)  # noqa: S101 (as above)
-    challenge = 'Bearer realm="tocsin"'
-    if error.code != "token_missing":
-        challenge += ', error="invalid_token"'
-    return response(401, error.code, error.detail, {"WWW-Authenticate": challenge})
-
-
-async def on_unavailable(_: Request, error: Exception) -> Response:
-    """Answer that it did not happen, or may have."""
-    code = "outcome_unknown" if isinstance(error, OutcomeUnknown) else "unavailable"
-    return response(503, code, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
-
-
-async def on_too_broad(_: Request, error: Exception) -> Response:
-    """Answer that a query asks for too much."""
-    return response(422, "too_broad", str(error))
+async def on_known(_: Request, error: Exception) -> Response:
+    """Answer an error that says itself what it means."""
+    return _answered(problem_of(error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -109,6 +132,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 (as above)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_methods(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
         detail = f"{request.method} is not possible here, but {allowed}"
         return response(error.status_code, "method_not_allowed", detail, {"Allow": allowed})
     if error.status_code == HTTPStatus.NOT_FOUND:
@@ -132,16 +157,17 @@ async def on_disconnect(_: Request, __: Exception) -> Response:
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer a fault of our own without telling its inside."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return response(500, "internal", "this is a fault of the server; it has been logged")
+    return _answered(problem_of(error))
 
 
 HANDLERS = {
-    Problem: on_problem,
-    Refused: on_refused,
-    Unauthenticated: on_unauthenticated,
-    Unavailable: on_unavailable,
-    OutcomeUnknown: on_unavailable,
-    TooBroad: on_too_broad,
+    Problem: on_known,
+    Refused: on_known,
+    Unauthenticated: on_known,
+    Unavailable: on_known,
+    OutcomeUnknown: on_known,
+    UnknownEvent: on_known,
+    TooBroad: on_known,
     HTTPException: on_http_exception,
     ClientDisconnect: on_disconnect,
     Exception: on_error,

@@ -58,9 +58,14 @@ async def test_mongod_killed_and_restarted(servers: Servers, replica_set: Replic
         before = await http.post("/v1/alarms", json=raising(1))
         assert before.status_code == 201
         replica_set.kill()
-        during = await http.post("/v1/alarms", json=raising(2))
+        several = [{"command": "raise", **raising(100 + number)} for number in range(1_000)]
+        during, many = await asyncio.gather(
+            http.post("/v1/alarms", json=raising(2)), http.post("/v1/commands", json=several)
+        )
         assert (during.status_code, during.headers["retry-after"]) == (503, "1")
         assert during.json()["code"] in ("unavailable", "outcome_unknown")
+        assert (many.status_code, len(many.json())) == (200, 1_000)
+        assert {each["code"] for each in many.json()} <= {"unavailable", "outcome_unknown"}
         assert (await http.get("/readyz")).status_code == 503
         replica_set.heal()
         after = await raised_again(http, 3)

@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from adapters.tokens.secret import SecretTokens
-from core.callers import Role
+from core.callers import Caller, Role
 from entrypoints.http.app import create_app
 from entrypoints.http.commands import BY_ID
 from entrypoints.http.guard import OPEN, roles_for
+from entrypoints.integrations import tenant_of_routing_key
 from tests.kit.http import HttpStage
 from tests.kit.tokens import SECRET, bearing, token
 
@@ -78,7 +79,7 @@ async def test_without_a_token_every_route_is_shut_but_health(
                 continue
             assert method == "HEAD" or problem(answer) == (401, "token_missing")
             assert answer.headers["www-authenticate"] == 'Bearer realm="tocsin"'
-    assert opened == {"/healthz", "/readyz"}
+    assert opened == {"/healthz", "/readyz"} | {path for _, path in OPEN}
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,50 @@ def test_a_token_without_a_role_may_do_nothing_and_the_console_is_for_all() -> N
 async def test_a_role_of_another_system_opens_nothing(http: httpx.AsyncClient) -> None:
     answer = await http.get("/v1/alarms", headers=bearing(token(roles=("root",))))
     assert problem(answer) == (403, "forbidden")
+
+
+async def test_each_of_several_commands_needs_its_own_role(http: httpx.AsyncClient) -> None:
+    alarm = (await raised(http))["id"]
+    commands = [
+        {"command": "raise", **RAISE},
+        {"command": "clear", "source": RAISE["source"], "type": RAISE["type"]},
+        {"command": "clear", "alarm_id": alarm},
+        {"command": "acknowledge", "alarm_id": alarm, "revision": 1},
+    ]
+    allowed: dict[str, list[bool]] = {}
+    for role in ("source", "operator", "admin"):
+        answer = await http.post("/v1/commands", json=commands, headers=AS[role])
+        forbidden = [each.get("code") == "forbidden" and each["status"] == 403 for each in answer.json()]
+        allowed[role] = [not each for each in forbidden]
+    assert allowed == {
+        "source": [True, True, False, False],
+        "operator": [False, False, True, True],
+        "admin": [True, True, True, True],
+    }
+    assert problem(await http.post("/v1/commands", json=commands, headers=AS["viewer"])) == (403, "forbidden")
+
+
+ADMIN = Caller(tenant="acme", subject="ann", roles=frozenset({"admin"}))
+PAGERDUTY = {
+    "event_action": "trigger",
+    "payload": {"summary": "too hot", "source": "boiler-7", "severity": "error"},
+}
+
+
+async def test_a_routing_key_is_a_credential(stage: HttpStage) -> None:
+    made = await stage.services.authentication.create_key(ADMIN, "pager", frozenset({"source"}), None)
+    async with client_of(app_of(stage, tenant_of=tenant_of_routing_key("k=acme", None))) as http:
+        for key, status in (("k", 202), (made.text, 202), (f"{made.text[:-1]}_", 400), ("x", 400)):
+            answer = await http.post("/v2/enqueue", json=PAGERDUTY | {"routing_key": key})
+            assert answer.status_code == status
+        listed = await http.get("/v1/events", headers=bearing(token("ann", "acme", ("viewer",))))
+        assert len(listed.json()["events"]) == 2
+
+
+async def test_a_token_beside_a_routing_key_says_whose_the_event_is(http: httpx.AsyncClient) -> None:
+    body = PAGERDUTY | {"routing_key": "any"}
+    assert (await http.post("/v2/enqueue", json=body, headers=AS["source"])).status_code == 202
+    assert problem(await http.post("/v2/enqueue", json=body, headers=AS["viewer"])) == (403, "forbidden")
 
 
 async def test_a_tenant_sees_and_touches_nothing_of_another(

@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
-from core.errors import (
-    Unavailable,
-)
+from core import handler
+from core.errors import Unavailable, UnknownEvent
+from core.events import SCHEMA_VERSION
 from core.handler import DECISIONS, Outcome
-from tests.unit.given import acknowledging, clearing, raising, refused
+from tests.unit.given import PUMP, acknowledging, clearing, raising, refused
 from tests.unit.handling import Server
 
 
@@ -129,6 +129,37 @@ class TestRememberedState:
         assert await here.handle(raising()) == Outcome(None, raised.alarm)
         with refused("revision_ahead"):
             await here.handle(acknowledging(9))
+
+
+class TestAnotherVersion:
+    async def test_a_newer_events_snapshot_is_not_decided_on(self, here: Server, events: Events) -> None:
+        await here.handle(raising())
+        here.recollection.forget()
+        for change in ({"v": SCHEMA_VERSION + 1}, {"type": "alarm.dreamt"}):
+            events.streams[PUMP.alarm_id][-1] = replace(events.all[-1], **change)
+            with pytest.raises(UnknownEvent):
+                await here.handle(clearing())
+        assert len(events.all) == 1
+
+    async def test_nor_is_it_guessed_where_an_older_state_is_remembered(
+        self, here: Server, there: Server, events: Events
+    ) -> None:
+        await here.handle(raising())
+        await there.handle(raising(text="newer"))
+        events.streams[PUMP.alarm_id][-1] = replace(events.all[-1], v=SCHEMA_VERSION + 1)
+        with pytest.raises(UnknownEvent):
+            await here.handle(clearing())
+
+    async def test_an_older_events_snapshot_is_folded_anew(
+        self, here: Server, events: Events, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(handler, "FOLDED_AT_ONCE", 2)
+        for text in ("a", "b", "c"):
+            expected = (await here.handle(raising(text=text))).alarm
+        here.recollection.forget()
+        untrusted = replace(expected, text="as an older version saw it", severity="minor")
+        events.streams[PUMP.alarm_id][-1] = replace(events.all[-1], v=SCHEMA_VERSION - 1, alarm=untrusted)
+        assert await here.handle(raising(text="c")) == Outcome(None, expected)
 
 
 async def test_who_loses_every_race_is_told_that_it_did_not_happen(here: Server, events: Events) -> None:

@@ -1,0 +1,68 @@
+"""Which commands a process takes on: not more at once, nor faster, than it can answer."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from math import ceil
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.rates import Rates
+from entrypoints.http.exchange import caller, check_acceptable
+from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
+
+UNDER_WAY = 10_000
+"""How many commands a process has under way at once: fewer than the appender queues."""
+BURST = 1_000
+"""How many commands of a tenant may come at once whatever its rate: as many as one request can hold."""
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Admission:
+    """Counts the commands under way in this process, and how fast each tenant gives them.
+
+    `rate`: commands a second that a tenant may give each process; 0: as many as it likes.
+    """
+
+    def __init__(self, rate: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rates = Rates(rate, max(rate, BURST)) if rate else None
+        self._clock = clock
+        self.under_way = 0
+
+    @contextmanager
+    def admit(self, tenant: str, commands: int) -> Iterator[None]:
+        """Let so many commands in for as long as the context lasts. Raises Problem 429: none of them."""
+        if self.under_way + commands > UNDER_WAY:
+            raise _too_many(f"{UNDER_WAY} commands are under way", RETRY_AFTER_SECONDS)
+        seconds = self._rates.take(tenant, commands, self._clock()) if self._rates else 0.0
+        if seconds > 0:
+            raise _too_many("the tenant's commands come faster than is allowed", seconds)
+        self.under_way += commands
+        try:
+            yield
+        finally:
+            self.under_way -= commands
+
+
+def admission(request: Request) -> Admission:
+    """Return the process's admission."""
+    found: Admission = request.app.state.admission
+    return found
+
+
+def admitted(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint of one command behind the admission; 406 where its answer would not be taken."""
+
+    async def guarded(request: Request) -> Response:
+        # Before the command: once it is carried out, a refusal to answer would hide that.
+        check_acceptable(request)
+        with admission(request).admit(caller(request).tenant, 1):
+            return await endpoint(request)
+
+    return guarded
+
+
+def _too_many(detail: str, seconds: float) -> Problem:
+    return Problem(429, "too_many_requests", detail, {"Retry-After": str(ceil(seconds))})

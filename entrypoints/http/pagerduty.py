@@ -1,0 +1,120 @@
+"""PagerDuty's Events API v2: what clients of PagerDuty send, answered as PagerDuty answers."""
+
+import logging
+from contextlib import suppress
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
+from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
+from core.alarm import Identity
+from core.callers import REPORTERS
+from core.commands import Acknowledge, Clear, Context
+from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
+from core.events import Actor
+from entrypoints.http.exchange import identified, json_response, services
+from entrypoints.http.ingest import Counts
+from entrypoints.integrations import TenantOf
+from entrypoints.services import Services
+
+logger = logging.getLogger("tocsin.ingest")
+
+RACES = 4
+"""How often an acknowledgement may find the alarm announced once more."""
+
+
+async def enqueue(request: Request) -> Response:
+    """Take one event; 202 once it is committed, or there was nothing open that it could be about."""
+    try:
+        event = read_event(await _body(request))
+        tenant = await _tenant(request, event.routing_key)
+        dedup_key = event.dedup_key or services(request).new_event_id().replace("-", "")
+        done = await _apply(services(request), event, identity_of(event, dedup_key, tenant))
+    except InvalidEvent as invalid:
+        return _invalid(invalid.errors)
+    except InvalidInput as invalid:
+        return _invalid([invalid.detail])
+    counts: Counts = request.app.state.ingested
+    counts.alerts += 1
+    counts.dropped += not done
+    return json_response(
+        {"status": "success", "message": "Event processed", "dedup_key": dedup_key}, status=202
+    )
+
+
+async def _tenant(request: Request, routing_key: str) -> str:
+    """Return whose event it is: the routing key is an integration's, or is, or goes with, a credential."""
+    tenant_of: TenantOf = request.app.state.tenant_of_routing_key
+    tenant = tenant_of(routing_key)
+    if tenant is not None:
+        return tenant
+    if services(request).authentication.required:
+        with suppress(Unauthenticated):
+            return (await identified(request, routing_key, REPORTERS)).tenant
+    raise InvalidEvent(["'routing_key' is invalid: there is no such integration"])
+
+
+async def _body(request: Request) -> bytes:
+    """Read the body whatever its media type, up to one byte more than an event has."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > EVENT_BYTES:
+            break
+    return bytes(body)
+
+
+async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -> bool:
+    """Carry the event out; return whether there was anything that it could be about."""
+
+    def context(occurred_at: datetime | None = None) -> Context:
+        return Context(
+            event_id=offered.new_event_id(),
+            tenant=identity.tenant,
+            actor=Actor(source_of(event.routing_key), "source"),
+            now=offered.now(),
+            occurred_at=occurred_at,
+        )
+
+    if event.action == "acknowledge":
+        return await _acknowledge(offered, context(), identity.alarm_id)
+    if event.payload is not None:
+        made = context(time_of(event.payload))
+        await offered.handler.handle(raise_of(identity, made, event, event.payload))
+        return True
+    try:
+        cleared = await offered.handler.handle(Clear(context=context(), alarm_id=identity.alarm_id))
+    except Refused:
+        return False
+    return cleared.event is not None
+
+
+async def _acknowledge(offered: Services, context: Context, alarm_id: str) -> bool:
+    """Acknowledge the alarm as it stands: the sender knows no revisions."""
+    newest = await offered.log.newest(alarm_id)
+    if newest is None or not newest.alarm.active:
+        return False
+    revision = newest.revision
+    for _ in range(RACES):
+        try:
+            await offered.handler.handle(Acknowledge(context=context, alarm_id=alarm_id, revision=revision))
+        except Refused as refusal:
+            if refusal.code != "revision_outdated" or refusal.alarm is None:
+                return False
+            revision = refusal.alarm.revision
+        else:
+            return True
+    raise Unavailable(f"the alarm was announced again {RACES} times meanwhile")
+
+
+def _invalid(errors: list[str]) -> Response:
+    logger.warning("an event of PagerDuty is invalid: %s", "; ".join(errors)[:1_000])
+    told = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+    # The rest of a body that is too large is not read, so the connection cannot be used again.
+    return json_response(told, 400, {"Connection": "close"})
+
+
+ROUTES = [Route("/v2/enqueue", enqueue, methods=["POST"])]
