@@ -58,7 +58,8 @@ class TocsinStream:
         self._tokens = None if token is None else Tokens(token)
         self._patience = patience
         self._pause = pause
-        self._subscriptions: set[Subscription] = set()
+        # A dict for its order: they are asked for in the order in which they were wished for.
+        self._subscriptions: dict[Subscription, None] = {}
         # By the id on the wire. Each request has a new one: nothing meant for an earlier one is taken for it.
         self._asked: dict[str, Subscription] = {}
         self._last_id = 0
@@ -107,7 +108,7 @@ class TocsinStream:
         if self._ended is not None:
             subscription.fail(self._ended)
             return subscription
-        self._subscriptions.add(subscription)
+        self._subscriptions[subscription] = None
         if self._connection is not None:
             self._start(self._ask(self._connection, subscription))
         return subscription
@@ -189,11 +190,11 @@ class TocsinStream:
         if isinstance(told, Reset):
             await self._ask(connection, subscription)
         elif isinstance(told, Error):
-            self._subscriptions.discard(subscription)
+            self._subscriptions.pop(subscription, None)
 
     def _drop(self, subscription: Subscription) -> None:
         """End a subscription that its consumer closed."""
-        self._subscriptions.discard(subscription)
+        self._subscriptions.pop(subscription, None)
         for name in [name for name, asked in self._asked.items() if asked is subscription]:
             del self._asked[name]
             if self._connection is not None:
