@@ -2,17 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 
 from tests.kit.browsers import chromium
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
-
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
 
 Servers = tuple[TocsinServer, TocsinServer]
 
@@ -36,7 +33,7 @@ def two_servers(uri: str, database: str, folder: Path) -> Iterator[Servers]:
 
 
 @pytest_asyncio.fixture
-async def browser() -> AsyncIterator["Browser"]:
+async def browser() -> AsyncIterator[Browser]:
     """Give a real browser without a window."""
     async with chromium() as running:
         yield running
