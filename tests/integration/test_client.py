@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.alarm import Alarm
-from core.delivery.protocol import EventMessage
+from core.delivery.protocol import EventMessage, Events, Subscribe
 from core.errors import InvalidInput
 from core.filter import Filter
 from entrypoints.client.connection import StreamEnded
@@ -33,6 +33,10 @@ def event(position: int) -> dict[str, Any]:
     told = {name: getattr(made, name) for name in EventMessage.__struct_fields__ if name != "left"}
     plain: dict[str, Any] = msgspec.to_builtins(told | {"position": position}, builtin_types=(type(made.at),))
     return plain
+
+
+def told(position: int) -> EventMessage:
+    return msgspec.convert(event(position), EventMessage)
 
 
 def at_once(_failures: int) -> float:
@@ -278,24 +282,16 @@ async def test_a_closed_subscription_is_over_and_the_others_go_on() -> None:
 
 
 async def test_a_slow_consumer_holds_the_reading_back() -> None:
-    sent = 0
-    count = WAITING_MESSAGES + 200
-    big = event(1) | {"data": {"text": "x" * 100_000}}
-
-    async def script(server: Scripted) -> None:
-        nonlocal sent
-        asked = await server.subscribed(0)
-        for number in range(1, count + 1):
-            message = big | {"position": number}
-            await server.say(op="events", id=asked["id"], events=[message], position=number)
-            sent = number
-        await server.ended()
-
-    async with scripted(script) as url, TocsinStream(url) as stream:
-        subscription = stream.subscribe()
-        await take(subscription, 1)
-        assert sent < count
-        assert positions(await take(subscription, count - 1)) == list(range(2, count + 1))
+    subscription = Subscription(Subscribe(id="a"), lambda _: None)
+    for number in range(WAITING_MESSAGES):
+        await subscription.take(Events(id="a", events=[told(number)], position=number), "log-1")
+    last = Events(id="a", events=[told(WAITING_MESSAGES)], position=WAITING_MESSAGES)
+    reading = asyncio.create_task(subscription.take(last, "log-1"))
+    done, _ = await asyncio.wait({reading}, timeout=0)
+    assert not done
+    items = await take(subscription, WAITING_MESSAGES + 1)
+    assert positions(items) == list(range(WAITING_MESSAGES + 1))
+    assert reading.done()
 
 
 async def test_messages_of_a_newer_server_are_passed_over() -> None:
