@@ -31,7 +31,7 @@ from entrypoints.limits import (
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
-from entrypoints.tail import follow
+from entrypoints.tail import follow, follow_server
 from entrypoints.token import minted
 from entrypoints.up import run_up
 
@@ -201,8 +201,16 @@ def tail(
     json: Annotated[bool, typer.Option("--json", help="One JSON document a line.")] = False,
     feed: Feed = "auto",
     redis_url: RedisUrl = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="Follow through a server, ws://HOST:PORT/v1/stream; several: whichever is there."),
+    ] = None,
+    token: Annotated[str | None, typer.Option(envvar="TOCSIN_TOKEN", help="Who you are, for --url.")] = None,
 ) -> None:
-    """Follow the log of events."""
+    """Follow the log of events, from MongoDB or through a server."""
+    if url:
+        _run(follow_server(url, token, after, out, as_json=json))
+        return
     settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
     _run(follow(settings, after, out, as_json=json))
 

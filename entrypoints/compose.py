@@ -201,7 +201,7 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
     if store.link.kind == "local":
         raise StartupRefused(
             "on a standalone mongod without Redis only the server's own process hears of new events:"
-            " follow them through the server, at /v1/stream"
+            " follow them through the server: tocsin tail --url ws://HOST:PORT/v1/stream"
         )
     feed = Feed(store.log, store.doorbell)
     await feed.start()

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _LABELS = ("source", "component", "group", "class")
 _CONTEXT = ("client", "client_url", "links", "images")
-_ROUTING_KEY = re.compile(r"[\x21-\x7e]{1,64}")
+_ROUTING_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class InvalidEvent(Exception):

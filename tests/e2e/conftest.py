@@ -1,10 +1,13 @@
 """Two identical server processes, which every end-to-end test needs."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
 
+from tests.kit.browsers import chromium
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 
@@ -27,3 +30,10 @@ def two_servers(uri: str, database: str, folder: Path) -> Iterator[Servers]:
     """Start two servers; stop them when the generator goes on."""
     with TocsinServer(folder, uri, database) as first, TocsinServer(folder, uri, database) as second:
         yield first, second
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Give a real browser without a window."""
+    async with chromium() as running:
+        yield running

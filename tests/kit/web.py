@@ -1,13 +1,17 @@
-"""Tiny HTTP servers of the tests, in threads: a webhook that keeps what it gets, and an exporter."""
+"""Tiny HTTP servers of the tests, in threads: a webhook that keeps what it gets, an exporter, and files."""
 
 import json
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from tests.kit.ports import free_port
 from tests.kit.waiting import wait_until
+
+TYPES = {".html": "text/html", ".js": "text/javascript"}
 
 
 class _Served:
@@ -78,12 +82,30 @@ class Exporter(_Served):
         super().__init__(Handler)
 
 
+class Files(_Served):
+    """Serves files by their names, as a page's host does."""
+
+    def __init__(self, *files: Path) -> None:
+        """Listen; the answers begin with `with`."""
+        by_path = {f"/{file.name}": file for file in files}
+
+        class Handler(_Quiet):
+            def do_GET(self) -> None:
+                file = by_path.get(urlsplit(self.path).path)
+                if file is None:
+                    self.answer(HTTPStatus.NOT_FOUND, b"")
+                else:
+                    self.answer(HTTPStatus.OK, file.read_bytes(), TYPES[file.suffix])
+
+        super().__init__(Handler)
+
+
 class _Quiet(BaseHTTPRequestHandler):
     """Answers without a word on stderr."""
 
-    def answer(self, status: HTTPStatus, body: bytes) -> None:
+    def answer(self, status: HTTPStatus, body: bytes, kind: str = "text/plain; version=0.0.4") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

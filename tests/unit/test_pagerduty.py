@@ -153,7 +153,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"routing_key": ""}, "routing_key"),
     ({"routing_key": 7}, "routing_key"),
     ({"routing_key": "a key"}, "routing_key"),
-    ({"routing_key": "k" * 65}, "routing_key"),
+    ({"routing_key": "k" * 129}, "routing_key"),
     ({"event_action": ...}, "event_action"),
     ({"event_action": "explode"}, "event_action"),
     ({"event_action": ["trigger"]}, "event_action"),

@@ -1,0 +1,62 @@
+// The alarm list at a client: a snapshot, and the events after it.
+
+/**
+ * Keeps the rows of a subscription with `snapshot: true`: give `list.handlers` to subscribe().
+ *
+ *   const list = new AlarmList((list) => draw([...list.rows.values()]));
+ *   client.subscribe({ snapshot: true, filter }, list.handlers);
+ *
+ * `onChange(list)` is called after everything that changed it. While a snapshot is coming in, after a
+ * reconnection too, the rows of before stay until it is whole: no reader sees a half of it.
+ */
+export class AlarmList {
+  /** Alarms by id: all that match the filter and are not normal. */
+  rows = new Map();
+  /** Whether the rows are a whole list; false before the first snapshot and after a reset. */
+  whole = false;
+  #coming = new Map();
+  #onChange;
+
+  constructor(onChange = () => {}) {
+    this.#onChange = onChange;
+    this.handlers = {
+      onSnapshot: (alarms, page) => this.#snapshot(alarms, page),
+      onEvents: (events) => this.#events(events),
+      onReset: () => this.#reset(),
+    };
+  }
+
+  #snapshot(alarms, { first, done }) {
+    if (first) this.#coming = new Map();
+    // A scan that starts over brings rows again, and newer.
+    for (const alarm of alarms) put(this.#coming, alarm);
+    if (!done) return;
+    this.rows = this.#coming;
+    this.#coming = new Map();
+    this.whole = true;
+    this.#onChange(this);
+  }
+
+  #events(events) {
+    for (const { alarm, left } of events) {
+      if (!put(this.rows, alarm)) continue;
+      if (left || alarm.state === "normal") this.rows.delete(alarm.id);
+    }
+    this.#onChange(this);
+  }
+
+  #reset() {
+    this.rows = new Map();
+    this.#coming = new Map();
+    this.whole = false;
+    this.#onChange(this);
+  }
+}
+
+// The snapshot may be newer than the events that follow it: an older state never replaces a row.
+function put(rows, alarm) {
+  const row = rows.get(alarm.id);
+  if (row !== undefined && alarm.position <= row.position) return false;
+  rows.set(alarm.id, alarm);
+  return true;
+}
