@@ -1,14 +1,14 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_document, alarm_of
-from adapters.mongo.errors import DUPLICATE_KEY, TRANSIENT_CODES, retried
+from adapters.mongo.errors import duplicates, retried
 from core.alarm import Alarm, Severity, State
 from core.ports import AlarmPage, AlarmQuery
 
@@ -137,7 +137,7 @@ class MongoAlarmList:
         try:
             await self._rows.bulk_write(replaces, ordered=False)
         except BulkWriteError as error:
-            return _duplicates(error)
+            return duplicates(error)
         return ()
 
 
@@ -161,17 +161,3 @@ def _condition(query: AlarmQuery) -> Document:
 
 def _is_listed(query: AlarmQuery, state: State) -> bool:
     return state != "normal" if query.states is None else state in query.states
-
-
-def _duplicates(error: BulkWriteError) -> Sequence[int]:
-    """Return which writes met a duplicate key; raise what else went wrong."""
-    details: Mapping[str, Any] = error.details
-    errors = details.get("writeErrors", [])
-    others = [each for each in errors if each["code"] != DUPLICATE_KEY]
-    concern = details.get("writeConcernErrors", [])
-    if not others and not concern:
-        return [each["index"] for each in errors]
-    # Repeating the whole is safe, so the first passing reason stands for all.
-    reasons = [*others, *concern]
-    worst = next((each for each in reasons if each["code"] not in TRANSIENT_CODES), reasons[0])
-    raise OperationFailure(worst["errmsg"], worst["code"]) from error
