@@ -1,8 +1,9 @@
-"""The command line: `tocsin up | serve | replay | verify | tail | log`."""
+"""The command line: `tocsin up | serve | replay | verify | tail | log | outbox`."""
 
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,7 +12,10 @@ from rich.console import Console
 
 from adapters.mongo.embedded import remembered_uri
 from core.errors import TocsinError
+from core.outbox.ports import OutboxQuery
+from core.outbox.row import RowState
 from entrypoints.identity import reset_identity, show_log
+from entrypoints.letters import UNDELIVERED, list_rows, retry_rows
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import FeedChoice, Settings
@@ -33,6 +37,8 @@ replay_app = typer.Typer(help="Rebuild a read model from the log of events.", no
 app.add_typer(replay_app, name="replay")
 log_app = typer.Typer(help="What the log of events is.", no_args_is_help=True)
 app.add_typer(log_app, name="log")
+outbox_app = typer.Typer(help="What is to be sent to webhooks.", no_args_is_help=True)
+app.add_typer(outbox_app, name="outbox")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -73,6 +79,19 @@ Feed = Annotated[
 RedisUrl = Annotated[
     str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
 ]
+WebhookAllow = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_WEBHOOK_ALLOW",
+        help="Networks and hosts beyond the public Internet that webhooks may call, separated by commas.",
+    ),
+]
+WebhooksFile = Annotated[
+    Path | None,
+    typer.Option(envvar="TOCSIN_WEBHOOKS_FILE", help="A file of webhooks, JSON or TOML, read at start-up."),
+]
+Tenant = Annotated[str, typer.Option(help="Whose.")]
+OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -90,22 +109,29 @@ def serve(
     allowed_origins: Origins = "",
     feed: Feed = "auto",
     redis_url: RedisUrl = None,
+    webhook_allow: WebhookAllow = "",
+    webhooks_file: WebhooksFile = None,
 ) -> None:
     """Run one server process on a MongoDB that is there already."""
     settings = _settings(mongodb_uri, database, host, port, allowed_origins, feed=feed, redis_url=redis_url)
+    settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 
 @app.command()
 def up(
+    *,
     host: Host = "127.0.0.1",
     port: Port = 8080,
     allowed_origins: Origins = "",
     data: Data = DEFAULT_DATA,
     mongod: Mongod = None,
+    webhook_allow: WebhookAllow = "",
+    webhooks_file: WebhooksFile = None,
 ) -> None:
     """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
     settings = _settings("", "tocsin", host, port, allowed_origins)
+    settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_up(settings, data, mongod, out))
 
 
@@ -161,6 +187,47 @@ def log_reset_identity(
     """After a restore from a backup: let every process and every client start over."""
     settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
     _run(reset_identity(settings, out))
+
+
+@outbox_app.command("list")
+def outbox_list(
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    state: Annotated[RowState | None, typer.Option(help="Default: all that is not delivered.")] = None,
+    webhook: OfWebhook = None,
+    tenant: Tenant = "default",
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 100,
+) -> None:
+    """List what is pending and what is dead, the oldest first."""
+    settings = Settings(mongodb_uri=mongodb_uri, database=database)
+    states = UNDELIVERED if state is None else frozenset({state})
+    query = OutboxQuery(tenant=tenant, states=states, webhook=webhook, limit=limit)
+    _run(list_rows(settings, query, out))
+
+
+@outbox_app.command("retry")
+def outbox_retry(
+    rows: Annotated[list[str] | None, typer.Argument(help="Ids of dead rows; with none, see --all.")] = None,
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    every: Annotated[bool, typer.Option("--all", help="Every dead row.")] = False,
+    webhook: OfWebhook = None,
+    tenant: Tenant = "default",
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
+) -> None:
+    """Send dead rows again."""
+    if bool(rows) == every:
+        raise typer.BadParameter("name the rows, or give --all")
+    settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
+    _finish(retry_rows(settings, tenant, rows or (), webhook, out))
+
+
+def _with_webhooks(settings: Settings, allow: str, file: Path | None) -> Settings:
+    allowed = tuple(entry.strip() for entry in allow.split(",") if entry.strip())
+    return replace(settings, webhook_allow=allowed, webhooks_file=file)
 
 
 def _settings(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -22,8 +22,11 @@ from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
+from adapters.mongo.outbox import MongoOutbox
 from adapters.mongo.rebuild import MongoAlarmRebuild
 from adapters.mongo.watch import TopicWatch
+from adapters.mongo.webhooks import MongoWebhooks
+from adapters.webhook.caller import HttpCaller
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from core.errors import StartupRefused
@@ -33,6 +36,9 @@ from core.ports import Doorbell, Stamp
 from core.recollection import Recollection
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
 from entrypoints.feed import Feed
+from entrypoints.outgoing import CheckingCaller, Outgoing
+from entrypoints.relay import Relay, RelayParts, WallTime
+from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
 from entrypoints.settings import FeedChoice
 from entrypoints.sole import only_process
@@ -50,6 +56,7 @@ class Process:
     feed: Feed
     projector: Projector
     stream: StreamDriver
+    relay: Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class Storage:
     checkpoints: MongoCheckpoints
     leases: MongoLeases
     answers: MongoAnswers
+    webhooks: MongoWebhooks
+    outbox: MongoOutbox
     link: "Link"
 
 
@@ -101,11 +110,15 @@ async def storage(
             MongoCheckpoints(connection),
             MongoLeases(connection),
             MongoAnswers(connection),
+            MongoWebhooks(connection),
+            MongoOutbox(connection),
             link,
         )
         await built.log.create()
         await built.alarms.create()
         await built.answers.create()
+        await built.webhooks.create()
+        await built.outbox.create()
         yield built
     finally:
         connection.client.close()
@@ -123,8 +136,19 @@ def alone(store: Storage) -> AbstractAsyncContextManager[None]:
 
 
 @asynccontextmanager
-async def running(store: Storage) -> AsyncIterator[Process]:
-    """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable."""
+async def running(store: Storage, webhook_allow: Sequence[str] = ()) -> AsyncIterator[Process]:
+    """Run the feed, the appender and the workers for as long as the context lasts.
+
+    Raises:
+        StartupRefused: `webhook_allow`, what webhooks may call beyond the public Internet, is malformed.
+        Unavailable: MongoDB cannot be reached.
+    """
+    async with aclosing(HttpCaller(webhook_allow)) as caller, _running(store, caller) as process:
+        yield process
+
+
+@asynccontextmanager
+async def _running(store: Storage, caller: CheckingCaller) -> AsyncIterator[Process]:
     feed = Feed(store.log, store.doorbell)
     await feed.start()
     recollection = Recollection()
@@ -139,6 +163,15 @@ async def running(store: Storage) -> AsyncIterator[Process]:
     sources = Sources(store.log, store.alarms, store.checkpoints)
     stream = StreamDriver(sources, feed.identity, feed.position)
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
+    router = Router(
+        RouterParts(store.log, store.webhooks, store.outbox, store.checkpoints, feed.follow, feed.bell, now),
+        store.leases,
+        holder(),
+    )
+    feed.listen(lambda _: None, router.log_replaced)
+    relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
+    relay = Relay(relaying, store.leases, holder())
+    feed.listen(lambda _: None, relay.log_replaced)
     services = Services(
         handler=handler,
         log=store.log,
@@ -148,14 +181,15 @@ async def running(store: Storage) -> AsyncIterator[Process]:
         new_event_id=new_event_id,
         projected=lambda position, seconds: _projected(store.checkpoints, feed, position, seconds),
         not_ready=lambda: _not_ready(feed, projector),
+        outgoing=outgoing(store, caller),
     )
     async with (
         store.log.running(lambda position: _committed(feed, store, position)),
         asyncio.TaskGroup() as tasks,
     ):
         work = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
-        workers = [tasks.create_task(each) for each in work]
-        yield Process(services, feed, projector, stream)
+        workers = [tasks.create_task(each) for each in (*work, router.run(), relay.run())]
+        yield Process(services, feed, projector, stream, relay)
         for worker in workers:
             worker.cancel()
 
@@ -174,6 +208,11 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed = tasks.create_task(feed.run())
         yield feed
         running_feed.cancel()
+
+
+def outgoing(store: Storage, caller: CheckingCaller) -> Outgoing:
+    """Return what can be asked about webhooks and the outbox."""
+    return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_never, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_never,
+    wait_random_exponential,
+)
 
 from core.backoff import backoff
 from core.errors import Unavailable
@@ -100,8 +106,8 @@ class RelayParts:
 class Relay:
     """Sends what is pending, in one process at a time: at least once, in order per alarm and webhook.
 
-    It is woken by the outbox and by the earliest time at which a row is due. What became of a call is recorded
-    before the next row of that alarm goes out; until then, whoever leads next makes the call again.
+    It is woken by the outbox and by the earliest time at which a row is due. What became of a call is
+    recorded before the next row of that alarm goes out; until then, whoever leads next makes the call again.
     """
 
     def __init__(self, parts: RelayParts, leases: Leases, holder: str) -> None:
@@ -282,8 +288,8 @@ class _Endpoint:
             await asyncio.gather(sleeping, poked, return_exceptions=True)
 
     async def _send(self, row: Row) -> None:
-        parts = self._parts
-        answer = await deliver(parts.caller, self._webhook, row.event_id, row.body, row.trace, parts.time.now())
+        parts, message = self._parts, Message(row.event_id, row.body, row.trace)
+        answer = await deliver(parts.caller, self._webhook, message, parts.time.now())
         settlement = settle(row, answer, parts.time.now(), parts.chance())
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
@@ -300,7 +306,7 @@ class _Endpoint:
 
 
 class _Settler:
-    """Records what became of calls: all that ended while the last write was under way go with the next one."""
+    """Records what became of calls: what ended while the last write was under way goes with the next one."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -346,21 +352,28 @@ def _say(state: RetryCallState) -> None:
     logger.warning("recording what was sent again: %s", error)
 
 
-async def deliver(  # noqa: PLR0913 (what goes into one message)
-    caller: Caller, webhook: Webhook, message_id: str, body: bytes, trace: str | None, now: datetime
-) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent, the same on every try; `trace` is a W3C traceparent."""
+
+    id: str
+    body: bytes
+    trace: str | None = None
+
+
+async def deliver(caller: Caller, webhook: Webhook, message: Message, now: datetime) -> Answer:
     """Make one call: the message's id stays the same on every try, its timestamp is of this one."""
-    sent = sealed(webhook, body)
+    sent = sealed(webhook, message.body)
     timestamp = int(now.timestamp())
     headers = {
         "content-type": CONTENT_TYPES[webhook.format],
-        "webhook-id": message_id,
+        "webhook-id": message.id,
         "webhook-timestamp": str(timestamp),
     }
     if webhook.secrets:
-        headers["webhook-signature"] = signature(webhook.secrets, message_id, timestamp, sent)
-    if trace is not None:
-        headers["traceparent"] = trace
+        headers["webhook-signature"] = signature(webhook.secrets, message.id, timestamp, sent)
+    if message.trace is not None:
+        headers["traceparent"] = message.trace
     return await caller.call(webhook.url, headers, sent)
 
 

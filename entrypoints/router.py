@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Self
 
 from core.backoff import backoff
 from core.errors import LogMismatch, Unavailable
@@ -37,13 +38,16 @@ Bell = Callable[[str], asyncio.Event]
 
 
 @dataclass(frozen=True, slots=True)
-class RoutingStores:
-    """What the router reads and writes."""
+class RouterParts:
+    """What the router reads and writes, and what tells it of news."""
 
     log: EventLog
     webhooks: Webhooks
     outbox: Outbox
     checkpoints: Checkpoints
+    follow: Follow
+    bell: Bell
+    now: Callable[[], datetime]
 
 
 class Router:
@@ -54,19 +58,8 @@ class Router:
     point, a second leader or an event that comes twice changes nothing: a row has one id.
     """
 
-    def __init__(  # noqa: PLR0913 (a worker task stands between the log, the stores, the bell and the lease)
-        self,
-        stores: RoutingStores,
-        follow: Follow,
-        bell: Bell,
-        now: Callable[[], datetime],
-        leases: Leases,
-        holder: str,
-    ) -> None:
-        self._stores = stores
-        self._follow = follow
-        self._bell = bell
-        self._now = now
+    def __init__(self, parts: RouterParts, leases: Leases, holder: str) -> None:
+        self._parts = parts
         self._leases = leases
         self._task = LeaderTask(leases, ROUTER_LEASE, holder, self.work)
         self._failures = 0
@@ -88,7 +81,7 @@ class Router:
         """Route until the lease is lost, through every outage. Raises UnknownEvent."""
         while True:
             try:
-                await _Routing(self._stores, self._follow, self._bell, self._now, lease).run(self._succeeded)
+                await _Routing(self._parts, lease).run(self._succeeded)
                 if not await self._leases.renew(lease, LEASE_SECONDS):
                     return
             except (Unavailable, LogMismatch) as error:
@@ -104,13 +97,8 @@ class Router:
 class _Routing:
     """Routing from the checkpoint on, until something breaks it off."""
 
-    def __init__(
-        self, stores: RoutingStores, follow: Follow, bell: Bell, now: Callable[[], datetime], lease: Lease
-    ) -> None:
-        self._stores = stores
-        self._follow = follow
-        self._bell = bell
-        self._now = now
+    def __init__(self, parts: RouterParts, lease: Lease) -> None:
+        self._parts = parts
         self._lease = lease
         self._at = Checkpoint(0, "", 0)
         self._kept = 0
@@ -122,17 +110,17 @@ class _Routing:
 
     async def run(self, succeeded: Callable[[], None]) -> None:
         """Route until the checkpoint may not be written any more; tell of each batch that is done."""
-        changed = self._bell("webhooks")
+        changed = self._parts.bell("webhooks")
         await self._resume()
         try:
-            async with _Waiting(self._follow(self._at.position)) as waiting:
+            async with _Waiting(self._parts.follow(self._at.position)) as waiting:
                 await self._look()
                 while True:
                     joining = [task for _, task in self._joining.values()]
                     events = await waiting.next(changed, joining)
                     if changed.is_set():
                         # Listen before reading: a change in between would be missed.
-                        changed = self._bell("webhooks")
+                        changed = self._parts.bell("webhooks")
                         await self._look()
                     await self._join_those_ready()
                     for start in range(0, len(events), BATCH_EVENTS):
@@ -144,29 +132,32 @@ class _Routing:
 
     async def _resume(self) -> None:
         """Find the position to go on from, and keep a leader that was paused from moving the checkpoint."""
-        stores = self._stores
-        at = await stores.checkpoints.load(ROUTING)
+        parts = self._parts
+        at = await parts.checkpoints.load(ROUTING)
         if not await self._belongs(at):
             at = await self._set_back(at)
-        if not any(webhook.joined for webhook in await stores.webhooks.all()):
+        if not any(webhook.joined for webhook in await parts.webhooks.all()):
             # Nobody needs what lies between.
-            tail = await stores.log.tail()
+            tail = await parts.log.tail()
             at = Checkpoint(tail.position, tail.event_id, at.generation)
-        if not await stores.checkpoints.advance(ROUTING, self._lease, at):
+        if not await parts.checkpoints.advance(ROUTING, self._lease, at):
             raise LogMismatch("another router has moved the checkpoint")
         self._at, self._kept = at, at.position
-        joined = [webhook for webhook in await stores.webhooks.all() if webhook.joined]
+        joined = [webhook for webhook in await parts.webhooks.all() if webhook.joined]
         self._joined = {webhook.id: webhook for webhook in joined}
 
     async def _look(self) -> None:
         """Take note of the webhooks as they are now."""
-        found = {webhook.id: webhook for webhook in await self._stores.webhooks.all()}
-        for webhook in [found[name] for name in self._joined if name in found]:
+        found = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
+        joined = [found[name] for name in self._joined if name in found and found[name].joined]
+        for webhook in joined:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
-        self._joined = {name: found[name] for name in self._joined if name in found and found[name].enabled}
+        self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
         self._routes = Routes(self._joined.values())
-        wanted = {name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined}
+        wanted = {
+            name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
+        }
         stale = [
             name
             for name, (webhook, _) in self._joining.items()
@@ -203,34 +194,34 @@ class _Routing:
     async def _route_page(self, routes: Routes, after: int) -> int:
         """Route the next page of what lies behind the checkpoint; return the position it ends at."""
         limit = min(BATCH_EVENTS, self._at.position - after)
-        events = (await self._stores.log.read(after, limit)).events
+        events = (await self._parts.log.read(after, limit)).events
         if not events:
             raise LogMismatch(f"the log does not reach position {self._at.position}")
-        await self._stores.outbox.add(routes.rows(events, self._now()))
+        await self._parts.outbox.add(routes.rows(events, self._parts.now()))
         return events[-1].position
 
     async def _route(self, events: Sequence[Event]) -> bool:
         """Route one batch for all that have joined; False: the checkpoint moved otherwise meanwhile."""
         if events[0].position != self._at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {self._at.position}")
-        rows = self._routes.rows(events, self._now())
+        rows = self._routes.rows(events, self._parts.now())
         self._at = Checkpoint(events[-1].position, events[-1].event_id, self._at.generation)
         if rows:
-            await self._stores.outbox.add(rows)
+            await self._parts.outbox.add(rows)
         elif not self._joined or self._at.position - self._kept < IDLE_EVENTS:
             return True
         self._kept = self._at.position
-        return await self._stores.checkpoints.advance(ROUTING, self._lease, self._at)
+        return await self._parts.checkpoints.advance(ROUTING, self._lease, self._at)
 
     async def _change(self, webhook: Webhook, **changes: object) -> Webhook | None:
-        return await self._stores.webhooks.change(webhook.tenant, webhook.id, changes)
+        return await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)
 
     async def _belongs(self, at: Checkpoint) -> bool:
         """Tell whether the checkpoint is of this log."""
         if at.position == 0:
             return True
         for tries in range(1, MISSING_TRIES + 1):
-            stamp = await self._stores.log.stamp(at.position)
+            stamp = await self._parts.log.stamp(at.position)
             if stamp is not None:
                 return stamp.event_id == at.event_id
             await asyncio.sleep(backoff(tries, 0.1, 1.0, random.random()))
@@ -240,14 +231,14 @@ class _Routing:
         """Go back to where the log parted from the one before, and forget what was routed of that one."""
         position, event_id = await self._common(at.position)
         logger.error("position %d was routed from another log: going on behind %d", at.position, position)
-        await self._stores.outbox.cut(position)
-        tail = await self._stores.log.tail()
+        await self._parts.outbox.cut(position)
+        tail = await self._parts.log.tail()
         # Without any row in common, nothing tells which of the log's events were sent out already.
         to = Checkpoint(position, event_id, at.generation + 1)
         if position == 0:
             to = Checkpoint(tail.position, tail.event_id, at.generation + 1)
-        await self._stores.webhooks.rewind(to.position)
-        if not await self._stores.checkpoints.set_back(ROUTING, self._lease, to):
+        await self._parts.webhooks.rewind(to.position)
+        if not await self._parts.checkpoints.set_back(ROUTING, self._lease, to):
             raise LogMismatch("another router has set back the checkpoint")
         return to
 
@@ -255,9 +246,9 @@ class _Routing:
         """Return the newest row's position and event id that the log has too, (0, "") if there is none."""
         before, compared = position + 1, 0
         while compared < COMPARED_ROWS:
-            rows = await self._stores.outbox.newest(before, COMPARED_PAGE)
+            rows = await self._parts.outbox.newest(before, COMPARED_PAGE)
             for row_position, event_id in dict.fromkeys(rows):
-                stamp = await self._stores.log.stamp(row_position)
+                stamp = await self._parts.log.stamp(row_position)
                 if stamp is not None and stamp.event_id == event_id:
                     return row_position, event_id
             if len(rows) < COMPARED_PAGE:
@@ -271,9 +262,9 @@ class _Waiting:
 
     def __init__(self, batches: AsyncIterator[Sequence[Event]]) -> None:
         self._batches = batches
-        self._coming: asyncio.Future[Sequence[Event]] | None = None
+        self._coming: asyncio.Future[Any] | None = None
 
-    async def __aenter__(self) -> "_Waiting":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -292,20 +283,22 @@ class _Waiting:
         if not self._coming.done():
             return ()
         coming, self._coming = self._coming, None
-        return coming.result()
+        events: Sequence[Event] = coming.result()
+        return events
 
 
 @asynccontextmanager
-async def _set(event: asyncio.Event) -> AsyncIterator["asyncio.Future[bool]"]:
+async def _set(event: asyncio.Event) -> AsyncIterator["asyncio.Task[Any]"]:
     """Give what is done when the event is set."""
-    waiting = asyncio.ensure_future(event.wait())
+    waiting = asyncio.create_task(event.wait())
     try:
         yield waiting
     finally:
         await _cancelled([waiting])
 
 
-async def _cancelled(tasks: Sequence["asyncio.Future[object]"] | Sequence["asyncio.Task[int]"]) -> None:
+async def _cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
+    tasks = list(tasks)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

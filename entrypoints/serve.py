@@ -17,6 +17,7 @@ from entrypoints.compose import alone, running, storage
 from entrypoints.http.app import create_app
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
+from entrypoints.webhooks_file import apply_entries, read_entries
 
 logger = logging.getLogger("tocsin.serve")
 
@@ -45,8 +46,15 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         Unavailable: MongoDB cannot be reached.
     """
     settings.check()
+    entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store, alone(store), running(store) as process:
+    async with (
+        storage(*chosen) as store,
+        alone(store),
+        running(store, settings.webhook_allow) as process,
+    ):
+        if entries is not None:
+            await apply_entries(entries, process.services.outgoing)
         stream = stream_endpoint(process.stream, allowed_origins=settings.allowed_origins)
         app = create_app(process.services, [WebSocketRoute("/v1/stream", stream)])
         url = f"http://{settings.host}:{settings.port}"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.handler import CommandHandler
 from core.ports import AlarmList, Checkpoints, EventLog
+from entrypoints.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,4 @@ class Services:
     new_event_id: Callable[[], str]
     projected: Callable[[int, float], Awaitable[bool]]
     not_ready: Callable[[], list[str]]
+    outgoing: Outgoing

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Literal
 
 from core.errors import StartupRefused
@@ -21,6 +22,8 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     feed: FeedChoice = "auto"
     redis_url: str | None = None
+    webhook_allow: tuple[str, ...] = ()
+    webhooks_file: Path | None = None
 
     def check(self) -> None:
         """Raise StartupRefused where the settings would be unsafe."""

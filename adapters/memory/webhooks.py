@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from core.outbox.webhook import Webhook
+from core.outbox.webhook import Webhook, same_definition
 
 
 class MemoryWebhooks:
@@ -30,8 +30,9 @@ class MemoryWebhooks:
 
     async def add(self, webhook: Webhook) -> bool:
         """Add one; False, and nothing changed: there is one with its id."""
-        if webhook.id in self._webhooks:
-            return False
+        there = self._webhooks.get(webhook.id)
+        if there is not None:
+            return same_definition(there, webhook)
         self._put(webhook)
         return True
 

@@ -16,7 +16,11 @@ from core.outbox.row import Row, Settlement
 
 OUTBOX = "outbox"
 
-_BY_WEBHOOK, _BY_LANE, _BY_TENANT = "state_webhook_position", "webhook_alarm_position", "tenant_state_position"
+_BY_WEBHOOK, _BY_LANE, _BY_TENANT = (
+    "state_webhook_position",
+    "webhook_alarm_position",
+    "tenant_state_position",
+)
 _BY_POSITION = "position"
 
 INDEXES = [

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
 from core.filter import Filter
-from core.outbox.webhook import Webhook
+from core.outbox.webhook import Webhook, same_definition
 
 WEBHOOKS = "webhooks"
 LISTED = 10_000
@@ -53,7 +53,9 @@ class MongoWebhooks:
         try:
             await retried(lambda: self._webhooks.insert_one(document))
         except DuplicateKeyError:
-            return False
+            # It may be this one, whose answer was lost.
+            there = await self.get(webhook.tenant, webhook.id)
+            return there is not None and same_definition(there, webhook)
         return True
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
@@ -65,7 +67,7 @@ class MongoWebhooks:
                 return_document=ReturnDocument.AFTER,
             )
         )
-        return None if found is None else _webhook(found)
+        return _webhook(found) if found else None
 
     async def remove(self, tenant: str, webhook_id: str) -> bool:
         """Remove one; False: there is none."""

@@ -17,7 +17,7 @@ from core.errors import InvalidInput
 from core.outbox.schedule import Answer
 
 CALL_SECONDS = 15.0
-"""How long a call may take, from the name's resolution to the answer's headers and what is read of its body."""
+"""How long a call may take, from the name's resolution to what is read of the answer."""
 DRAIN_SECONDS = 1.0
 """How long the rest of an answer that already counts may take, to use the connection again."""
 ANSWER_BYTES = 64 * 1024

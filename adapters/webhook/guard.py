@@ -1,4 +1,4 @@
-"""Which addresses may be called: a webhook's URL comes from outside and must not reach into the inside (SSRF)."""
+"""Which addresses may be called: a webhook's URL comes from outside and must not lead inside (SSRF)."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network

@@ -11,7 +11,7 @@ import httpx
 from adapters.webhook.guard import Guard, Refused
 
 RESOLVERS = 32
-"""How many names are resolved at the same time; the system's resolver takes a thread for each."""
+"""How many names are resolved at the same time; the system's resolver takes a thread each."""
 ADDRESSES = 4
 """How many of a name's addresses are tried."""
 
@@ -20,7 +20,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Resolver:
-    """Resolves names as the system does, in threads of its own: a server that is slow holds up nobody else."""
+    """Resolves names as the system does, in threads of its own: a slow server holds up nobody else."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, "tocsin-resolve")

@@ -143,7 +143,9 @@ def _pagerduty(event: Event, *, left: bool) -> bytes | None:
     action = "resolve" if left else incident_action(alarm)
     body: dict[str, Any] = {"event_action": action, "dedup_key": alarm.id}
     if action == "trigger":
-        summary = f"{alarm.source} {alarm.type}: {alarm.text}" if alarm.text else f"{alarm.source} {alarm.type}"
+        summary = (
+            f"{alarm.source} {alarm.type}: {alarm.text}" if alarm.text else f"{alarm.source} {alarm.type}"
+        )
         body["payload"] = {
             "summary": summary[:SUMMARY_LENGTH],
             "source": alarm.source,

@@ -10,7 +10,7 @@ import msgspec
 from core.outbox.row import Row
 
 WINDOW = 256
-"""How many rows of a webhook are held in memory; a page is as large, so at most twice as many for a moment."""
+"""How many rows of a webhook are held in memory; a page is as large, so it may be half as many more."""
 LANE_ROWS = 32
 """How many of them one alarm's may be, so that a few busy alarms leave room for others."""
 AT_ONCE = 16

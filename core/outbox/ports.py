@@ -31,7 +31,7 @@ class Webhooks(Protocol):
         ...
 
     async def add(self, webhook: Webhook) -> bool:
-        """Add one; False, and nothing changed: there is one with its id."""
+        """Add one, unless the same is there; False, and nothing changed: another one has its id."""
         ...
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
@@ -52,8 +52,9 @@ class Webhooks(Protocol):
 
 
 class OutboxQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Which rows of a tenant to list: all given conditions hold. `after`: position and webhook of the row
-    before the first.
+    """Which rows of a tenant to list: all given conditions hold.
+
+    `after`: position and webhook of the row before the first.
     """
 
     tenant: str
@@ -77,7 +78,7 @@ class Outbox(Protocol):
     """The rows, each by its position and webhook."""
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows that are not there; those that are stay as they are. In order: all or the first ones."""
+        """Add the rows that are not there; those that are stay as they are. In order: all, or the first."""
         ...
 
     async def waiting(self) -> frozenset[str]:

@@ -5,6 +5,9 @@ from typing import Literal
 
 import msgspec
 
+POSITION_DIGITS = 18
+"""The longest position that is looked for."""
+
 RowState = Literal["pending", "delivered", "dead"]
 
 
@@ -47,6 +50,11 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
 def parse_row_id(text: str) -> tuple[int, str] | None:
     """Return the position and the webhook of a row's id; None: it is none."""
     position, colon, webhook = text.partition(":")
-    if not colon or not webhook or not (position.isascii() and position.isdigit()) or len(position) > 18:
+    if (
+        not colon
+        or not webhook
+        or not (position.isascii() and position.isdigit())
+        or len(position) > POSITION_DIGITS
+    ):
         return None
     return int(position), webhook

@@ -27,7 +27,7 @@ SECRET_BYTES = range(24, 65)
 ROUTING_KEY_LENGTH = 128
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ROUTING_KEY = re.compile(r"[\x21-\x7e]{1,%d}" % ROUTING_KEY_LENGTH)
+_ROUTING_KEY = re.compile(rf"[\x21-\x7e]{{1,{ROUTING_KEY_LENGTH}}}")
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
         if self.format == "pagerduty":
             if self.routing_key is None or not _ROUTING_KEY.fullmatch(self.routing_key):
                 raise InvalidInput(
-                    f"the format pagerduty needs a routing_key of 1 to {ROUTING_KEY_LENGTH} visible characters"
+                    f"the format pagerduty needs a routing_key: 1 to {ROUTING_KEY_LENGTH} visible characters"
                 )
         elif self.routing_key is not None:
             raise InvalidInput("only the format pagerduty takes a routing_key")
@@ -84,12 +84,17 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
             key_of(secret)
 
 
+def same_definition(one: Webhook, other: Webhook) -> bool:
+    """Tell whether two webhooks are the same but for when they were made and how far they are."""
+    names = ("id", "tenant", "url", "format", "filter", "secrets", "routing_key", "description", "from_file")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
+
+
 def key_of(secret: str) -> bytes:
     """Return the key in a secret, `whsec_` and base64. Raises InvalidInput, without telling the secret."""
+    kind, _, encoded = secret.partition("_")
     try:
-        if not secret.startswith(SECRET_PREFIX):
-            raise ValueError
-        key = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+        key = base64.b64decode(encoded, validate=True) if f"{kind}_" == SECRET_PREFIX else b""
     except (ValueError, binascii.Error):
         raise InvalidInput(f"a secret is {SECRET_PREFIX} and base64") from None
     if len(key) not in SECRET_BYTES:

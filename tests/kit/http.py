@@ -13,12 +13,16 @@ from adapters.memory.answers import MemoryAnswers
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import MemoryLog
+from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.turns import StreamTurns
+from adapters.memory.webhooks import MemoryWebhooks
+from adapters.webhook.caller import HttpCaller
 from core.handler import CommandHandler
 from core.ports import Checkpoint, EventLog
 from core.projection import newest_rows
 from core.recollection import Recollection
 from entrypoints.http.app import create_app
+from entrypoints.outgoing import Outgoing
 from entrypoints.services import Services
 from entrypoints.worker import PROJECTION
 
@@ -40,6 +44,14 @@ class HttpStage:
             new_event_id=lambda: str(uuid.uuid4()),
             projected=self._projected,
             not_ready=lambda: self.reasons,
+            outgoing=Outgoing(
+                MemoryWebhooks(),
+                MemoryOutbox(),
+                HttpCaller(["127.0.0.0/8"]),
+                self.log,
+                lambda: datetime.now(UTC),
+                lambda: str(uuid.uuid4()),
+            ),
         )
         self._leases = MemoryLeases()
 
