@@ -50,13 +50,11 @@ class MongoWebhooks:
         """Add one; False, and nothing changed: there is one with its id."""
         fields = msgspec.structs.asdict(webhook)
         document = {"_id": fields.pop("id"), **_stored(fields)}
-        try:
-            await retried(lambda: self._webhooks.insert_one(document))
-        except DuplicateKeyError:
-            # It may be this one, whose answer was lost.
-            there = await self.get(webhook.tenant, webhook.id)
-            return there is not None and same_definition(there, webhook)
-        return True
+        if await retried(lambda: self._insert(document)):
+            return True
+        # It may be this one, whose answer was lost.
+        there = await self.get(webhook.tenant, webhook.id)
+        return there is not None and same_definition(there, webhook)
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
         """Set these fields, all at once; return the webhook as it is then, None if there is none."""
@@ -83,6 +81,13 @@ class MongoWebhooks:
         """Let no webhook be routed further than the position: the log behind it is another one."""
         condition, change = {"after": {"$gt": position}}, {"$set": {"after": Int64(position)}}
         await retried(lambda: self._webhooks.update_many(condition, change))
+
+    async def _insert(self, document: Document) -> bool:
+        try:
+            await self._webhooks.insert_one(document)
+        except DuplicateKeyError:
+            return False
+        return True
 
     async def _found(self, condition: Document) -> Sequence[Webhook]:
         found = await retried(lambda: self._webhooks.find(condition, sort=_BY_ID, limit=LISTED).to_list())

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
@@ -80,8 +80,7 @@ class HttpCaller:
         """Post the body and return what came of it, within CALL_SECONDS; raises nothing."""
         began = monotonic()
         try:
-            async with asyncio.timeout(self._seconds):
-                answer = await self._post(url, headers, body)
+            answer = await self._post(url, headers, body)
         except TimeoutError:
             answer = Answer(error=f"no answer within {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
@@ -90,15 +89,14 @@ class HttpCaller:
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         request = self._client.build_request("POST", url, headers=dict(headers), content=body)
-        response = await self._client.send(request, stream=True)
-        try:
-            # The status decides; what follows is read only so that the connection can be used again.
-            with suppress(httpx.HTTPError, TimeoutError):
-                async with asyncio.timeout(min(DRAIN_SECONDS, self._seconds)):
-                    await _drained(response)
-        finally:
-            self._client.cookies.clear()
-            await response.aclose()
+        draining = min(DRAIN_SECONDS, self._seconds / 2)
+        async with asyncio.timeout(self._seconds - draining):
+            response = await self._client.send(request, stream=True)
+        self._client.cookies.clear()
+        # The status decides; what follows is read only so that the connection can be used again.
+        with suppress(httpx.HTTPError, OSError, TimeoutError):
+            async with asyncio.timeout(draining), aclosing(response):
+                await _drained(response)
         return Answer(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
 
 
