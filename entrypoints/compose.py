@@ -35,9 +35,10 @@ from core.handler import CommandHandler
 from core.ports import Doorbell, Stamp
 from core.recollection import Recollection
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
+from entrypoints.endpoint import RelayParts, WallTime
 from entrypoints.feed import Feed
 from entrypoints.outgoing import CheckingCaller, Outgoing
-from entrypoints.relay import Relay, RelayParts, WallTime
+from entrypoints.relay import Relay
 from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
 from entrypoints.settings import FeedChoice

@@ -15,7 +15,7 @@ from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
 from core.ports import EventLog
-from entrypoints.relay import Message, deliver
+from entrypoints.sending import Message, deliver
 
 KEY_BYTES = 32
 RETRIED_AT_ONCE = 1_000

@@ -3,11 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
 
 from core.backoff import backoff
 from core.errors import LogMismatch, Unavailable
@@ -16,6 +14,7 @@ from core.outbox.ports import Outbox, Webhooks
 from core.outbox.routing import Routes
 from core.outbox.webhook import Webhook
 from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Leases
+from entrypoints.arrivals import Waiting, cancelled
 from entrypoints.leader import LEASE_SECONDS, LeaderTask
 from entrypoints.worker import MISSING_TRIES, RETRY_SECONDS, Follow
 
@@ -113,7 +112,7 @@ class _Routing:
         changed = self._parts.bell("webhooks")
         await self._resume()
         try:
-            async with _Waiting(self._parts.follow(self._at.position)) as waiting:
+            async with Waiting(self._parts.follow(self._at.position)) as waiting:
                 await self._look()
                 while True:
                     joining = [task for _, task in self._joining.values()]
@@ -128,7 +127,7 @@ class _Routing:
                             return
                     succeeded()
         finally:
-            await _cancelled([task for _, task in self._joining.values()])
+            await cancelled([task for _, task in self._joining.values()])
 
     async def _resume(self) -> None:
         """Find the position to go on from, and keep a leader that was paused from moving the checkpoint."""
@@ -163,7 +162,7 @@ class _Routing:
             for name, (webhook, _) in self._joining.items()
             if name not in wanted or wanted[name].filter != webhook.filter
         ]
-        await _cancelled([self._joining.pop(name)[1] for name in stale])
+        await cancelled([self._joining.pop(name)[1] for name in stale])
         for name, webhook in wanted.items():
             if name not in self._joining:
                 self._joining[name] = (webhook, asyncio.create_task(self._catch_up(webhook)))
@@ -187,8 +186,15 @@ class _Routing:
             while after < self._at.position:
                 after = await self._route_page(routes, after)
             joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
-            if joined is not None and joined.enabled:
+            if joined is None:
+                continue
+            if joined.enabled:
                 self._joined[name] = joined
+            else:
+                # Disabled meanwhile: its `after` counts again, before anything else is routed.
+                await self._change(joined, joined=False)
+            if not await self._keep():
+                raise LogMismatch("another router has moved the checkpoint")
         self._routes = Routes(self._joined.values())
 
     async def _route_page(self, routes: Routes, after: int) -> int:
@@ -210,6 +216,10 @@ class _Routing:
             await self._parts.outbox.add(rows)
         elif not self._joined or self._at.position - self._kept < IDLE_EVENTS:
             return True
+        return await self._keep()
+
+    async def _keep(self) -> bool:
+        """Write the checkpoint; False: it moved otherwise meanwhile."""
         self._kept = self._at.position
         return await self._parts.checkpoints.advance(ROUTING, self._lease, self._at)
 
@@ -255,50 +265,3 @@ class _Routing:
                 break
             before, compared = rows[-1][0], compared + len(rows)
         return 0, ""
-
-
-class _Waiting:
-    """Waits for events, a bell or a task, whichever comes first."""
-
-    def __init__(self, batches: AsyncIterator[Sequence[Event]]) -> None:
-        self._batches = batches
-        self._coming: asyncio.Future[Any] | None = None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._coming is not None:
-            await _cancelled([self._coming])
-        close = getattr(self._batches, "aclose", None)
-        if close is not None:
-            await close()
-
-    async def next(self, changed: asyncio.Event, tasks: Sequence[asyncio.Task[int]]) -> Sequence[Event]:
-        """Return the next events, or none if something else came first."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(anext(self._batches))
-        async with _set(changed) as bell:
-            await asyncio.wait({self._coming, bell, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        if not self._coming.done():
-            return ()
-        coming, self._coming = self._coming, None
-        events: Sequence[Event] = coming.result()
-        return events
-
-
-@asynccontextmanager
-async def _set(event: asyncio.Event) -> AsyncIterator["asyncio.Task[Any]"]:
-    """Give what is done when the event is set."""
-    waiting = asyncio.create_task(event.wait())
-    try:
-        yield waiting
-    finally:
-        await _cancelled([waiting])
-
-
-async def _cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.webhook.guard import Guard, Refused
+from adapters.webhook.guard import Guard, AddressRefused
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
 from core.errors import InvalidInput
 from core.outbox.schedule import Answer
@@ -73,7 +73,7 @@ class HttpCaller:
             raise InvalidInput("a url has no user, no password and no fragment")
         try:
             self._guard.check_literal(host)
-        except Refused as refusal:
+        except AddressRefused as refusal:
             raise InvalidInput(f"the url cannot be used: {refusal}") from None
 
     async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -42,7 +42,7 @@ _REFUSED6: tuple[Network, ...] = tuple(
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """The address must not be called; the message says why, without telling where a name leads."""
 
 
@@ -64,7 +64,7 @@ class Guard:
             self._allow(entry.strip())
 
     def check(self, host: str, address: str) -> None:
-        """Check the address that the host's name led to. Raises Refused."""
+        """Check the address that the host's name led to. Raises AddressRefused."""
         if _plain_host(host) in self._hosts:
             return
         found = ip_address(address.partition("%")[0])
@@ -72,10 +72,10 @@ class Guard:
             if each is not None and any(each in network for network in self._networks):
                 return
         if not is_public(found):
-            raise Refused("its address is not of the public Internet")
+            raise AddressRefused("its address is not of the public Internet")
 
     def check_literal(self, host: str) -> None:
-        """Check a host that may be an address itself; a name is checked when it is called. Raises Refused."""
+        """Check a host that may be an address itself; a name is checked when it is called. Raises AddressRefused."""
         try:
             ip_address(host.strip("[]").partition("%")[0])
         except ValueError:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore
 import httpx
 
-from adapters.webhook.guard import Guard, Refused
+from adapters.webhook.guard import Guard, AddressRefused
 
 RESOLVERS = 32
 """How many names are resolved at the same time; the system's resolver takes a thread each."""
@@ -95,7 +95,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         for address in addresses:
             try:
                 self._guard.check(host, address)
-            except Refused as error:
+            except AddressRefused as error:
                 refusal = error
             else:
                 allowed.append(address)

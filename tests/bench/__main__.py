@@ -1,4 +1,4 @@
-"""Run the benches: `python -m tests.bench [log] [...]`; without a name, all of them.
+"""Run the benches: `python -m tests.bench [log] [outbox] [...]`; without a name, all of them.
 
 TOCSIN_MONGODB_URI names the MongoDB to measure on; without it one is started for the run.
 """
@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.mongo.embedded import EmbeddedMongod, find_mongod
-from tests.bench import bench_log
+from tests.bench import bench_log, bench_outbox
 from tests.bench.table import Row, print_table
 
-BENCHES: dict[str, Callable[[str], list[Row]]] = {"log": bench_log.run}
+BENCHES: dict[str, Callable[[str], list[Row]]] = {"log": bench_log.run, "outbox": bench_outbox.run}
 
 
 async def _measured(names: list[str]) -> list[Row]:

@@ -66,7 +66,9 @@ class OutboxContract:
         dead = await settle(outbox, row(1, attempts=9), state="dead")
         assert await outbox.revive(dead, LATER)
         assert not await outbox.revive(dead, LATER)
-        assert await outbox.pending("hook", 0, 10) == [replace(dead, state="pending", attempts=0, next_at=LATER)]
+        assert await outbox.pending("hook", 0, 10) == [
+            replace(dead, state="pending", attempts=0, next_at=LATER)
+        ]
 
     async def test_a_tenant_sees_its_own_rows_only(self, outbox: Outbox) -> None:
         await outbox.add([row(1), row(2, hook="theirs", tenant="other")])

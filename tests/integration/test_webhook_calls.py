@@ -82,7 +82,7 @@ async def test_what_was_checked_is_what_is_connected_to(receiver: Receiver) -> N
     answers = [["127.0.0.7", "10.0.0.1"], ["127.0.0.1"]]
     asked: list[str] = []
 
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(host: str, _: int) -> Sequence[str]:
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
@@ -99,7 +99,7 @@ async def test_what_was_checked_is_what_is_connected_to(receiver: Receiver) -> N
 
 
 async def test_the_host_header_keeps_the_name(receiver: Receiver) -> None:
-    async def resolve(host: str, port: int) -> Sequence[str]:
+    async def resolve(_: str, __: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
     caller = HttpCaller(["hook.example"], resolve=resolve)
@@ -162,7 +162,9 @@ def test_what_is_no_address_of_a_webhook_is_refused_at_once(url: str) -> None:
         HttpCaller().check_url(url)
 
 
-@pytest.mark.parametrize("url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"])
+@pytest.mark.parametrize(
+    "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"]
+)
 async def test_an_address_in_another_spelling_is_refused_when_it_is_called(url: str) -> None:
     caller = HttpCaller()
     answer = await caller.call(url, {}, b"")

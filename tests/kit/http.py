@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -35,6 +35,7 @@ class HttpStage:
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
         self.reasons: list[str] = []
+        self._caller = HttpCaller(["127.0.0.0/8"])
         self.services = Services(
             handler=CommandHandler(self.log, StreamTurns(), Recollection(), MemoryAnswers()),
             log=self.log,
@@ -47,7 +48,7 @@ class HttpStage:
             outgoing=Outgoing(
                 MemoryWebhooks(),
                 MemoryOutbox(),
-                HttpCaller(["127.0.0.0/8"]),
+                self._caller,
                 self.log,
                 lambda: datetime.now(UTC),
                 lambda: str(uuid.uuid4()),
@@ -72,7 +73,10 @@ class HttpStage:
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """Give a client of the application."""
         transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
+        async with (
+            aclosing(self._caller),
+            httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
+        ):
             yield client
 
     async def _projected(self, position: int, _: float) -> bool:

@@ -57,6 +57,10 @@ class Receiver:
         """What was answered with 2xx."""
         return [each for each in self.deliveries if each.taken]
 
+    def had(self, count: int) -> Callable[[], bool]:
+        """Return what tells whether there were so many requests."""
+        return lambda: len(self.deliveries) >= count
+
     async def until(self, what: str, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         """Wait until a condition on what arrived holds."""
         try:

@@ -80,6 +80,18 @@ class Play:
         self.rows[taken.position] = settled
         self.lanes.settled(settled, self.now)
 
+    @property
+    def dead(self) -> list[int]:
+        return sorted(position for position, each in self.rows.items() if each.state == "dead")
+
+    def revive(self, position: int) -> None:
+        self.rows[position] = replace(self.rows[position], state="pending", attempts=0)
+        self.lanes.rescan()
+
+    def add(self, position: int, alarms: Sequence[str]) -> None:
+        self.rows |= {position + index: row(position + index, alarm) for index, alarm in enumerate(alarms)}
+        self.lanes.stir()
+
     def finish(self) -> None:
         """Let everything succeed from here on."""
         if self.asked is not None:
@@ -177,14 +189,11 @@ def test_one_busy_alarm_leaves_room_for_the_others() -> None:
 @given(st.data())
 def test_whatever_happens_rows_go_in_order_and_in_the_end_all_have_gone(data: st.DataObject) -> None:
     play = Play()
-    positions = iter(range(1, 200))
+    positions = iter(range(1, 1_000, 10))
     for _ in range(data.draw(st.integers(0, 60))):
         step = data.draw(st.sampled_from(["add", "ask", "answer", "take", "settle", "time", "revive"]))
         if step == "add":
-            for _ in range(data.draw(st.integers(1, 5))):
-                new = row(next(positions, 10_000), data.draw(st.sampled_from("abc")))
-                play.rows.setdefault(new.position, new)
-            play.lanes.stir()
+            play.add(next(positions), data.draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=5)))
         elif step == "ask" and play.asked is None:
             play.ask()
         elif step == "answer":
@@ -197,12 +206,8 @@ def test_whatever_happens_rows_go_in_order_and_in_the_end_all_have_gone(data: st
         elif step == "time":
             play.now += SECOND * data.draw(st.integers(0, 10))
             play.lanes.wake(play.now)
-        elif step == "revive" and play.asked is None:
-            dead = sorted(position for position, each in play.rows.items() if each.state == "dead")
-            if dead:
-                position = data.draw(st.sampled_from(dead))
-                play.rows[position] = replace(play.rows[position], state="pending", attempts=0)
-                play.lanes.rescan()
+        elif step == "revive" and play.asked is None and play.dead:
+            play.revive(data.draw(st.sampled_from(play.dead)))
     play.finish()
 
 

@@ -34,7 +34,9 @@ def test_the_reference_library_verifies_with_any_of_the_secrets(key: bytes, text
         standardwebhooks.Webhook(secrets[0]).verify(body + b"x", headers, json_parse=False)
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%"])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%"]
+)
 def test_what_is_no_secret_is_refused_without_repeating_it(secret: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         key_of(secret)
