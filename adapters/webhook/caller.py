@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.webhook.guard import Guard, AddressRefused
+from adapters.webhook.guard import AddressRefused, Guard
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
 from core.errors import InvalidInput
 from core.outbox.schedule import Answer

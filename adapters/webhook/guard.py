@@ -75,7 +75,11 @@ class Guard:
             raise AddressRefused("its address is not of the public Internet")
 
     def check_literal(self, host: str) -> None:
-        """Check a host that may be an address itself; a name is checked when it is called. Raises AddressRefused."""
+        """Check a host that may be an address itself; a name is checked later.
+
+        Raises:
+            AddressRefused: it is one that must not be called.
+        """
         try:
             ip_address(host.strip("[]").partition("%")[0])
         except ValueError:

@@ -23,14 +23,14 @@ class Scan(msgspec.Struct, frozen=True, gc=False):
     """Read the pending rows of positions > `after`, in order, at most `limit`; then call `scanned`."""
 
     after: int
-    limit: int = WINDOW
+    limit: int
 
 
 class ReadLane(msgspec.Struct, frozen=True, gc=False):
     """Read the alarm's pending rows, in order, at most `limit`; then call `lane_read`."""
 
     alarm_id: str
-    limit: int = LANE_ROWS
+    limit: int
 
 
 class _Lane:
@@ -58,8 +58,10 @@ class Lanes:
     A row is given only when no earlier row of its alarm is pending, so the rows of an alarm go out in order.
     """
 
-    def __init__(self, most: int = AT_ONCE) -> None:
+    def __init__(self, most: int = AT_ONCE, window: int = WINDOW, lane_rows: int = LANE_ROWS) -> None:
         self._most = most
+        self._window = window
+        self._lane_rows = lane_rows
         self._limit = most
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[str] = deque()
@@ -105,20 +107,20 @@ class Lanes:
 
     def wanted(self) -> Scan | ReadLane | None:
         """Return what to read next, None for nothing."""
-        if self._loaded > WINDOW // 2:
+        if self._loaded > self._window // 2:
             return None
         self._finished.clear()
         self._reading = True
         if self._to_read:
-            return ReadLane(self._to_read[0])
+            return ReadLane(self._to_read[0], self._lane_rows)
         if self._more and self._parked < PARKED:
             # Whatever stirs from here on may be missing in the answer.
             self._more = False
-            return Scan(self._after)
+            return Scan(self._after, self._window)
         self._reading = False
         return None
 
-    def scanned(self, rows: Sequence[Row], now: datetime, limit: int = WINDOW) -> None:
+    def scanned(self, rows: Sequence[Row], now: datetime, limit: int) -> None:
         """Take the answer to a Scan of this limit."""
         self._reading = False
         self._more = self._more or len(rows) >= limit
@@ -131,14 +133,14 @@ class Lanes:
                 lane = self._lanes[row.alarm_id] = _Lane()
             elif lane.apart or row.position <= lane.last:
                 continue
-            if len(lane.rows) >= LANE_ROWS:
+            if len(lane.rows) >= self._lane_rows:
                 lane.apart = True
                 continue
             self._add(row, lane)
             if len(lane.rows) == 1 and not lane.busy:
                 self._advance(row.alarm_id, lane, now)
 
-    def lane_read(self, alarm_id: str, rows: Sequence[Row], now: datetime, limit: int = LANE_ROWS) -> None:
+    def lane_read(self, alarm_id: str, rows: Sequence[Row], now: datetime, limit: int) -> None:
         """Take the answer to a ReadLane of this limit."""
         self._reading = False
         self._to_read.popleft()

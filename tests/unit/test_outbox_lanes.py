@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,8 @@ SECOND = timedelta(seconds=1)
 class Play:
     """Lanes, the outbox behind them, and everything that was sent."""
 
-    def __init__(self, rows: Sequence[Row] = ()) -> None:
-        self.lanes = Lanes()
+    def __init__(self, rows: Sequence[Row] = (), lanes: Lanes | None = None) -> None:
+        self.lanes = lanes or Lanes()
         self.rows = {each.position: each for each in rows}
         self.now: datetime = NOON
         self.flying: list[Row] = []
@@ -186,28 +187,37 @@ def test_one_busy_alarm_leaves_room_for_the_others() -> None:
     play.finish()
 
 
-@given(st.data())
-def test_whatever_happens_rows_go_in_order_and_in_the_end_all_have_gone(data: st.DataObject) -> None:
-    play = Play()
-    positions = iter(range(1, 1_000, 10))
-    for _ in range(data.draw(st.integers(0, 60))):
-        step = data.draw(st.sampled_from(["add", "ask", "answer", "take", "settle", "time", "revive"]))
-        if step == "add":
-            play.add(next(positions), data.draw(st.lists(st.sampled_from("abc"), min_size=1, max_size=5)))
-        elif step == "ask" and play.asked is None:
-            play.ask()
-        elif step == "answer":
-            play.answer()
-        elif step == "take":
-            play.take()
-        elif step == "settle" and play.flying:
-            taken = data.draw(st.sampled_from(play.flying))
-            play.settle(taken, data.draw(st.sampled_from(["delivered", "failed", "dead"])))
-        elif step == "time":
-            play.now += SECOND * data.draw(st.integers(0, 10))
-            play.lanes.wake(play.now)
-        elif step == "revive" and play.asked is None and play.dead:
-            play.revive(data.draw(st.sampled_from(play.dead)))
+STEPS = {"add": 2, "ask": 4, "answer": 3, "take": 6, "settle": 5, "time": 1, "revive": 1}
+
+
+def step(play: Play, chance: Random, name: str, position: int) -> None:
+    """Take one step, if it is possible now."""
+    if name == "add":
+        play.add(position, chance.choices("abc", k=chance.randint(1, 5)))
+    elif name == "ask" and play.asked is None:
+        play.ask()
+    elif name == "answer":
+        play.answer()
+    elif name == "take":
+        play.take()
+    elif name == "settle" and play.flying:
+        outcome = chance.choice(["delivered", "delivered", "failed", "dead"])
+        play.settle(chance.choice(play.flying), outcome)
+    elif name == "time":
+        play.now += SECOND * chance.randint(0, 10)
+        play.lanes.wake(play.now)
+    elif name == "revive" and play.asked is None and play.dead:
+        play.revive(chance.choice(play.dead))
+
+
+@given(st.integers())
+def test_whatever_happens_rows_go_in_order_and_in_the_end_all_have_gone(seed: int) -> None:
+    """The window is small, so that its edges are met often."""
+    chance = Random(seed)
+    play = Play(lanes=Lanes(4, window=4, lane_rows=2))
+    names = chance.choices(list(STEPS), list(STEPS.values()), k=400)
+    for number, name in enumerate(names):
+        step(play, chance, name, 10 * number + 1)
     play.finish()
 
 
@@ -224,3 +234,38 @@ def test_a_row_that_came_back_to_life_goes_before_later_ones_of_its_alarm() -> N
     play.settle(taken, "delivered")
     play.finish()
     assert [each.position for each in play.sent] == [1, 2]
+
+
+def test_a_row_that_goes_out_while_a_scan_finds_it_is_not_sent_again() -> None:
+    rows = [
+        row(1, "a", attempts=1, next_at=NOON + SECOND),
+        *(row(n, f"alarm {n}") for n in range(2, 6)),
+        row(6, "a"),
+    ]
+    play = Play(rows, Lanes(window=4, lane_rows=8))
+    play.read()
+    play.now += SECOND
+    play.lanes.wake(play.now)
+    assert [play.take(), play.take()] == rows[1:3]
+    play.read()
+    taken = [play.take(), play.take()]
+    assert taken == [rows[3], rows[0]]
+    play.settle(rows[0], "delivered")
+    assert play.take() == rows[5]
+    play.ask()
+    assert play.found == [*rows[4:]]
+    play.settle(rows[5], "delivered")
+    play.answer()
+    assert play.take() == rows[4]
+    assert play.take() is None
+    play.finish()
+    assert len(play.sent) == len(rows)
+
+
+def test_a_row_that_comes_while_a_scan_is_under_way_is_read_afterwards() -> None:
+    play = Play()
+    play.ask()
+    play.add(1, "a")
+    play.answer()
+    play.read()
+    assert play.take() == row(1, "a")
