@@ -10,6 +10,7 @@ from pymongo.errors import DuplicateKeyError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
+from core.errors import Unavailable
 from core.filter import Filter
 from core.outbox.webhook import Webhook, same_definition
 
@@ -106,7 +107,18 @@ def _stored(fields: Mapping[str, Any]) -> Document:
 
 
 def _webhook(document: Document) -> Webhook:
-    fields = {**document, "id": document["_id"], "after": int(document["after"])}
-    del fields["_id"]
-    fields["filter"] = _filter(fields["filter"])
-    return msgspec.convert(fields, Webhook)
+    """Return a webhook.
+
+    Raises:
+        Unavailable: a newer version wrote it; to pass it over would lose its events.
+    """
+    fields = dict(document)
+    try:
+        fields["id"] = fields.pop("_id")
+        fields["after"] = int(fields["after"])
+        fields["filter"] = _filter(fields["filter"])
+        return msgspec.convert(fields, Webhook)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unavailable(
+            f"webhook {document['_id']} is not one that this version can read: {error}"
+        ) from error

@@ -31,7 +31,7 @@ from tests.bench.table import Row as Figure
 from tests.bench.table import median
 
 ROWS = 10_000
-ROUNDS = 2
+ROUNDS = 3
 BOUND_SECONDS = 300.0
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -1,6 +1,7 @@
 """What core.outbox.ports.Webhooks promises, in memory and on MongoDB."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -8,7 +9,8 @@ from msgspec.structs import replace
 
 from adapters.memory.webhooks import MemoryWebhooks
 from adapters.mongo.client import Database
-from adapters.mongo.webhooks import MongoWebhooks
+from adapters.mongo.webhooks import WEBHOOKS, MongoWebhooks
+from core.errors import Unavailable
 from core.filter import Filter
 from core.outbox.ports import Webhooks
 from tests.kit.outgoing import NOON, webhook
@@ -82,3 +84,12 @@ class TestMongoWebhooks(WebhooksContract):
         made = MongoWebhooks(connected)
         await made.create()
         return made
+
+    @pytest.mark.parametrize("change", [{"$set": {"format": "new"}}, {"$unset": {"after": ""}}])
+    async def test_one_that_a_newer_version_wrote_is_not_passed_over(
+        self, webhooks: MongoWebhooks, connected: Database, change: dict[str, Any]
+    ) -> None:
+        await webhooks.add(webhook("a"))
+        await connected[WEBHOOKS].update_one({"_id": "a"}, change)
+        with pytest.raises(Unavailable, match="webhook a"):
+            await webhooks.all()
