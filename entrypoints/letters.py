@@ -5,7 +5,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import get_args
 
 from rich.console import Console
-from rich.table import Table
 
 from adapters.webhook.caller import HttpCaller
 from core.errors import StartupRefused
@@ -22,12 +21,12 @@ async def list_rows(settings: Settings, query: OutboxQuery, out: Console) -> Non
     """Print rows, the oldest first. Raises StartupRefused, Unavailable."""
     async with _storage(settings) as store:
         rows = await store.outbox.page(query)
-    table = Table("id", "type", "alarm", "state", "tries", "next try", "latest answer", box=None)
     for row in rows:
-        due = row.next_at.isoformat(timespec="seconds") if row.state == "pending" else ""
-        cells = (row.id, row.type, row.alarm_id, row.state, str(row.attempts), due, row.error or "")
-        table.add_row(*cells)
-    out.print(table if rows else "there is nothing")
+        due = f", next try {row.next_at.isoformat(timespec='seconds')}" if row.state == "pending" else ""
+        tried = f", {row.attempts} tries{due}" + (f": {row.error}" if row.error else "")
+        _say(out, f"{row.id}  {row.type}  alarm {row.alarm_id}  {row.state}{tried}")
+    if not rows:
+        _say(out, "there is nothing")
 
 
 async def retry_rows(
@@ -48,9 +47,9 @@ async def _retry(asked: Outgoing, tenant: str, row_id: str, out: Console) -> int
     try:
         await asked.retry(tenant, row_id)
     except (UnknownRow, Conflict) as error:
-        out.print(f"{row_id}: {error if str(error) else 'there is no such row'}", markup=False)
+        _say(out, f"{row_id}: {error if str(error) else 'there is no such row'}")
         return 1
-    out.print(f"{row_id}: pending again", markup=False)
+    _say(out, f"{row_id}: pending again")
     return 0
 
 
@@ -63,6 +62,11 @@ async def _retry_all(asked: Outgoing, tenant: str, webhook: str | None) -> tuple
         if done.next is None:
             return retried, overtaken
         after = parse_row_id(done.next)
+
+
+def _say(out: Console, line: str) -> None:
+    # An id may look like the name of an emoji, and has to stay whole to be of use.
+    out.print(line, markup=False, emoji=False, soft_wrap=True)
 
 
 @asynccontextmanager

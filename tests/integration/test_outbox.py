@@ -5,12 +5,15 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 import standardwebhooks
+from msgspec.structs import replace
+from rich.console import Console
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.checkpoints import MongoCheckpoints
@@ -24,13 +27,17 @@ from adapters.webhook.caller import HttpCaller
 from core.events import Event
 from core.filter import Filter
 from core.outbox.lanes import AT_ONCE
+from core.outbox.ports import OutboxQuery
+from core.outbox.row import Settlement
 from core.outbox.webhook import Webhook
 from entrypoints.endpoint import RelayParts
+from entrypoints.letters import UNDELIVERED, list_rows, retry_rows
 from entrypoints.outgoing import Conflict, Outgoing
 from entrypoints.relay import Relay
 from entrypoints.router import ROUTING, Router, RouterParts
+from entrypoints.settings import Settings
 from tests.kit.history import History
-from tests.kit.outgoing import SECRET, webhook
+from tests.kit.outgoing import SECRET, row, webhook
 from tests.kit.receiver import Behaviour, Delivery, Receiver, receiving
 from tests.kit.streams import WAIT
 
@@ -264,8 +271,8 @@ async def test_a_row_dies_after_the_whole_schedule_and_later_ones_pass_it(stage:
             check(receiver.deliveries, history.events, dead=[1])
             waits = [round(each.total_seconds()) for each in stage.time.slept]
             assert sum(waits) == pytest.approx(5 + 300 + 1800 + 3600 * (2 + 5 + 10 + 14 + 20 + 24), abs=60)
-            row = await stage.outgoing.retry("default", "1:hook")
-            assert row.state == "pending"
+            retried = await stage.outgoing.retry("default", "1:hook")
+            assert retried.state == "pending"
             await receiver.until("the retried one", lambda: receiver.taken[-1].position == 1)
             await stage.settled()
             with pytest.raises(Conflict):
@@ -433,3 +440,25 @@ async def test_without_webhooks_nothing_is_routed_and_no_checkpoint_is_written_f
             while (await stage.checkpoints.load(ROUTING)).position < 80:
                 await asyncio.sleep(0.01)
     assert await stage.connected[OUTBOX].count_documents({}) == 0
+
+
+async def test_rows_are_listed_and_retried_in_a_terminal(
+    stage: Stage, mongodb_uri: str, database: str
+) -> None:
+    out = Console(file=StringIO(), width=40)
+    settings = Settings(mongodb_uri=mongodb_uri, database=database)
+    query = OutboxQuery(tenant="default", states=UNDELIVERED)
+    await stage.webhooks.add(webhook())
+    await stage.outbox.add([row(1), row(2)])
+    failed = replace(row(1), state="dead", attempts=10, settled_at=datetime.now(UTC), error="HTTP 500")
+    await stage.outbox.settle([Settlement(failed)])
+    await list_rows(settings, query, out)
+    assert await retry_rows(settings, "default", ["1:hook", "9:x:"], None, out) == 1
+    assert await retry_rows(settings, "default", [], None, out) == 0
+    assert isinstance(out.file, StringIO)
+    lines = out.file.getvalue().splitlines()
+    assert lines[0] == "1:hook  alarm.raised  alarm a  dead, 10 tries: HTTP 500"
+    assert lines[1].startswith(
+        "2:hook  alarm.raised  alarm a  pending, 0 tries, next try 2026-01-01T12:00:00"
+    )
+    assert lines[2:] == ["1:hook: pending again", "9:x:: there is no such row", "0 rows are pending again"]
