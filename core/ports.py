@@ -209,6 +209,14 @@ class Checkpoints(Protocol):
         """
         ...
 
+    async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Set the checkpoint to `to`, of the next generation, wherever it was; or return False.
+
+        It is refused if the generation is another than the one before, or a later holder of the lease has
+        written.
+        """
+        ...
+
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
     """A command's answer that left no event: kept so that its Idempotency-Key gets it again."""

@@ -1,4 +1,4 @@
-"""The command line: `tocsin up | serve | replay | verify | tail | token | log`."""
+"""The command line: `tocsin up | serve | replay | verify | tail | token | log | outbox`."""
 
 import asyncio
 import logging
@@ -17,7 +17,10 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
 from core.filter import FILTER_VALUES
+from core.outbox.ports import OutboxQuery
+from core.outbox.row import RowState
 from entrypoints.identity import reset_identity, show_log
+from entrypoints.letters import UNDELIVERED, list_rows, retry_rows
 from entrypoints.limits import (
     DrainSeconds,
     MaxFilterValues,
@@ -51,6 +54,8 @@ replay_app = typer.Typer(help="Rebuild a read model from the log of events.", no
 app.add_typer(replay_app, name="replay")
 log_app = typer.Typer(help="What the log of events is.", no_args_is_help=True)
 app.add_typer(log_app, name="log")
+outbox_app = typer.Typer(help="What is to be sent to webhooks.", no_args_is_help=True)
+app.add_typer(outbox_app, name="outbox")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -120,6 +125,19 @@ PagerdutyKeys = Annotated[
         help="Routing keys of /v2/enqueue and their tenants: key=tenant,... or a file of such lines.",
     ),
 ]
+WebhookAllow = Annotated[
+    str,
+    typer.Option(
+        envvar="TOCSIN_WEBHOOK_ALLOW",
+        help="Networks and hosts beyond the public Internet that webhooks may call, separated by commas.",
+    ),
+]
+WebhooksFile = Annotated[
+    Path | None,
+    typer.Option(envvar="TOCSIN_WEBHOOKS_FILE", help="A file of webhooks, JSON or TOML, read at start-up."),
+]
+Tenant = Annotated[str, typer.Option(help="Whose.")]
+OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
 Mongod = Annotated[
     str | None,
@@ -141,6 +159,8 @@ def serve(
     auth_jwks: AuthJwks = None,
     command_rate: CommandRate = 0.0,
     pagerduty_keys: PagerdutyKeys = "",
+    webhook_allow: WebhookAllow = "",
+    webhooks_file: WebhooksFile = None,
     max_sessions: MaxSessions = SESSIONS,
     max_subscriptions: MaxSubscriptions = SUBSCRIPTIONS,
     max_filter_values: MaxFilterValues = FILTER_VALUES,
@@ -169,6 +189,7 @@ def serve(
         ping_seconds=ping_seconds,
         drain_seconds=drain_seconds,
     )
+    settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
 
 
@@ -182,11 +203,14 @@ def up(
     mongod: Mongod = None,
     auth_secret: AuthSecret = None,
     auth_jwks: AuthJwks = None,
+    webhook_allow: WebhookAllow = "",
+    webhooks_file: WebhooksFile = None,
 ) -> None:
     """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
     settings = replace(
         _settings("", "tocsin", host, port, allowed_origins), auth_secret=auth_secret, auth_jwks=auth_jwks
     )
+    settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_up(settings, data, mongod, out))
 
 
@@ -265,6 +289,47 @@ def log_reset_identity(
     """After a restore from a backup: let every process and every client start over."""
     settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
     _run(reset_identity(settings, out))
+
+
+@outbox_app.command("list")
+def outbox_list(
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    state: Annotated[RowState | None, typer.Option(help="Default: all that is not delivered.")] = None,
+    webhook: OfWebhook = None,
+    tenant: Tenant = "default",
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 100,
+) -> None:
+    """List what is pending and what is dead, the oldest first."""
+    settings = Settings(mongodb_uri=mongodb_uri, database=database)
+    states = UNDELIVERED if state is None else frozenset({state})
+    query = OutboxQuery(tenant=tenant, states=states, webhook=webhook, limit=limit)
+    _run(list_rows(settings, query, out))
+
+
+@outbox_app.command("retry")
+def outbox_retry(
+    rows: Annotated[list[str] | None, typer.Argument(help="Ids of dead rows; with none, see --all.")] = None,
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    every: Annotated[bool, typer.Option("--all", help="Every dead row.")] = False,
+    webhook: OfWebhook = None,
+    tenant: Tenant = "default",
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
+) -> None:
+    """Send dead rows again."""
+    if bool(rows) == every:
+        raise typer.BadParameter("name the rows, or give --all")
+    settings = Settings(mongodb_uri=mongodb_uri, database=database, feed=feed, redis_url=redis_url)
+    _finish(retry_rows(settings, tenant, rows or (), webhook, out))
+
+
+def _with_webhooks(settings: Settings, allow: str, file: Path | None) -> Settings:
+    allowed = tuple(entry.strip() for entry in allow.split(",") if entry.strip())
+    return replace(settings, webhook_allow=allowed, webhooks_file=file)
 
 
 def _settings(

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +25,14 @@ from adapters.mongo.history import MongoAlarmHistory
 from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
+from adapters.mongo.outbox import MongoOutbox
 from adapters.mongo.rebuild import MongoAlarmRebuild
 from adapters.mongo.revocations import MongoRevocations
 from adapters.mongo.watch import TopicWatch
+from adapters.mongo.webhooks import MongoWebhooks
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
+from adapters.webhook.caller import HttpCaller
 from adapters.websocket.driver import StreamDriver
 from adapters.websocket.fetching import Sources
 from core.delivery.limits import Limits
@@ -40,7 +43,11 @@ from core.ports import Doorbell, Stamp, Tokens
 from core.recollection import Recollection
 from entrypoints.authentication import Authentication, Issuing
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
+from entrypoints.endpoint import RelayParts, WallTime
 from entrypoints.feed import Feed
+from entrypoints.outgoing import CheckingCaller, Outgoing
+from entrypoints.relay import Relay
+from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
 from entrypoints.settings import FeedChoice
 from entrypoints.sole import only_process
@@ -58,6 +65,7 @@ class Process:
     feed: Feed
     projector: Projector
     stream: StreamDriver
+    relay: Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,8 @@ class Storage:
     answers: MongoAnswers
     api_keys: MongoApiKeys
     revocations: MongoRevocations
+    webhooks: MongoWebhooks
+    outbox: MongoOutbox
     link: "Link"
 
 
@@ -113,6 +123,8 @@ async def storage(
             MongoAnswers(connection),
             MongoApiKeys(connection),
             MongoRevocations(connection),
+            MongoWebhooks(connection),
+            MongoOutbox(connection),
             link,
         )
         await built.log.create()
@@ -120,6 +132,8 @@ async def storage(
         await built.answers.create()
         await built.api_keys.create()
         await built.revocations.create()
+        await built.webhooks.create()
+        await built.outbox.create()
         yield built
     finally:
         connection.client.close()
@@ -138,13 +152,32 @@ def alone(store: Storage) -> AbstractAsyncContextManager[None]:
 
 @asynccontextmanager
 async def running(
-    store: Storage, tokens: Tokens | None = None, limits: Limits | None = None
+    store: Storage,
+    *,
+    tokens: Tokens | None = None,
+    limits: Limits | None = None,
+    webhook_allow: Sequence[str] = (),
 ) -> AsyncIterator[Process]:
-    """Run the feed, the appender and the workers for as long as the context lasts. Raises Unavailable.
+    """Run the feed, the appender and the workers for as long as the context lasts.
 
     `tokens`: whose word counts for who a caller is; None: there is no authentication.
+
+    Raises:
+        StartupRefused: `webhook_allow`, what webhooks may call beyond the public Internet, is malformed.
+        Unavailable: MongoDB cannot be reached.
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
+    async with (
+        aclosing(HttpCaller(webhook_allow)) as caller,
+        _running(store, authentication, limits, caller) as process,
+    ):
+        yield process
+
+
+@asynccontextmanager
+async def _running(
+    store: Storage, authentication: Authentication, limits: Limits | None, caller: CheckingCaller
+) -> AsyncIterator[Process]:
     await authentication.start()
     feed = Feed(store.log, store.doorbell)
     await feed.start()
@@ -162,6 +195,15 @@ async def running(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
+    router = Router(
+        RouterParts(store.log, store.webhooks, store.outbox, store.checkpoints, feed.follow, feed.bell, now),
+        store.leases,
+        holder(),
+    )
+    feed.listen(lambda _: None, router.log_replaced)
+    relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
+    relay = Relay(relaying, store.leases, holder())
+    feed.listen(lambda _: None, relay.log_replaced)
     services = Services(
         handler=handler,
         log=store.log,
@@ -174,6 +216,7 @@ async def running(
         not_ready=lambda: _not_ready(feed, projector, stream),
         authentication=authentication,
         sessions=stream.sessions_of,
+        outgoing=outgoing(store, caller),
     )
     revoking = authentication.run(lambda: feed.bell("revocations"), stream.revoke)
     async with (
@@ -181,9 +224,9 @@ async def running(
         asyncio.TaskGroup() as tasks,
     ):
         parts = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
-        work = (*parts, revoking)
+        work = (*parts, revoking, router.run(), relay.run())
         workers = [tasks.create_task(each) for each in work]
-        yield Process(services, feed, projector, stream)
+        yield Process(services, feed, projector, stream, relay)
         for worker in workers:
             worker.cancel()
 
@@ -209,6 +252,11 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed = tasks.create_task(feed.run())
         yield feed
         running_feed.cancel()
+
+
+def outgoing(store: Storage, caller: CheckingCaller) -> Outgoing:
+    """Return what can be asked about webhooks and the outbox."""
+    return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:

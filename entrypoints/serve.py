@@ -23,6 +23,7 @@ from entrypoints.http.app import create_app
 from entrypoints.integrations import tenant_of_routing_key
 from entrypoints.settings import Settings
 from entrypoints.stream import stream_endpoint
+from entrypoints.webhooks_file import apply_entries, read_entries
 
 logger = logging.getLogger("tocsin.serve")
 
@@ -52,13 +53,18 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         Unavailable: MongoDB cannot be reached.
     """
     settings.check()
+    entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
     tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
     async with (
         storage(*chosen) as store,
         alone(store),
-        running(store, tokens, settings.limits) as process,
+        running(
+            store, tokens=tokens, limits=settings.limits, webhook_allow=settings.webhook_allow
+        ) as process,
     ):
+        if entries is not None:
+            await apply_entries(entries, process.services.outgoing)
         driver, authentication = process.stream, process.services.authentication
         everybody = None if authentication.required else DEFAULT_TENANT
         stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)

@@ -8,6 +8,7 @@ from core.delivery.identifying import SessionInfo
 from core.handler import CommandHandler
 from core.ports import AlarmHistory, AlarmList, Checkpoints, EventLog
 from entrypoints.authentication import Authentication
+from entrypoints.outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,4 @@ class Services:
     not_ready: Callable[[], list[str]]
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
+    outgoing: Outgoing

@@ -35,6 +35,8 @@ class Settings:
     auth_jwks: Path | None = None
     command_rate: float = 0.0
     pagerduty_keys: str = ""
+    webhook_allow: tuple[str, ...] = ()
+    webhooks_file: Path | None = None
 
     @property
     def authenticated(self) -> bool:

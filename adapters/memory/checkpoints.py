@@ -42,3 +42,16 @@ class MemoryCheckpoints:
         entry.checkpoint, entry.token = to, lease.token
         self.entries[projection] = entry
         return True
+
+    async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
+        entry = self.entries.get(projection)
+        if (
+            entry is None
+            or entry.checkpoint.generation + 1 != to.generation
+            or entry.token > lease.token
+            or entry.to is not None
+        ):
+            return False
+        entry.checkpoint, entry.token = to, lease.token
+        return True

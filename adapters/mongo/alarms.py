@@ -1,14 +1,14 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pymongo import ASCENDING, IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
-from adapters.mongo.errors import DUPLICATE_KEY, QUERY_MS, TRANSIENT_CODES, bounded, retried
+from adapters.mongo.errors import QUERY_MS, bounded, duplicates, retried
 from adapters.mongo.listing import INDEXES as LIST_INDEXES
 from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
 from core.alarm import Alarm
@@ -145,19 +145,5 @@ class MongoAlarmList:
         try:
             await self._rows.bulk_write(replaces, ordered=False)
         except BulkWriteError as error:
-            return _duplicates(error)
+            return duplicates(error)
         return ()
-
-
-def _duplicates(error: BulkWriteError) -> Sequence[int]:
-    """Return which writes met a duplicate key; raise what else went wrong."""
-    details: Mapping[str, Any] = error.details
-    errors = details.get("writeErrors", [])
-    others = [each for each in errors if each["code"] != DUPLICATE_KEY]
-    concern = details.get("writeConcernErrors", [])
-    if not others and not concern:
-        return [each["index"] for each in errors]
-    # Repeating the whole is safe, so the first passing reason stands for all.
-    reasons = [*others, *concern]
-    worst = next((each for each in reasons if each["code"] not in TRANSIENT_CODES), reasons[0])
-    raise OperationFailure(worst["errmsg"], worst["code"]) from error

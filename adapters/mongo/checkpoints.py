@@ -37,6 +37,17 @@ class MongoCheckpoints:
         change = {"$set": {**checkpoint_document(to), "token": Int64(lease.token)}}
         return await retried(lambda: self._update(condition, change, upsert=to.generation == 0))
 
+    async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
+        """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
+        condition = {
+            "_id": projection,
+            "generation": to.generation - 1,
+            "token": {"$lte": lease.token},
+            "shadow.to": {"$exists": False},
+        }
+        change = {"$set": {**checkpoint_document(to), "token": Int64(lease.token)}}
+        return await retried(lambda: self._update(condition, change, upsert=False))
+
     async def _update(self, condition: Document, change: Document, *, upsert: bool) -> bool:
         try:
             result = await self._checkpoints.update_one(condition, change, upsert=upsert)

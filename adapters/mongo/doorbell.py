@@ -29,7 +29,13 @@ AWAIT_MS = 1_000
 SILENCE_SECONDS = 4.0
 """After this long without any answer the stream counts as dead, whatever its socket says."""
 
-_PROJECT = {"ns": 1, "documentKey": 1, "operationType": 1, "fullDocument": 1}
+# Only events are brought along: the rows of the outbox are large, and nobody here would look at them.
+_PROJECT = {
+    "ns": 1,
+    "documentKey": 1,
+    "operationType": 1,
+    "fullDocument": {"$cond": [{"$eq": ["$ns.coll", EVENTS]}, "$fullDocument", "$$REMOVE"]},
+}
 
 
 class ChangeStreamDoorbell:

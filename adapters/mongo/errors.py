@@ -1,10 +1,11 @@
 """The one table from the driver's exceptions to this project's."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from pymongo.errors import (
     AutoReconnect,
+    BulkWriteError,
     ConnectionFailure,
     OperationFailure,
     PyMongoError,
@@ -119,3 +120,17 @@ async def bounded(query: Callable[[], Awaitable[T]]) -> T:
             raise
 
     return await retried(tried)
+
+
+def duplicates(error: BulkWriteError) -> Sequence[int]:
+    """Return which writes met a duplicate key; raise what else went wrong."""
+    details: Mapping[str, Any] = error.details
+    errors = details.get("writeErrors", [])
+    others = [each for each in errors if each["code"] != DUPLICATE_KEY]
+    concern = details.get("writeConcernErrors", [])
+    if not others and not concern:
+        return [each["index"] for each in errors]
+    # Repeating the whole is safe, so the first passing reason stands for all.
+    reasons = [*others, *concern]
+    worst = next((each for each in reasons if each["code"] not in TRANSIENT_CODES), reasons[0])
+    raise OperationFailure(worst["errmsg"], worst["code"]) from error

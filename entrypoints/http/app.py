@@ -16,9 +16,11 @@ from entrypoints.http import (
     health,
     ingest,
     listing,
+    outbox,
     pagerduty,
     problems,
     queries,
+    webhooks,
 )
 from entrypoints.http.admission import Admission
 from entrypoints.http.guard import Guard
@@ -49,6 +51,8 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
         *events.ROUTES,
         *ingest.ROUTES,
         *pagerduty.ROUTES,
+        *webhooks.ROUTES,
+        *outbox.ROUTES,
         *access.ROUTES,
         *health.ROUTES,
     ]

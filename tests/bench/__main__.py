@@ -1,4 +1,4 @@
-"""Run the benches: `python -m tests.bench [log] [...]`; without a name, all of them.
+"""Run the benches: `python -m tests.bench [log] [outbox] [...]`; without a name, all of them.
 
 TOCSIN_MONGODB_URI names the MongoDB to measure on; without it one is started for the run.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.mongo.embedded import EmbeddedMongod, find_mongod
-from tests.bench import bench_delivery, bench_http, bench_latency, bench_log
+from tests.bench import bench_delivery, bench_http, bench_latency, bench_log, bench_outbox
 from tests.bench.table import Row, print_table
 
 BENCHES: dict[str, Callable[[str], list[Row]]] = {
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[str], list[Row]]] = {
     "delivery": bench_delivery.run,
     "latency": bench_latency.run,
     "http": bench_http.run,
+    "outbox": bench_outbox.run,
 }
 
 

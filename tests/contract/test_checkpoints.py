@@ -53,6 +53,21 @@ class CheckpointsContract:
         assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", generation))
         assert await checkpoints.load("alarms") == Checkpoint(5, "e5", 0)
 
+    async def test_it_is_set_back_under_the_next_generation(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.advance("outbox", FIRST, Checkpoint(9, "e9", 0))
+        assert await checkpoints.set_back("outbox", SECOND, Checkpoint(3, "e3", 1))
+        assert await checkpoints.load("outbox") == Checkpoint(3, "e3", 1)
+        assert not await checkpoints.advance("outbox", SECOND, Checkpoint(10, "e10", 0))
+
+    async def test_it_is_not_set_back_by_who_lost_the_lease_or_missed_a_generation(
+        self, checkpoints: Checkpoints
+    ) -> None:
+        assert not await checkpoints.set_back("outbox", FIRST, Checkpoint(0, "", 1))
+        await checkpoints.advance("outbox", SECOND, Checkpoint(9, "e9", 0))
+        assert not await checkpoints.set_back("outbox", FIRST, Checkpoint(3, "e3", 1))
+        assert not await checkpoints.set_back("outbox", SECOND, Checkpoint(3, "e3", 2))
+        assert await checkpoints.load("outbox") == Checkpoint(9, "e9", 0)
+
     async def test_writers_at_once_leave_the_furthest_of_them(self, checkpoints: Checkpoints) -> None:
         moves = [checkpoints.advance("alarms", FIRST, Checkpoint(n, f"e{n}", 0)) for n in range(1, 40)]
         moved = await asyncio.gather(*moves)

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,14 +15,18 @@ from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.history import MemoryAlarmHistory
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
+from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.turns import StreamTurns
+from adapters.memory.webhooks import MemoryWebhooks
+from adapters.webhook.caller import HttpCaller
 from core.handler import CommandHandler
 from core.ports import Checkpoint, EventLog, Tokens
 from core.projection import newest_rows
 from core.recollection import Recollection
 from entrypoints.authentication import Authentication, Issuing
 from entrypoints.http.app import create_app
+from entrypoints.outgoing import Outgoing
 from entrypoints.services import Services
 from entrypoints.worker import PROJECTION
 
@@ -38,6 +42,7 @@ class HttpStage:
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
         self.reasons: list[str] = []
+        self._caller = HttpCaller(["127.0.0.0/8"])
         self.services = Services(
             handler=CommandHandler(self.log, StreamTurns(), Recollection(), MemoryAnswers()),
             log=self.log,
@@ -50,6 +55,14 @@ class HttpStage:
             not_ready=lambda: self.reasons,
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), ISSUING),
             sessions=lambda _: (),
+            outgoing=Outgoing(
+                MemoryWebhooks(),
+                MemoryOutbox(),
+                self._caller,
+                self.log,
+                lambda: datetime.now(UTC),
+                lambda: str(uuid.uuid4()),
+            ),
         )
         self._leases = MemoryLeases()
 
@@ -70,7 +83,10 @@ class HttpStage:
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """Give a client of the application."""
         transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
+        async with (
+            aclosing(self._caller),
+            httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
+        ):
             yield client
 
     async def _projected(self, position: int, _: float) -> bool:

@@ -1,0 +1,195 @@
+"""The outbox: `_id` is `position:webhook`, so that writing a row twice is writing it once."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from bson import Int64
+from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from adapters.mongo.client import Database, Document
+from adapters.mongo.errors import duplicates, retried
+from core.outbox.ports import KEPT_SECONDS, Backlog, OutboxQuery
+from core.outbox.row import Row, Settlement
+
+OUTBOX = "outbox"
+
+_BY_WEBHOOK, _BY_LANE, _BY_TENANT = (
+    "state_webhook_position",
+    "webhook_alarm_position",
+    "tenant_state_position",
+)
+_BY_POSITION = "position"
+
+INDEXES = [
+    IndexModel([("state", ASCENDING), ("webhook", ASCENDING), ("position", ASCENDING)], name=_BY_WEBHOOK),
+    IndexModel([("webhook", ASCENDING), ("alarm_id", ASCENDING), ("position", ASCENDING)], name=_BY_LANE),
+    IndexModel(
+        [("tenant", ASCENDING), ("state", ASCENDING), ("position", ASCENDING), ("webhook", ASCENDING)],
+        name=_BY_TENANT,
+    ),
+    IndexModel([("position", DESCENDING)], name=_BY_POSITION),
+    IndexModel([("expires_at", ASCENDING)], name="expires_at", expireAfterSeconds=0),
+]
+
+_KEPT = timedelta(seconds=KEPT_SECONDS)
+_IN_ORDER = [("position", ASCENDING)]
+
+
+class MongoOutbox:
+    """The outbox (see core.outbox.ports.Outbox)."""
+
+    def __init__(self, database: Database) -> None:
+        self._rows = database[OUTBOX]
+
+    async def create(self) -> None:
+        """Make sure the indexes exist. Raises Unavailable."""
+        await retried(lambda: self._rows.create_indexes(INDEXES))
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        """Add the rows that are not there; those that are stay as they are."""
+        if rows:
+            documents = [_document(row) for row in rows]
+            await retried(lambda: self._insert(documents))
+
+    async def waiting(self) -> frozenset[str]:
+        """Return the webhooks of which a row is pending; it costs what there are webhooks, not rows."""
+        return frozenset(await retried(lambda: self._rows.distinct("webhook", {"state": "pending"})))
+
+    async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Row]:
+        """Return at most `limit` pending rows of positions > after, in order."""
+        condition = {"state": "pending", "webhook": webhook, "position": {"$gt": after}}
+        return await self._found(condition, _IN_ORDER, limit, _BY_WEBHOOK)
+
+    async def lane(self, webhook: str, alarm_id: str, limit: int) -> Sequence[Row]:
+        """Return at most `limit` pending rows of the alarm, in order."""
+        condition = {"webhook": webhook, "alarm_id": alarm_id, "state": "pending"}
+        return await self._found(condition, _IN_ORDER, limit, _BY_LANE)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Record what became of rows; one that is not pending stays as it is."""
+        updates = [
+            UpdateOne({"_id": each.row.id, "state": "pending"}, _settlement(each.row)) for each in settlements
+        ]
+        await retried(lambda: self._rows.bulk_write(updates, ordered=False))
+
+    async def get(self, tenant: str, position: int, webhook: str) -> Row | None:
+        """Return one row, without its body; None also for another tenant's."""
+        condition = {"_id": f"{position}:{webhook}", "tenant": tenant}
+        found = await retried(lambda: self._rows.find_one(condition, {"body": 0}))
+        return None if found is None else _row(found)
+
+    async def page(self, query: OutboxQuery) -> Sequence[Row]:
+        """Return rows without their bodies, the oldest first."""
+        condition: Document = {"tenant": query.tenant, "state": {"$in": sorted(query.states)}}
+        if query.webhook is not None:
+            condition["webhook"] = query.webhook
+        if query.after is not None:
+            position, webhook = query.after
+            condition["position"] = {"$gte": position}
+            # Not by $or: the planner would scan for each of its branches and sort what they bring.
+            condition["$nor"] = [{"position": position, "webhook": {"$lte": webhook}}]
+        order = [("position", ASCENDING), ("webhook", ASCENDING)]
+        return await self._found(condition, order, query.limit, _BY_TENANT, {"body": 0})
+
+    async def revive(self, row: Row, now: datetime) -> bool:
+        """Make a dead row pending, as if it had never been tried; False: it is not dead."""
+        change = {"$set": {"state": "pending", "attempts": 0, "next_at": now}, "$unset": {"expires_at": ""}}
+        result = await retried(lambda: self._rows.update_one({"_id": row.id, "state": "dead"}, change))
+        return bool(result.matched_count)
+
+    async def overtaken(self, row: Row) -> bool:
+        """Tell whether there is a later row of its alarm and webhook, whatever became of it."""
+        condition = {
+            "webhook": row.webhook,
+            "alarm_id": row.alarm_id,
+            "position": {"$gt": row.position},
+        }
+        return await retried(lambda: self._rows.find_one(condition, {"_id": 1}, hint=_BY_LANE)) is not None
+
+    async def remove(self, webhook: str) -> None:
+        """Remove every row of a webhook."""
+        await retried(lambda: self._rows.delete_many({"webhook": webhook}, hint=_BY_LANE))
+
+    async def newest(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return position and event id of rows of positions < before, the latest first, at most `limit`."""
+        condition, order = {"position": {"$lt": before}}, [("position", DESCENDING)]
+        found = await retried(
+            lambda: self._rows.find(
+                condition, {"position": 1, "event_id": 1}, sort=order, limit=limit, hint=_BY_POSITION
+            ).to_list()
+        )
+        return [(int(row["position"]), row["event_id"]) for row in found]
+
+    async def cut(self, position: int) -> None:
+        """Remove every row of a position > this one."""
+        condition = {"position": {"$gt": position}}
+        await retried(lambda: self._rows.delete_many(condition, hint=_BY_POSITION))
+
+    async def backlog(self) -> Sequence[Backlog]:
+        """Return what is pending and dead, for each webhook that has any."""
+        stages: list[Document] = [
+            {"$match": {"state": {"$in": ["pending", "dead"]}}},
+            {
+                "$group": {
+                    "_id": {"webhook": "$webhook", "tenant": "$tenant"},
+                    "pending": {"$sum": {"$cond": [{"$eq": ["$state", "pending"]}, 1, 0]}},
+                    "dead": {"$sum": {"$cond": [{"$eq": ["$state", "dead"]}, 1, 0]}},
+                    "oldest": {"$min": {"$cond": [{"$eq": ["$state", "pending"]}, "$routed_at", None]}},
+                }
+            },
+            {"$sort": {"_id": ASCENDING}},
+        ]
+        found = await retried(lambda: self._rows.aggregate(stages, hint=_BY_WEBHOOK).to_list(None))
+        return [msgspec.convert({**group, **group.pop("_id")}, Backlog) for group in found]
+
+    async def _insert(self, documents: Sequence[Document]) -> None:
+        try:
+            # Unordered goes on behind a duplicate, and yet inserts in order.
+            await self._rows.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            duplicates(error)
+
+    async def _found(
+        self,
+        condition: Document,
+        order: Sequence[tuple[str, int]],
+        limit: int,
+        index: str,
+        shown: dict[str, Any] | None = None,
+    ) -> Sequence[Row]:
+        found = await retried(
+            lambda: self._rows.find(
+                condition, shown, sort=order, limit=limit, batch_size=limit + 1, hint=index
+            ).to_list()
+        )
+        return [_row(document) for document in found]
+
+
+def _document(row: Row) -> Document:
+    document = msgspec.structs.asdict(row)
+    return {"_id": row.id, **document, "position": Int64(row.position)}
+
+
+def _row(document: Document) -> Row:
+    fields = {"body": b"", **document, "position": int(document["position"])}
+    fields.pop("expires_at", None)
+    del fields["_id"]
+    return Row(**fields)
+
+
+def _settlement(row: Row) -> Document:
+    fields: Document = {
+        "state": row.state,
+        "attempts": row.attempts,
+        "next_at": row.next_at,
+        "settled_at": row.settled_at,
+        "status": row.status,
+        "error": row.error,
+    }
+    if row.state == "pending" or row.settled_at is None:
+        return {"$set": fields}
+    fields["expires_at"] = row.settled_at + _KEPT
+    return {"$set": {**fields, **({"body": b""} if row.state == "delivered" else {})}}

@@ -1,0 +1,128 @@
+"""One call to a webhook over HTTP."""
+
+import asyncio
+import ssl
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import monotonic
+from urllib.parse import urlsplit
+
+import httpx
+
+from adapters.webhook.guard import AddressRefused, Guard
+from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
+from core.errors import InvalidInput
+from core.outbox.schedule import Answer
+
+CALL_SECONDS = 15.0
+"""How long a call may take, from the name's resolution to what is read of the answer."""
+DRAIN_SECONDS = 1.0
+"""How long the rest of an answer that already counts may take, to use the connection again."""
+ANSWER_BYTES = 64 * 1024
+"""How much of an answer's body is read; nothing is done with it."""
+URL_LENGTH = 2_048
+KEEPALIVE = 256
+"""How many idle connections are kept, to all endpoints together."""
+
+
+class HttpCaller:
+    """Makes the calls (see core.outbox.ports.Caller); end it with `aclose`.
+
+    Redirects are not followed, proxies and credentials of the environment are not used, no cookie is kept.
+    """
+
+    def __init__(
+        self, allowed: Iterable[str] = (), *, seconds: float = CALL_SECONDS, resolve: Resolve | None = None
+    ) -> None:
+        """Take what may be called beyond the public Internet.
+
+        Raises:
+            StartupRefused: something in `allowed` is neither a network nor a host.
+        """
+        self._guard = Guard(allowed)
+        self._seconds = seconds
+        self._resolver = Resolver()
+        backend = GuardedBackend(self._guard, resolve or self._resolver)
+        self._client = httpx.AsyncClient(
+            transport=GuardedTransport(backend, KEEPALIVE),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 (the whole call has one)
+            headers={"User-Agent": "tocsin", "Accept-Encoding": "identity", "Accept": "*/*"},
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+        self._resolver.close()
+
+    def check_url(self, url: str) -> None:
+        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
+        if len(url) > URL_LENGTH or not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
+            raise InvalidInput(f"a url has at most {URL_LENGTH} visible ASCII characters")
+        try:
+            parts, parsed = urlsplit(url), httpx.URL(url)
+            host, port = parts.hostname, parts.port
+        except (ValueError, httpx.InvalidURL):
+            raise InvalidInput("the url is malformed") from None
+        if parts.scheme not in ("http", "https") or not host or port == 0 or parsed.host != host:
+            raise InvalidInput("a url is http:// or https://, and has a host")
+        if parts.username is not None or parts.password is not None or parts.fragment:
+            raise InvalidInput("a url has no user, no password and no fragment")
+        try:
+            self._guard.check_literal(host)
+        except AddressRefused as refusal:
+            raise InvalidInput(f"the url cannot be used: {refusal}") from None
+
+    async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Post the body and return what came of it, within CALL_SECONDS; raises nothing."""
+        began = monotonic()
+        try:
+            answer = await self._post(url, headers, body)
+        except TimeoutError:
+            answer = Answer(error=f"no answer within {self._seconds:g} s")
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
+            answer = Answer(error=_reason(error))
+        return Answer(answer.status, answer.error, answer.retry_after, monotonic() - began)
+
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        request = self._client.build_request("POST", url, headers=dict(headers), content=body)
+        draining = min(DRAIN_SECONDS, self._seconds / 2)
+        async with asyncio.timeout(self._seconds - draining):
+            response = await self._client.send(request, stream=True)
+        self._client.cookies.clear()
+        # The status decides; what follows is read only so that the connection can be used again.
+        with suppress(httpx.HTTPError, OSError, TimeoutError):
+            async with asyncio.timeout(draining), aclosing(response):
+                await _drained(response)
+        return Answer(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
+
+
+def retry_after_of(value: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110 §10.2.3); None for none or nonsense."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+async def _drained(response: httpx.Response) -> None:
+    size = 0
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > ANSWER_BYTES:
+            return
+
+
+def _reason(error: Exception) -> str:
+    """Return an error in one line of bounded length; it tells nothing of what was answered."""
+    text = str(error).partition("\n")[0] or type(error).__name__
+    return f"{type(error).__name__}: {text}"[:200]

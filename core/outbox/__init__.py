@@ -1,0 +1,1 @@
+"""What Tocsin tells the outside: webhooks, the rows of the outbox, and when each may be sent."""

@@ -1,0 +1,62 @@
+"""Which webhooks an event is for."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from core.events import Event
+from core.filter import Matcher
+from core.outbox.formats import render
+from core.outbox.row import Row
+from core.outbox.webhook import Format, Webhook
+from core.projection import check_known
+
+
+class Routes:
+    """Webhooks made ready to be asked for event after event."""
+
+    def __init__(self, webhooks: Iterable[Webhook]) -> None:
+        self._by_tenant: dict[str, list[tuple[Webhook, Matcher]]] = {}
+        for webhook in webhooks:
+            self._by_tenant.setdefault(webhook.tenant, []).append((webhook, Matcher(webhook.filter)))
+
+    def __bool__(self) -> bool:
+        return bool(self._by_tenant)
+
+    def rows(self, events: Sequence[Event], now: datetime) -> list[Row]:
+        """Return one row for each event and each webhook that it is for, in order of position.
+
+        Raises:
+            UnknownEvent: one was written by a newer version.
+        """
+        return [row for event in events for row in self._rows(event, now)]
+
+    def _rows(self, event: Event, now: datetime) -> Iterable[Row]:
+        check_known(event)
+        bodies: dict[tuple[Format, bool], bytes | None] = {}
+        for webhook, matcher in self._by_tenant.get(event.tenant, ()):
+            if event.position <= webhook.after:
+                continue
+            verdict = matcher.verdict(event)
+            if verdict == "no":
+                continue
+            kind = (webhook.format, verdict == "left")
+            if kind not in bodies:
+                bodies[kind] = render(webhook.format, event, left=verdict == "left")
+            body = bodies[kind]
+            if body is not None:
+                yield _row(event, webhook, body, now)
+
+
+def _row(event: Event, webhook: Webhook, body: bytes, now: datetime) -> Row:
+    return Row(
+        position=event.position,
+        webhook=webhook.id,
+        tenant=event.tenant,
+        alarm_id=event.stream,
+        event_id=event.event_id,
+        type=event.type,
+        body=body,
+        trace=event.trace,
+        routed_at=now,
+        next_at=now,
+    )

@@ -1,0 +1,60 @@
+"""A row of the outbox: one event on its way to one webhook."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+POSITION_DIGITS = 18
+"""The longest position that is looked for."""
+
+RowState = Literal["pending", "delivered", "dead"]
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The event at `position` for `webhook`; at most one row has both.
+
+    `body` is what is sent, the same on every try (b"" once delivered). `next_at`: not tried before then;
+    `settled_at`, `status` (HTTP) and `error` are those of the latest try.
+    """
+
+    position: int
+    webhook: str
+    tenant: str
+    alarm_id: str
+    event_id: str
+    type: str
+    body: bytes
+    trace: str | None = None
+    state: RowState = "pending"
+    attempts: int = 0
+    routed_at: datetime
+    next_at: datetime
+    settled_at: datetime | None = None
+    status: int | None = None
+    error: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its id in the outbox; the position first, so that ids tell which row is older."""
+        return f"{self.position}:{self.webhook}"
+
+
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """What became of a try: the row afterwards, and whether its webhook asked for no more (410)."""
+
+    row: Row
+    disables: bool = False
+
+
+def parse_row_id(text: str) -> tuple[int, str] | None:
+    """Return the position and the webhook of a row's id; None: it is none."""
+    position, colon, webhook = text.partition(":")
+    if (
+        not colon
+        or not webhook
+        or not (position.isascii() and position.isdigit())
+        or len(position) > POSITION_DIGITS
+    ):
+        return None
+    return int(position), webhook

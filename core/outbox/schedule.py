@@ -1,0 +1,64 @@
+"""When a row is tried, and what an answer makes of it (Standard Webhooks, "Deliverability")."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from core.outbox.row import Row, Settlement
+
+SCHEDULE_SECONDS = (0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
+"""How long after the try before it each try is made; after the last one the row is dead."""
+JITTER = 0.2
+"""The largest part that is added to a wait, so that what failed together is not tried together."""
+RETRY_AFTER_SECONDS = 24 * 3600
+"""The longest wait that a receiver can ask for."""
+
+_SUCCESS = range(200, 300)
+_REDIRECT = range(300, 400)
+_GONE = 410
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What came of a call: the HTTP `status`, or the `error` in one line; `retry_after` in seconds."""
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: float | None = None
+    seconds: float = 0.0
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver has taken it."""
+        return self.error is None and self.status in _SUCCESS
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was not delivered, in one line."""
+        if self.delivered or self.error is not None:
+            return self.error
+        if self.status in _REDIRECT:
+            return f"HTTP {self.status}: redirects are not followed"
+        return f"HTTP {self.status}"
+
+
+def settle(row: Row, answer: Answer, now: datetime, chance: float) -> Settlement:
+    """Return what the answer makes of the row; `chance` is a random number in [0, 1)."""
+    attempts = row.attempts + 1
+    settled = msgspec.structs.replace(
+        row, attempts=attempts, settled_at=now, status=answer.status, error=answer.reason
+    )
+    if answer.delivered:
+        return Settlement(msgspec.structs.replace(settled, state="delivered", body=b""))
+    gone = answer.status == _GONE
+    # A row that was refused with the whole webhook may be sent once the webhook is enabled again.
+    if attempts >= len(SCHEDULE_SECONDS) and not gone:
+        return Settlement(msgspec.structs.replace(settled, state="dead"))
+    wait = wait_seconds(attempts, answer.retry_after, chance)
+    return Settlement(msgspec.structs.replace(settled, next_at=now + timedelta(seconds=wait)), gone)
+
+
+def wait_seconds(attempts: int, retry_after: float | None, chance: float) -> float:
+    """Return how long to wait after the n-th failed try (n = 1, 2, ...)."""
+    usual = SCHEDULE_SECONDS[min(attempts, len(SCHEDULE_SECONDS) - 1)]
+    asked = min(max(retry_after or 0.0, 0.0), RETRY_AFTER_SECONDS)
+    return max(usual, asked) * (1 + JITTER * chance)

@@ -1,0 +1,182 @@
+"""Webhooks: making, showing, changing, removing and trying them."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from core.filter import Filter
+from core.outbox.webhook import Format, Webhook
+from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.http.problems import Problem
+from entrypoints.outgoing import Conflict, Outgoing, UnknownWebhook, rotated
+
+Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Start = Position | Literal["now"]
+
+
+class NewWebhook(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `POST /v1/webhooks` takes."""
+
+    url: str
+    format: Format = "cloudevents"
+    filter: Filter = Filter()
+    secrets: tuple[str, ...] = ()
+    routing_key: str | None = None
+    description: str = ""
+    enabled: bool = True
+    after: Start = "now"
+
+
+class WebhookChanges(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `PATCH /v1/webhooks/{id}` takes; what is left out stays as it is.
+
+    `rotate`: sign with a new secret as well, which is shown this once. `keep_secrets`: how many of the newest
+    to keep from now on.
+    """
+
+    url: str | UnsetType = UNSET
+    filter: Filter | UnsetType = UNSET
+    secrets: tuple[str, ...] | UnsetType = UNSET
+    rotate: bool = False
+    keep_secrets: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    routing_key: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    after: Start | UnsetType = UNSET
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A body that may be left out."""
+
+
+_new = msgspec.json.Decoder(NewWebhook)
+_changes = msgspec.json.Decoder(WebhookChanges)
+_nothing = msgspec.json.Decoder(Nothing)
+_PLAIN = ("url", "filter", "secrets", "routing_key", "description", "enabled")
+
+
+async def create(request: Request) -> Response:
+    """Make a webhook; 201 with its secrets, which are never shown again."""
+    body = decoded(_new, await body_of(request))
+    offered = _outgoing(request)
+    fields = {name: getattr(body, name) for name in (*_PLAIN, "format")}
+    webhook = Webhook(id=offered.new_id(), tenant=caller(request).tenant, created_at=offered.now(), **fields)
+    try:
+        made = await offered.create(webhook, body.after)
+    except Conflict as conflict:
+        raise _conflict(conflict) from None
+    headers = {"Location": f"/v1/webhooks/{made.id}"}
+    return json_response({"webhook": shown(made), "secrets": made.secrets}, 201, headers)
+
+
+async def show_all(request: Request) -> Response:
+    """Return all webhooks of the tenant; there are so few that one answer has them."""
+    found = await _outgoing(request).webhooks.of_tenant(caller(request).tenant)
+    return json_response({"webhooks": [shown(webhook) for webhook in found]})
+
+
+async def show(request: Request) -> Response:
+    """Return one webhook."""
+    return json_response({"webhook": shown(await _found(request))})
+
+
+async def change(request: Request) -> Response:
+    """Change what the body names; the answer shows secrets only if a new one was made."""
+    body = decoded(_changes, await body_of(request))
+    webhook = await _found(request)
+    if webhook.from_file:
+        raise _of_file()
+    changes = _changed(body, webhook)
+    start = None if body.after is UNSET else body.after
+    try:
+        changed = await _outgoing(request).change(webhook, changes, start)
+    except Conflict as conflict:
+        raise _conflict(conflict) from None
+    except UnknownWebhook:
+        raise _unknown() from None
+    answer: dict[str, Any] = {"webhook": shown(changed)}
+    if body.rotate:
+        answer["secrets"] = changes["secrets"][:1]
+    return json_response(answer)
+
+
+async def remove(request: Request) -> Response:
+    """Remove a webhook, and what was still to be sent to it."""
+    webhook = await _found(request)
+    if webhook.from_file:
+        raise _of_file()
+    try:
+        await _outgoing(request).remove(webhook.tenant, webhook.id)
+    except UnknownWebhook:
+        raise _unknown() from None
+    return Response(status_code=204)
+
+
+async def test(request: Request) -> Response:
+    """Call the webhook once and say what came of it; 200 whatever it was."""
+    body = await body_of(request)
+    if body:
+        decoded(_nothing, body)
+    answer = await _outgoing(request).test(await _found(request))
+    result = {"delivered": answer.delivered, "status": answer.status, "error": answer.reason}
+    return json_response({**result, "seconds": round(answer.seconds, 3)})
+
+
+def shown(webhook: Webhook) -> dict[str, Any]:
+    """Return a webhook as it may be shown: without its secrets."""
+    hidden = {"secrets", "routing_key", "tenant", "joined", "rescans"}
+    fields = {name: value for name, value in msgspec.structs.asdict(webhook).items() if name not in hidden}
+    return {**fields, "secret_count": len(webhook.secrets)}
+
+
+def _changed(body: WebhookChanges, webhook: Webhook) -> dict[str, Any]:
+    changes = {name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not UNSET}
+    if sum((body.rotate, body.keep_secrets is not UNSET, body.secrets is not UNSET)) > 1:
+        raise Problem(422, "invalid", "give one of secrets, rotate and keep_secrets")
+    if body.rotate:
+        if webhook.format != "cloudevents":
+            raise Problem(422, "invalid", "only the format cloudevents is signed and takes secrets")
+        changes["secrets"] = rotated(webhook)
+    elif body.keep_secrets is not UNSET:
+        changes["secrets"] = webhook.secrets[: body.keep_secrets]
+    return changes
+
+
+async def _found(request: Request) -> Webhook:
+    webhooks = _outgoing(request).webhooks
+    webhook = await webhooks.get(caller(request).tenant, request.path_params["webhook_id"])
+    if webhook is None:
+        raise _unknown()
+    return webhook
+
+
+def _outgoing(request: Request) -> Outgoing:
+    return services(request).outgoing
+
+
+def _unknown() -> Problem:
+    return Problem(404, "unknown_webhook", "there is no such webhook")
+
+
+def _of_file() -> Problem:
+    return Problem(
+        409, "webhook_of_file", "it is kept in the file of webhooks: change it there and start again"
+    )
+
+
+def _conflict(conflict: Conflict) -> Problem:
+    return Problem(409, conflict.code, str(conflict))
+
+
+ROUTES = [
+    Route("/v1/webhooks", show_all),
+    Route("/v1/webhooks", create, methods=["POST"]),
+    Route("/v1/webhooks/{webhook_id}", show),
+    Route("/v1/webhooks/{webhook_id}", change, methods=["PATCH"]),
+    Route("/v1/webhooks/{webhook_id}", remove, methods=["DELETE"]),
+    Route("/v1/webhooks/{webhook_id}/test", test, methods=["POST"]),
+]

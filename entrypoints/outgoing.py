@@ -1,0 +1,195 @@
+"""What can be asked about webhooks and the outbox, by whichever way it is asked."""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from core.errors import InvalidInput
+from core.outbox.formats import test_body
+from core.outbox.ports import Caller, Outbox, OutboxQuery, Webhooks
+from core.outbox.row import Row, parse_row_id
+from core.outbox.schedule import Answer
+from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
+from core.ports import EventLog
+from entrypoints.sending import Message, deliver
+
+KEY_BYTES = 32
+RETRIED_AT_ONCE = 1_000
+"""How many dead rows one bulk retry looks at."""
+
+Start = int | Literal["now"]
+"""Behind which position a webhook starts; `now`: behind the log's tail."""
+
+
+class UnknownWebhook(Exception):
+    """The tenant has no such webhook."""
+
+
+class UnknownRow(Exception):
+    """The tenant has no such row in its outbox."""
+
+
+class Conflict(Exception):
+    """It cannot be done as things are: `code` tells why, the message in words."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class CheckingCaller(Caller, Protocol):
+    """A caller that also knows which addresses it would refuse."""
+
+    def check_url(self, url: str) -> None:
+        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
+        ...
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What a bulk retry did: how many rows are pending again, how many were overtaken, and where to go on."""
+
+    retried: int
+    overtaken: int
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """The webhooks, the outbox, and what works on both. Every method raises Unavailable."""
+
+    webhooks: Webhooks
+    outbox: Outbox
+    caller: CheckingCaller
+    log: EventLog
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    async def create(self, webhook: Webhook, start: Start) -> Webhook:
+        """Add a webhook; one that is to be signed for and has no secret gets one.
+
+        Raises:
+            InvalidInput: a part of it is out of bounds.
+            Conflict: the tenant has as many as it can have, or one with this id.
+        """
+        if webhook.format == "cloudevents" and not webhook.secrets:
+            webhook = msgspec.structs.replace(webhook, secrets=(new_secret(),))
+        webhook.check()
+        self.caller.check_url(webhook.url)
+        if len(await self.webhooks.of_tenant(webhook.tenant)) >= WEBHOOKS:
+            raise Conflict("too_many_webhooks", f"a tenant has at most {WEBHOOKS} webhooks")
+        webhook = msgspec.structs.replace(webhook, after=await self.position(start))
+        if not await self.webhooks.add(webhook):
+            raise Conflict("webhook_exists", f"there is a webhook {webhook.id} already")
+        return webhook
+
+    async def change(self, webhook: Webhook, changes: Mapping[str, Any], start: Start | None) -> Webhook:
+        """Change these fields; `start` moves a disabled webhook forward, past what it is not to get.
+
+        Raises:
+            InvalidInput: a part of it is out of bounds.
+            Conflict: it is enabled, or has got what lies there.
+            UnknownWebhook: it was removed meanwhile.
+        """
+        changes = dict(changes)
+        if changes.get("enabled"):
+            changes["disabled_reason"] = None
+        if start is not None:
+            changes |= {"after": await self._moved(webhook, start), "joined": False}
+        msgspec.structs.replace(webhook, **changes).check()
+        if "url" in changes:
+            self.caller.check_url(changes["url"])
+        if not changes:
+            return webhook
+        changed = await self.webhooks.change(webhook.tenant, webhook.id, changes)
+        if changed is None:
+            raise UnknownWebhook
+        return changed
+
+    async def remove(self, tenant: str, webhook_id: str) -> None:
+        """Remove a webhook and its rows. Raises UnknownWebhook."""
+        if not await self.webhooks.remove(tenant, webhook_id):
+            raise UnknownWebhook
+        # What the router writes meanwhile is removed by the relay, which knows no such webhook.
+        await self.outbox.remove(webhook_id)
+
+    async def test(self, webhook: Webhook) -> Answer:
+        """Make one call to the webhook, at once and only once."""
+        event_id, now = self.new_id(), self.now()
+        message = Message(event_id, test_body(webhook, event_id, now))
+        return await deliver(self.caller, webhook, message, now)
+
+    async def retry(self, tenant: str, row_id: str) -> Row:
+        """Make a dead row pending again; one that is pending stays so.
+
+        Raises:
+            UnknownRow: there is none.
+            Conflict: it was delivered, or a later row has overtaken it and its receiver keeps a state.
+        """
+        key = parse_row_id(row_id)
+        row = None if key is None else await self.outbox.get(tenant, *key)
+        webhook = None if row is None else await self.webhooks.get(tenant, row.webhook)
+        if row is None or webhook is None:
+            raise UnknownRow
+        if row.state == "delivered":
+            raise Conflict("already_delivered", "it was delivered")
+        if row.state == "dead" and not await self._revived(row, webhook):
+            raise Conflict("overtaken", "a later row of this alarm has overtaken it: it would undo that one")
+        # Also for one that is pending: whoever revived it may have ended before saying so.
+        await self.webhooks.rescan(webhook.id)
+        return await self.outbox.get(tenant, row.position, row.webhook) or row
+
+    async def retry_all(self, tenant: str, webhook_id: str | None, after: tuple[int, str] | None) -> Retried:
+        """Make dead rows pending again, RETRIED_AT_ONCE at most, the oldest first."""
+        webhooks = {webhook.id: webhook for webhook in await self.webhooks.of_tenant(tenant)}
+        query = OutboxQuery(
+            tenant=tenant, states=frozenset({"dead"}), webhook=webhook_id, limit=RETRIED_AT_ONCE, after=after
+        )
+        rows = await self.outbox.page(query)
+        known = [row for row in rows if row.webhook in webhooks]
+        try:
+            revived = [row for row in known if await self._revived(row, webhooks[row.webhook])]
+        finally:
+            for name in sorted({row.webhook for row in known}):
+                await self.webhooks.rescan(name)
+        following = rows[-1].id if len(rows) == RETRIED_AT_ONCE else None
+        return Retried(len(revived), len(known) - len(revived), following)
+
+    async def position(self, start: Start) -> int:
+        """Return the position that a webhook starts behind. Raises InvalidInput if the log has it not."""
+        tail = (await self.log.tail()).position
+        if start == "now":
+            return tail
+        if not 0 <= start <= tail:
+            raise InvalidInput(f"after must be a position of the log, which is at {tail}, or now")
+        return start
+
+    async def _moved(self, webhook: Webhook, start: Start) -> int:
+        if webhook.enabled:
+            raise Conflict("webhook_enabled", "only a disabled webhook can be moved: disable it first")
+        position = await self.position(start)
+        if position < webhook.after:
+            raise Conflict(
+                "already_routed",
+                f"it has had everything up to {webhook.after}; make a new webhook to get it again",
+            )
+        return position
+
+    async def _revived(self, row: Row, webhook: Webhook) -> bool:
+        if webhook.format in STATEFUL and await self.outbox.overtaken(row):
+            return False
+        await self.outbox.revive(row, self.now())
+        return True
+
+
+def new_secret() -> str:
+    """Return a secret that nobody knows yet."""
+    return secret_of(secrets.token_bytes(KEY_BYTES))
+
+
+def rotated(webhook: Webhook) -> tuple[str, ...]:
+    """Return the secrets with a new one in front; the oldest falls out if there are too many."""
+    return (new_secret(), *webhook.secrets)[:SECRETS]

@@ -1,0 +1,267 @@
+"""The router: writes a row into the outbox for each event and each webhook that it is for (ADR 0021)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from core.backoff import backoff
+from core.errors import LogMismatch, Unavailable
+from core.events import Event
+from core.outbox.ports import Outbox, Webhooks
+from core.outbox.routing import Routes
+from core.outbox.webhook import Webhook
+from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Leases
+from entrypoints.arrivals import Waiting, cancelled
+from entrypoints.leader import LEASE_SECONDS, LeaderTask
+from entrypoints.worker import MISSING_TRIES, RETRY_SECONDS, Follow
+
+logger = logging.getLogger("tocsin.router")
+
+ROUTING = "outbox"
+"""The name of its checkpoint."""
+ROUTER_LEASE = "router"
+BATCH_EVENTS = 1_000
+IDLE_EVENTS = 1_000
+"""After so many events that were for no webhook the checkpoint is moved all the same."""
+JOINING = 4
+"""How many webhooks are brought up to the others at the same time; each reads the log on its own."""
+COMPARED_ROWS = 10_000
+"""How many rows are compared with a log that was replaced, to find where it parted from the old one."""
+COMPARED_PAGE = 500
+
+Bell = Callable[[str], asyncio.Event]
+"""Return the event that is set as soon as something changes in the collection, or may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouterParts:
+    """What the router reads and writes, and what tells it of news."""
+
+    log: EventLog
+    webhooks: Webhooks
+    outbox: Outbox
+    checkpoints: Checkpoints
+    follow: Follow
+    bell: Bell
+    now: Callable[[], datetime]
+
+
+class Router:
+    """Follows the log with one checkpoint for all webhooks that have joined, in one process at a time.
+
+    A webhook that is new, or enabled again, is first brought up to the others: its `after` is its own
+    checkpoint until it joins. So what happened before this process heard of it is not missed. A crash at any
+    point, a second leader or an event that comes twice changes nothing: a row has one id.
+    """
+
+    def __init__(self, parts: RouterParts, leases: Leases, holder: str) -> None:
+        self._parts = parts
+        self._leases = leases
+        self._task = LeaderTask(leases, ROUTER_LEASE, holder, self.work)
+        self._failures = 0
+
+    @property
+    def status(self) -> str:
+        """`leading`, `standby`, or in one line why it has stopped."""
+        return self._task.status
+
+    async def run(self) -> None:
+        """Route for ever; cancelling it lets go of the lease. Returns at an event of a newer version."""
+        await self._task.run()
+
+    def log_replaced(self) -> None:
+        """Compare the log with the checkpoint again: the feed has seen another one."""
+        self._task.restart()
+
+    async def work(self, lease: Lease) -> None:
+        """Route until the lease is lost, through every outage. Raises UnknownEvent."""
+        while True:
+            try:
+                await _Routing(self._parts, lease).run(self._succeeded)
+                if not await self._leases.renew(lease, LEASE_SECONDS):
+                    return
+            except (Unavailable, LogMismatch) as error:
+                self._failures += 1
+                if self._failures > 1:
+                    logger.warning("routing again from the checkpoint: %s", error)
+            await asyncio.sleep(backoff(self._failures, 0.02, RETRY_SECONDS, random.random()))
+
+    def _succeeded(self) -> None:
+        self._failures = 0
+
+
+class _Routing:
+    """Routing from the checkpoint on, until something breaks it off."""
+
+    def __init__(self, parts: RouterParts, lease: Lease) -> None:
+        self._parts = parts
+        self._lease = lease
+        self._at = Checkpoint(0, "", 0)
+        self._kept = 0
+        # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
+        self._joined: dict[str, Webhook] = {}
+        self._routes = Routes(())
+        self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
+        self._places = asyncio.Semaphore(JOINING)
+
+    async def run(self, succeeded: Callable[[], None]) -> None:
+        """Route until the checkpoint may not be written any more; tell of each batch that is done."""
+        changed = self._parts.bell("webhooks")
+        await self._resume()
+        try:
+            async with Waiting(self._parts.follow(self._at.position)) as waiting:
+                await self._look()
+                while True:
+                    joining = [task for _, task in self._joining.values()]
+                    events = await waiting.next(changed, joining)
+                    if changed.is_set():
+                        # Listen before reading: a change in between would be missed.
+                        changed = self._parts.bell("webhooks")
+                        await self._look()
+                    await self._join_those_ready()
+                    for start in range(0, len(events), BATCH_EVENTS):
+                        if not await self._route(events[start : start + BATCH_EVENTS]):
+                            return
+                    succeeded()
+        finally:
+            await cancelled([task for _, task in self._joining.values()])
+
+    async def _resume(self) -> None:
+        """Find the position to go on from, and keep a leader that was paused from moving the checkpoint."""
+        parts = self._parts
+        at = await parts.checkpoints.load(ROUTING)
+        if not await self._belongs(at):
+            at = await self._set_back(at)
+        if not any(webhook.joined for webhook in await parts.webhooks.all()):
+            # Nobody needs what lies between.
+            tail = await parts.log.tail()
+            at = Checkpoint(tail.position, tail.event_id, at.generation)
+        if not await parts.checkpoints.advance(ROUTING, self._lease, at):
+            raise LogMismatch("another router has moved the checkpoint")
+        self._at, self._kept = at, at.position
+        joined = [webhook for webhook in await parts.webhooks.all() if webhook.joined]
+        self._joined = {webhook.id: webhook for webhook in joined}
+
+    async def _look(self) -> None:
+        """Take note of the webhooks as they are now."""
+        found = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
+        joined = [found[name] for name in self._joined if name in found and found[name].joined]
+        for webhook in joined:
+            if not webhook.enabled:
+                await self._change(webhook, joined=False, after=self._at.position)
+        self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
+        self._routes = Routes(self._joined.values())
+        wanted = {
+            name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
+        }
+        stale = [
+            name
+            for name, (webhook, _) in self._joining.items()
+            if name not in wanted or wanted[name].filter != webhook.filter
+        ]
+        await cancelled([self._joining.pop(name)[1] for name in stale])
+        for name, webhook in wanted.items():
+            if name not in self._joining:
+                self._joining[name] = (webhook, asyncio.create_task(self._catch_up(webhook)))
+
+    async def _catch_up(self, webhook: Webhook) -> int:
+        """Route what the others have had already; return up to where. Its `after` keeps the progress."""
+        routes, after = Routes([webhook]), webhook.after
+        async with self._places:
+            while after < self._at.position:
+                after = await self._route_page(routes, after)
+                await self._change(webhook, after=after)
+        return after
+
+    async def _join_those_ready(self) -> None:
+        """Let those join that have come up to the others: nothing is routed for anyone meanwhile."""
+        for name, (webhook, task) in list(self._joining.items()):
+            if not task.done():
+                continue
+            del self._joining[name]
+            routes, after = Routes([webhook]), task.result()
+            while after < self._at.position:
+                after = await self._route_page(routes, after)
+            joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
+            if joined is None:
+                continue
+            if joined.enabled:
+                self._joined[name] = joined
+            else:
+                # Disabled meanwhile: its `after` counts again, before anything else is routed.
+                await self._change(joined, joined=False)
+            if not await self._keep():
+                raise LogMismatch("another router has moved the checkpoint")
+        self._routes = Routes(self._joined.values())
+
+    async def _route_page(self, routes: Routes, after: int) -> int:
+        """Route the next page of what lies behind the checkpoint; return the position it ends at."""
+        limit = min(BATCH_EVENTS, self._at.position - after)
+        events = (await self._parts.log.read(after, limit)).events
+        if not events:
+            raise LogMismatch(f"the log does not reach position {self._at.position}")
+        await self._parts.outbox.add(routes.rows(events, self._parts.now()))
+        return events[-1].position
+
+    async def _route(self, events: Sequence[Event]) -> bool:
+        """Route one batch for all that have joined; False: the checkpoint moved otherwise meanwhile."""
+        if events[0].position != self._at.position + 1:
+            raise LogMismatch(f"event {events[0].position} follows {self._at.position}")
+        rows = self._routes.rows(events, self._parts.now())
+        self._at = Checkpoint(events[-1].position, events[-1].event_id, self._at.generation)
+        if rows:
+            await self._parts.outbox.add(rows)
+        elif not self._joined or self._at.position - self._kept < IDLE_EVENTS:
+            return True
+        return await self._keep()
+
+    async def _keep(self) -> bool:
+        """Write the checkpoint; False: it moved otherwise meanwhile."""
+        self._kept = self._at.position
+        return await self._parts.checkpoints.advance(ROUTING, self._lease, self._at)
+
+    async def _change(self, webhook: Webhook, **changes: object) -> Webhook | None:
+        return await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)
+
+    async def _belongs(self, at: Checkpoint) -> bool:
+        """Tell whether the checkpoint is of this log."""
+        if at.position == 0:
+            return True
+        for tries in range(1, MISSING_TRIES + 1):
+            stamp = await self._parts.log.stamp(at.position)
+            if stamp is not None:
+                return stamp.event_id == at.event_id
+            await asyncio.sleep(backoff(tries, 0.1, 1.0, random.random()))
+        return False
+
+    async def _set_back(self, at: Checkpoint) -> Checkpoint:
+        """Go back to where the log parted from the one before, and forget what was routed of that one."""
+        position, event_id = await self._common(at.position)
+        logger.error("position %d was routed from another log: going on behind %d", at.position, position)
+        await self._parts.outbox.cut(position)
+        tail = await self._parts.log.tail()
+        # Without any row in common, nothing tells which of the log's events were sent out already.
+        to = Checkpoint(position, event_id, at.generation + 1)
+        if position == 0:
+            to = Checkpoint(tail.position, tail.event_id, at.generation + 1)
+        await self._parts.webhooks.rewind(to.position)
+        if not await self._parts.checkpoints.set_back(ROUTING, self._lease, to):
+            raise LogMismatch("another router has set back the checkpoint")
+        return to
+
+    async def _common(self, position: int) -> tuple[int, str]:
+        """Return the newest row's position and event id that the log has too, (0, "") if there is none."""
+        before, compared = position + 1, 0
+        while compared < COMPARED_ROWS:
+            rows = await self._parts.outbox.newest(before, COMPARED_PAGE)
+            for row_position, event_id in dict.fromkeys(rows):
+                stamp = await self._parts.log.stamp(row_position)
+                if stamp is not None and stamp.event_id == event_id:
+                    return row_position, event_id
+            if len(rows) < COMPARED_PAGE:
+                break
+            before, compared = rows[-1][0], compared + len(rows)
+        return 0, ""

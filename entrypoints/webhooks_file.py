@@ -1,0 +1,113 @@
+"""Webhooks from a file that is read at start-up: `{"webhooks": [...]}` as JSON, `[[webhooks]]` as TOML."""
+
+import logging
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from core.errors import InvalidInput, StartupRefused
+from core.filter import Filter
+from core.outbox.webhook import Format, Webhook
+from entrypoints.outgoing import Conflict, Outgoing
+
+logger = logging.getLogger("tocsin.webhooks")
+
+FILE_BYTES = 1024 * 1024
+NOT_IN_FILE = "it is not in the file of webhooks any more"
+
+
+class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """One webhook of the file. `id` is what it is known by; `after` counts only when it is made.
+
+    `enabled` None: as it was, so that one that asked for no more (410) stays disabled.
+    """
+
+    id: str
+    url: str
+    tenant: str = "default"
+    format: Format = "cloudevents"
+    filter: Filter = Filter()
+    secrets: tuple[str, ...] = ()
+    routing_key: str | None = None
+    description: str = ""
+    enabled: bool | None = None
+    after: int | Literal["now"] = "now"
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the file has in it."""
+
+    webhooks: tuple[Entry, ...] = ()
+
+
+def read_entries(path: Path) -> Sequence[Entry]:
+    """Read the file. Raises StartupRefused if it cannot be read, or says something else than it may."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES + 1)
+        if len(raw) > FILE_BYTES:
+            raise StartupRefused(f"{path}: a file of webhooks has at most {FILE_BYTES} bytes")
+        content = tomllib.loads(raw.decode()) if path.suffix == ".toml" else msgspec.json.decode(raw)
+        entries = msgspec.convert(content, File).webhooks
+    except OSError as error:
+        raise StartupRefused(f"the file of webhooks {path} cannot be read: {error.strerror}") from error
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise StartupRefused(f"{path}: {error}") from error
+    if len({entry.id for entry in entries}) != len(entries):
+        raise StartupRefused(f"{path}: two webhooks have the same id")
+    return entries
+
+
+async def apply_entries(entries: Sequence[Entry], outgoing: Outgoing) -> None:
+    """Make the webhooks what the file says; those that it no longer names are disabled.
+
+    Raises:
+        StartupRefused: one of them cannot be as it says.
+        Unavailable: MongoDB cannot be reached.
+    """
+    known = {webhook.id: webhook for webhook in await outgoing.webhooks.all()}
+    for entry in entries:
+        try:
+            await _apply(entry, known.get(entry.id), outgoing)
+        except (InvalidInput, Conflict) as error:
+            raise StartupRefused(f"webhook {entry.id} of the file: {error}") from error
+    named = {entry.id for entry in entries}
+    for webhook in known.values():
+        if webhook.from_file and webhook.enabled and webhook.id not in named:
+            logger.warning("webhook %s: %s", webhook.id, NOT_IN_FILE)
+            changes = {"enabled": False, "disabled_reason": NOT_IN_FILE}
+            await outgoing.webhooks.change(webhook.tenant, webhook.id, changes)
+
+
+async def _apply(entry: Entry, known: Webhook | None, outgoing: Outgoing) -> None:
+    if entry.format == "cloudevents" and not entry.secrets:
+        raise InvalidInput("it needs secrets: one that was made up could never be shown")
+    fields: dict[str, Any] = {
+        name: getattr(entry, name) for name in ("url", "filter", "secrets", "routing_key", "description")
+    }
+    if known is None:
+        enabled = entry.enabled is not False
+        webhook = Webhook(
+            id=entry.id,
+            tenant=entry.tenant,
+            format=entry.format,
+            enabled=enabled,
+            from_file=True,
+            created_at=outgoing.now(),
+            **fields,
+        )
+        await outgoing.create(webhook, entry.after)
+        return
+    if (known.tenant, known.format, known.from_file) != (entry.tenant, entry.format, True):
+        raise InvalidInput(
+            "there is one with this id that is of another tenant, another format or not of a file"
+        )
+    if known.disabled_reason == NOT_IN_FILE and entry.enabled is None:
+        fields["enabled"] = True
+    elif entry.enabled is not None:
+        fields["enabled"] = entry.enabled
+    changes = {name: value for name, value in fields.items() if value != getattr(known, name)}
+    await outgoing.change(known, changes, None)

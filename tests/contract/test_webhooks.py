@@ -1,0 +1,95 @@
+"""What core.outbox.ports.Webhooks promises, in memory and on MongoDB."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from msgspec.structs import replace
+
+from adapters.memory.webhooks import MemoryWebhooks
+from adapters.mongo.client import Database
+from adapters.mongo.webhooks import WEBHOOKS, MongoWebhooks
+from core.errors import Unavailable
+from core.filter import Filter
+from core.outbox.ports import Webhooks
+from tests.kit.outgoing import NOON, webhook
+
+FILTER = Filter(sources=frozenset({"line/*"}), labels={"$a.b": "c"}, min_severity="minor")
+
+
+class WebhooksContract:
+    async def test_a_webhook_comes_back_as_it_was(self, webhooks: Webhooks) -> None:
+        made = webhook("b", filter=FILTER, after=2**40, description="Zürich")
+        paging = webhook("a", format="pagerduty", routing_key="R", enabled=False, disabled_reason="why")
+        assert await webhooks.add(made)
+        assert await webhooks.add(paging)
+        assert await webhooks.all() == [paging, made]
+        assert await webhooks.get("default", "b") == made
+
+    async def test_a_tenant_has_its_own(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a"))
+        await webhooks.add(webhook("b", tenant="other"))
+        assert [each.id for each in await webhooks.of_tenant("other")] == ["b"]
+        assert await webhooks.get("default", "b") is None
+        assert await webhooks.change("default", "b", {"enabled": False}) is None
+        assert not await webhooks.remove("default", "b")
+
+    async def test_an_id_is_taken_by_one_but_adding_the_same_again_is_fine(self, webhooks: Webhooks) -> None:
+        assert await webhooks.add(webhook("a"))
+        assert await webhooks.add(webhook("a", created_at=NOON.replace(hour=13)))
+        assert not await webhooks.add(webhook("a", url="http://elsewhere/"))
+        assert await webhooks.all() == [webhook("a")]
+
+    async def test_fields_are_changed_and_the_others_stay(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a"))
+        changed = await webhooks.change("default", "a", {"filter": FILTER, "after": 7, "joined": True})
+        assert changed == replace(webhook("a"), filter=FILTER, after=7, joined=True)
+        assert await webhooks.get("default", "a") == changed
+
+    async def test_changes_of_different_fields_at_once_are_all_there(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a"))
+        fields = {"after": 5, "enabled": False, "description": "d", "joined": True}
+        await asyncio.gather(*(webhooks.change("default", "a", {k: v}) for k, v in fields.items()))
+        assert await webhooks.get("default", "a") == replace(webhook("a"), **fields)
+
+    async def test_removed_is_removed(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a"))
+        assert await webhooks.remove("default", "a")
+        assert not await webhooks.remove("default", "a")
+        assert await webhooks.all() == []
+
+    async def test_a_rescan_is_counted(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a"))
+        await webhooks.rescan("a")
+        await webhooks.rescan("nobody")
+        assert [each.rescans for each in await webhooks.all()] == [1]
+
+    async def test_rewinding_moves_back_who_was_further(self, webhooks: Webhooks) -> None:
+        await webhooks.add(webhook("a", after=3))
+        await webhooks.add(webhook("b", after=30))
+        await webhooks.rewind(10)
+        assert [each.after for each in await webhooks.all()] == [3, 10]
+
+
+class TestMemoryWebhooks(WebhooksContract):
+    @pytest.fixture
+    def webhooks(self) -> MemoryWebhooks:
+        return MemoryWebhooks()
+
+
+class TestMongoWebhooks(WebhooksContract):
+    @pytest_asyncio.fixture
+    async def webhooks(self, connected: Database) -> MongoWebhooks:
+        made = MongoWebhooks(connected)
+        await made.create()
+        return made
+
+    @pytest.mark.parametrize("change", [{"$set": {"format": "new"}}, {"$unset": {"after": ""}}])
+    async def test_one_that_a_newer_version_wrote_is_not_passed_over(
+        self, webhooks: MongoWebhooks, connected: Database, change: dict[str, Any]
+    ) -> None:
+        await webhooks.add(webhook("a"))
+        await connected[WEBHOOKS].update_one({"_id": "a"}, change)
+        with pytest.raises(Unavailable, match="webhook a"):
+            await webhooks.all()

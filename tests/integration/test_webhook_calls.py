@@ -1,0 +1,174 @@
+"""Calls to webhooks over real sockets: answers of every kind, and addresses that must not be called."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+import pytest_asyncio
+
+from adapters.webhook.caller import CALL_SECONDS, HttpCaller
+from adapters.webhook.network import Resolver
+from core.errors import InvalidInput
+from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
+
+
+@pytest_asyncio.fixture
+async def caller() -> AsyncIterator[HttpCaller]:
+    made = HttpCaller(["127.0.0.0/8"], seconds=0.5)
+    yield made
+    await made.aclose()
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as made:
+        yield made
+
+
+def always(receiver: Receiver, behaviour: Behaviour) -> None:
+    receiver.behave = lambda _: behaviour
+
+
+@pytest.mark.parametrize("behaviour", ["ok", "slow", "flood", "drip"])
+async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
+    caller: HttpCaller, receiver: Receiver, behaviour: Behaviour
+) -> None:
+    always(receiver, behaviour)
+    async with asyncio.timeout(5):
+        answer = await caller.call(receiver.url, {"x": "y"}, b"body")
+    assert answer.delivered
+    assert (receiver.deliveries[0].body, receiver.deliveries[0].headers["x"]) == (b"body", "y")
+
+
+@pytest.mark.parametrize("behaviour", FAILING)
+async def test_everything_else_is_a_failure_within_its_time(
+    caller: HttpCaller, receiver: Receiver, behaviour: Behaviour
+) -> None:
+    always(receiver, behaviour)
+    async with asyncio.timeout(5):
+        answer = await caller.call(receiver.url, {}, b"body")
+    assert not answer.delivered
+    assert answer.reason
+    assert len(receiver.deliveries) == 1, "nothing is repeated or followed on its own"
+    assert receiver.deliveries[0].path == "/hook"
+
+
+async def test_retry_after_comes_with_the_answer(caller: HttpCaller, receiver: Receiver) -> None:
+    always(receiver, "later")
+    assert (await caller.call(receiver.url, {}, b"")).retry_after == 77
+
+
+async def test_connections_are_used_again(caller: HttpCaller, receiver: Receiver) -> None:
+    calls = [await caller.call(receiver.url, {}, b"") for _ in range(20)]
+    assert all(answer.delivered for answer in calls)
+
+
+async def test_a_call_has_15_seconds() -> None:
+    assert CALL_SECONDS == 15
+
+
+async def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(receiver: Receiver) -> None:
+    caller = HttpCaller()
+    answer = await caller.call(f"http://localhost:{receiver.port}/", {}, b"")
+    await caller.aclose()
+    assert answer.reason is not None
+    assert "not of the public Internet" in answer.reason
+    assert receiver.deliveries == []
+
+
+async def test_what_was_checked_is_what_is_connected_to(receiver: Receiver) -> None:
+    """A name that leads outside when it is asked first and inside when it is asked again."""
+    answers = [["127.0.0.7", "10.0.0.1"], ["127.0.0.1"]]
+    asked: list[str] = []
+
+    async def resolve(host: str, _: int) -> Sequence[str]:
+        asked.append(host)
+        return answers[min(len(asked), len(answers)) - 1]
+
+    caller = HttpCaller(["127.0.0.7"], seconds=2, resolve=resolve)
+    first = await caller.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
+    assert asked == ["rebinding.example"]
+    assert first.reason is not None
+    assert "not of the public Internet" not in first.reason, "the allowed address was tried"
+    second = await caller.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
+    await caller.aclose()
+    assert second.reason is not None
+    assert "not of the public Internet" in second.reason
+    assert receiver.deliveries == []
+
+
+async def test_the_host_header_keeps_the_name(receiver: Receiver) -> None:
+    async def resolve(_: str, __: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    caller = HttpCaller(["hook.example"], resolve=resolve)
+    assert (await caller.call(f"http://hook.example:{receiver.port}/", {}, b"")).delivered
+    await caller.aclose()
+    assert receiver.deliveries[0].headers["host"] == f"hook.example:{receiver.port}"
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1/")
+    caller = HttpCaller(["127.0.0.1"])
+    assert (await caller.call(receiver.url, {}, b"")).delivered
+    await caller.aclose()
+
+
+async def test_nobody_listens(caller: HttpCaller) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        answer = await caller.call(f"http://127.0.0.1:{unused.getsockname()[1]}/", {}, b"")
+    assert answer.status is None
+    assert answer.reason
+
+
+async def test_one_name_takes_one_thread_however_often_it_is_called() -> None:
+    resolver = Resolver()
+    found = await asyncio.gather(*(resolver("localhost", 80) for _ in range(50)))
+    resolver.close()
+    assert all("127.0.0.1" in each or "::1" in each for each in found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com",
+        "ftp://example.com/",
+        "file:///etc/passwd",
+        "http://",
+        "http:///x",
+        "http://user:pass@example.com/",
+        "http://user@example.com/",
+        "http://@example.com/",
+        "http://example.com\\@127.0.0.1/",
+        "http://example.com:0/",
+        "http://example.com:99999/",
+        "http://exa mple.com/",
+        "http://example.com/\r\nX: y",
+        "http://example.com/#fragment",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://ex.com/" + "x" * 2_048,
+    ],
+)
+def test_what_is_no_address_of_a_webhook_is_refused_at_once(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        HttpCaller().check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"]
+)
+async def test_an_address_in_another_spelling_is_refused_when_it_is_called(url: str) -> None:
+    caller = HttpCaller()
+    answer = await caller.call(url, {}, b"")
+    await caller.aclose()
+    assert not answer.delivered
+    assert answer.status is None
+    assert "public" in (answer.reason or "") or "resolve" in (answer.reason or "")

@@ -1,0 +1,124 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.alarm import Alarm, Identity
+from core.commands import Context, Raise
+from core.decider import decide
+from core.events import Actor, Event
+from core.evolution import place
+from core.filter import Filter
+from core.outbox.formats import incident_action, render, sealed, source_of
+from core.outbox.formats import test_body as body_of_test
+from core.outbox.routing import Routes
+from core.outbox.webhook import Format
+from tests.kit.history import History
+from tests.kit.outgoing import NOON, webhook
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+FORMATS: list[Format] = ["cloudevents", "slack", "pagerduty"]
+
+
+def raised(**fields: Any) -> Event:
+    identity = Identity("default", fields.pop("source", "pump <7> & co"), "pressure")
+    context = Context(event_id="e-1", tenant="default", actor=Actor("plc", "source"), now=NOON, trace=TRACE)
+    command = Raise(context=context, identity=identity, severity="major", **fields)
+    before = Alarm.absent(identity.alarm_id)
+    event = decide(before, command)
+    assert event is not None
+    return place(before, event, 42, None)
+
+
+def decoded(wanted: Format, event: Event, *, left: bool = False) -> dict[str, Any]:
+    body = render(wanted, event, left=left)
+    assert body is not None
+    message: dict[str, Any] = msgspec.json.decode(body)
+    return message
+
+
+def test_a_cloud_event_has_what_the_specification_asks_for() -> None:
+    event = raised(text="8.2 bar")
+    message = decoded("cloudevents", event)
+    data = message.pop("data")
+    assert message == {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "/tocsin/default",
+        "type": "alarm.raised",
+        "subject": event.stream,
+        "time": "2026-01-01T12:00:00Z",
+        "recordedtime": "2026-01-01T12:00:00Z",
+        "datacontenttype": "application/json",
+        "sequence": "0000000000000000042",
+        "traceparent": TRACE,
+    }
+    assert data["alarm"]["text"] == "8.2 bar"
+    assert (data["position"], data["revision"]) == (42, 1)
+    assert "left" not in data
+    assert decoded("cloudevents", event, left=True)["data"]["left"] is True
+
+
+def test_a_tenant_of_any_name_makes_a_source_that_is_a_uri_reference() -> None:
+    assert source_of("a b/ü") == "/tocsin/a%20b%2F%C3%BC"
+
+
+def test_slack_gets_a_text_in_which_nothing_is_its_markup() -> None:
+    text = decoded("slack", raised(text="<!channel> & more"))["text"]
+    assert text == "[MAJOR] pump &lt;7&gt; &amp; co pressure: raised\n&lt;!channel&gt; &amp; more"
+
+
+@pytest.mark.parametrize("wanted", ["slack", "pagerduty"])
+def test_what_is_not_annunciated_calls_nobody(wanted: Format) -> None:
+    body = render(wanted, raised(annunciate=False), left=False)
+    assert body is None or msgspec.json.decode(body)["event_action"] == "resolve"
+
+
+def test_pagerduty_goes_by_what_the_alarm_is_now() -> None:
+    history = History()
+    history.raised("a", "critical")
+    history.acknowledged("a")
+    history.cleared("a")
+    messages = [decoded("pagerduty", event) for event in history.events]
+    assert [message["event_action"] for message in messages] == ["trigger", "acknowledge", "resolve"]
+    assert {message["dedup_key"] for message in messages} == {history.alarm_id("a")}
+    assert messages[0]["payload"]["severity"] == "critical"
+    assert decoded("pagerduty", history.events[0], left=True)["event_action"] == "resolve"
+
+
+@pytest.mark.parametrize("state", ["shelved", "suppressed", "out_of_service"])
+def test_what_is_out_of_sight_has_no_incident(state: Any) -> None:
+    alarm = msgspec.structs.replace(raised().alarm, state=state)
+    assert incident_action(alarm) == "resolve"
+
+
+def test_the_routing_key_is_only_in_what_is_sent() -> None:
+    hook = webhook(format="pagerduty", routing_key='R"1')
+    body = render("pagerduty", raised(), left=False)
+    assert body is not None
+    assert b"routing_key" not in body
+    assert msgspec.json.decode(sealed(hook, body))["routing_key"] == 'R"1'
+    assert msgspec.json.decode(sealed(hook, body))["event_action"] == "trigger"
+
+
+@pytest.mark.parametrize("wanted", FORMATS)
+def test_rendering_again_gives_the_same_bytes(wanted: Format) -> None:
+    assert render(wanted, raised(), left=False) == render(wanted, raised(), left=False)
+    assert body_of_test(webhook(format=wanted), "id", NOON)
+
+
+def test_events_are_routed_to_the_webhooks_of_their_tenant_that_they_match() -> None:
+    history = History()
+    for source in ("line/1", "tank/1"):
+        history.raised(source)
+    routes = Routes(
+        [
+            webhook("all"),
+            webhook("lines", filter=Filter(sources=frozenset({"line/*"}))),
+            webhook("late", after=1),
+            webhook("other", tenant="other"),
+        ]
+    )
+    rows = routes.rows(history.events, NOON)
+    assert [row.id for row in rows] == ["1:all", "1:lines", "2:all", "2:late"]
+    assert {row.state for row in rows} == {"pending"}
