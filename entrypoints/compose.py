@@ -1,35 +1,15 @@
-"""The composition root: the only place that builds adapters and wires them together."""
+"""The composition root: builds the parts of a process on its storage, and runs them."""
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import uuid_utils
-
-from adapters.memory.doorbell import LocalDoorbell
 from adapters.memory.turns import StreamTurns
-from adapters.mongo.alarms import MongoAlarmList
-from adapters.mongo.answers import MongoAnswers
-from adapters.mongo.api_keys import MongoApiKeys
 from adapters.mongo.checkpoints import MongoCheckpoints
-from adapters.mongo.checks import DoorbellKind, check
-from adapters.mongo.client import Database, connect
-from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.history import MongoAlarmHistory
-from adapters.mongo.journal import JournaledStore
-from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
-from adapters.mongo.outbox import MongoOutbox
-from adapters.mongo.rebuild import MongoAlarmRebuild
-from adapters.mongo.revocations import MongoRevocations
-from adapters.mongo.watch import TopicWatch
-from adapters.mongo.webhooks import MongoWebhooks
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
 from adapters.webhook.caller import HttpCaller
@@ -39,22 +19,19 @@ from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.events import SCHEMA_VERSION, Event
 from core.handler import CommandHandler
-from core.ports import Doorbell, Stamp, Tokens
+from core.ports import Stamp, Tokens
 from core.recollection import Recollection
 from entrypoints.authentication import Authentication, Issuing
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
 from entrypoints.endpoint import RelayParts, WallTime
 from entrypoints.feed import Feed
+from entrypoints.host import holder, new_event_id, now
 from entrypoints.outgoing import CheckingCaller, Outgoing
 from entrypoints.relay import Relay
 from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
-from entrypoints.settings import FeedChoice
-from entrypoints.sole import only_process
+from entrypoints.storage import Storage
 from entrypoints.worker import PROJECTION, AlarmModel, Projector
-
-if TYPE_CHECKING:
-    from adapters.redis.doorbell import RedisDoorbell
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,88 +43,6 @@ class Process:
     projector: Projector
     stream: StreamDriver
     relay: Relay
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The adapters on one database."""
-
-    log: MongoLog
-    rebuild: MongoAlarmRebuild
-    doorbell: Doorbell
-    alarms: MongoAlarmList
-    checkpoints: MongoCheckpoints
-    leases: MongoLeases
-    answers: MongoAnswers
-    api_keys: MongoApiKeys
-    revocations: MongoRevocations
-    webhooks: MongoWebhooks
-    outbox: MongoOutbox
-    link: "Link"
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A connection, the log on it, and the doorbell that goes with both.
-
-    `ring` tells the doorbell how far this process has committed, where nothing else does.
-    """
-
-    kind: DoorbellKind
-    connection: Database
-    log: MongoLog
-    doorbell: Doorbell
-    ring: Callable[[int], None]
-
-
-@asynccontextmanager
-async def storage(
-    uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
-) -> AsyncIterator[Storage]:
-    """Check the database, connect to it and make what is missing in it.
-
-    Raises:
-        StartupRefused: this process must not run on it.
-        Unavailable: it cannot be reached any more.
-    """
-    link = _link(await check(uri, database, feed), uri, database, redis_url)
-    connection = link.connection
-    try:
-        built = Storage(
-            link.log,
-            MongoAlarmRebuild(connection),
-            link.doorbell,
-            MongoAlarmList(connection),
-            MongoCheckpoints(connection),
-            MongoLeases(connection),
-            MongoAnswers(connection),
-            MongoApiKeys(connection),
-            MongoRevocations(connection),
-            MongoWebhooks(connection),
-            MongoOutbox(connection),
-            link,
-        )
-        await built.log.create()
-        await built.alarms.create()
-        await built.answers.create()
-        await built.api_keys.create()
-        await built.revocations.create()
-        await built.webhooks.create()
-        await built.outbox.create()
-        yield built
-    finally:
-        connection.client.close()
-
-
-def alone(store: Storage) -> AbstractAsyncContextManager[None]:
-    """Hold off every process that could not hear of this one. Raises StartupRefused, Unavailable."""
-    match store.link.kind:
-        case "changestream":
-            return nullcontext()
-        case "local":
-            return only_process(store.leases, holder())
-        case "redis":
-            return only_process(store.leases, "redis", shared=True)
 
 
 @asynccontextmanager
@@ -185,11 +80,9 @@ async def _running(
     _remember(feed, store.log, recollection)
     model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
-    feed.listen(lambda _: None, projector.log_replaced)
     handler = CommandHandler(store.log, StreamTurns(), recollection, store.answers)
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
-    feed.listen(lambda _: None, deadlines.log_replaced)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
@@ -200,10 +93,10 @@ async def _running(
         store.leases,
         holder(),
     )
-    feed.listen(lambda _: None, router.log_replaced)
     relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
     relay = Relay(relaying, store.leases, holder())
-    feed.listen(lambda _: None, relay.log_replaced)
+    for part in (projector, deadlines, router, relay):
+        feed.on_reset(part.log_replaced)
     services = Services(
         handler=handler,
         log=store.log,
@@ -259,49 +152,9 @@ def outgoing(store: Storage, caller: CheckingCaller) -> Outgoing:
     return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
 
 
-def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
-    if kind == "changestream":
-        connection = connect(uri, database)
-        return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
-    # The watch calls from the event loop, and so not before `bell` is there.
-    watch = TopicWatch(TOPICS, lambda topic: bell.ring(topics=(topic,)))
-    connection = connect(uri, database, [watch])
-    store = JournaledStore(connection)
-    log, local = MongoLog(connection, store), LocalDoorbell()
-    bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
-    return Link(kind, connection, log, bell, bell.ring)
-
-
-def _redis(
-    url: str | None, database: str, local: LocalDoorbell, log: MongoLog, store: JournaledStore
-) -> "RedisDoorbell":
-    if not url:
-        raise StartupRefused("the feed redis needs a server: name it in TOCSIN_REDIS_URL or --redis-url")
-    try:
-        from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
-    except ModuleNotFoundError as error:
-        raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
-    return RedisDoorbell(url, f"tocsin:{database}", local, log, journaled=store.journaled, topics=TOPICS)
-
-
 def _committed(feed: Feed, store: Storage, position: int) -> None:
     feed.hear(position)
     store.link.ring(position)
-
-
-def now() -> datetime:
-    """The service's clock, UTC."""
-    return datetime.now(UTC)
-
-
-def new_event_id() -> str:
-    """Mint an event id: UUIDv7 (RFC 9562)."""
-    return str(uuid_utils.uuid7())
-
-
-def holder() -> str:
-    """Name this process as the holder of leases."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _remember(feed: Feed, log: MongoLog, recollection: Recollection) -> None:

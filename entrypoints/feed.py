@@ -75,6 +75,10 @@ class Feed:
         Both are called from the feed itself and must not block.
         """
         self._listeners.append(listener)
+        self.on_reset(reset)
+
+    def on_reset(self, reset: Callable[[], None]) -> None:
+        """Call `reset` when the log was replaced, from the feed itself; it must not block."""
         self._resets.append(reset)
 
     def hear(self, position: int) -> None:

@@ -10,9 +10,10 @@ from adapters.webhook.caller import HttpCaller
 from core.errors import StartupRefused
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
-from entrypoints.compose import Storage, outgoing, storage
+from entrypoints.compose import outgoing
 from entrypoints.outgoing import Conflict, Outgoing, UnknownRow
 from entrypoints.settings import Settings
+from entrypoints.storage import Storage, storage
 
 UNDELIVERED: frozenset[RowState] = frozenset(get_args(RowState)) - {"delivered"}
 

@@ -14,7 +14,8 @@ from rich.progress import (
 )
 
 from entrypoints import check, replay
-from entrypoints.compose import holder, storage
+from entrypoints.host import holder
+from entrypoints.storage import storage
 from entrypoints.worker import AlarmModel
 
 SHOWN = 100

@@ -17,11 +17,12 @@ from adapters.websocket.protocol import StreamProtocol
 from core.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
 from entrypoints.collector import Collector
-from entrypoints.compose import alone, running, storage, trusted_tokens
+from entrypoints.compose import running, trusted_tokens
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
 from entrypoints.integrations import tenant_of_routing_key
 from entrypoints.settings import Settings
+from entrypoints.storage import alone, storage
 from entrypoints.stream import stream_endpoint
 from entrypoints.webhooks_file import apply_entries, read_entries
 

@@ -11,8 +11,9 @@ from core.delivery.protocol import EventMessage
 from core.events import Event
 from entrypoints.client.stream import TocsinStream
 from entrypoints.client.subscription import StartOver
-from entrypoints.compose import feeding, storage
+from entrypoints.compose import feeding
 from entrypoints.settings import Settings
+from entrypoints.storage import storage
 
 logger = logging.getLogger("tocsin.tail")
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from websockets.exceptions import WebSocketException
 
 from core.errors import Unavailable
-from entrypoints.compose import feeding, storage
+from entrypoints.compose import feeding
+from entrypoints.storage import storage
 from tests.faults.checker import Client
 from tests.kit.clients import StreamClient, streaming
 from tests.kit.servers import TocsinServer

@@ -13,6 +13,8 @@ from core.events import Actor, Event
 from core.projection import Fold
 from entrypoints import compose
 from entrypoints.compose import Process
+from entrypoints.host import new_event_id, now
+from entrypoints.storage import storage
 
 SECONDS = 20
 
@@ -26,13 +28,13 @@ def _holders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(uri: str, database: str) -> AsyncIterator[Process]:
-    async with compose.storage(uri, database) as store, compose.running(store) as process:
+    async with storage(uri, database) as store, compose.running(store) as process:
         yield process
 
 
 def context() -> Context:
     actor = Actor("olga", "operator")
-    return Context(event_id=compose.new_event_id(), tenant="default", actor=actor, now=compose.now())
+    return Context(event_id=new_event_id(), tenant="default", actor=actor, now=now())
 
 
 async def shelve(process: Process, source: str, seconds: float) -> Event:

@@ -114,7 +114,7 @@ async def test_a_replaced_log_starts_it_over(connected: Database) -> None:
     feed = Feed(log, ChangeStreamDoorbell(connected))
     await feed.start()
     first, was_reset = feed.identity, asyncio.Event()
-    feed.listen(lambda _: None, was_reset.set)
+    feed.on_reset(was_reset.set)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run())
         await connected["meta"].update_one({"_id": "log"}, {"$set": {"log": "another"}})

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from adapters.redis import doorbell
 from core.errors import StartupRefused
-from entrypoints.compose import storage
+from entrypoints.storage import storage
 from tests.contract.doorbell_suite import burst
 from tests.kit import framing
 from tests.kit.members import Member, member, positions

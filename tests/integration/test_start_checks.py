@@ -13,7 +13,7 @@ from adapters.mongo.checks import check, check_not_sharded, check_version, choos
 from adapters.mongo.client import Database, connect
 from adapters.mongo.store import EVENTS, INDEXES
 from core.errors import StartupRefused
-from entrypoints.compose import storage
+from entrypoints.storage import storage
 from tests.kit.mongods import Mongod
 from tests.kit.ports import free_port
 from tests.kit.processes import Process

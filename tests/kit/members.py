@@ -9,8 +9,10 @@ from core.alarm import Identity, Severity
 from core.commands import Context, Raise
 from core.errors import OutcomeUnknown, Unavailable
 from core.events import Actor, Event
-from entrypoints.compose import Process, Storage, new_event_id, now, running, storage
+from entrypoints.compose import Process, running
+from entrypoints.host import new_event_id, now
 from entrypoints.settings import FeedChoice
+from entrypoints.storage import Storage, storage
 from tests.kit.waiting import eventually
 
 SOURCE = Actor("tests", "source")

@@ -1,0 +1,138 @@
+"""The adapters on one database, and the doorbell that fits it."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adapters.memory.doorbell import LocalDoorbell
+from adapters.mongo.alarms import MongoAlarmList
+from adapters.mongo.answers import MongoAnswers
+from adapters.mongo.api_keys import MongoApiKeys
+from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.checks import DoorbellKind, check
+from adapters.mongo.client import Database, connect
+from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
+from adapters.mongo.journal import JournaledStore
+from adapters.mongo.leases import MongoLeases
+from adapters.mongo.log import MongoLog
+from adapters.mongo.outbox import MongoOutbox
+from adapters.mongo.rebuild import MongoAlarmRebuild
+from adapters.mongo.revocations import MongoRevocations
+from adapters.mongo.watch import TopicWatch
+from adapters.mongo.webhooks import MongoWebhooks
+from core.errors import StartupRefused
+from core.ports import Doorbell
+from entrypoints.host import holder
+from entrypoints.settings import FeedChoice
+from entrypoints.sole import only_process
+
+if TYPE_CHECKING:
+    from adapters.redis.doorbell import RedisDoorbell
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The adapters on one database."""
+
+    log: MongoLog
+    rebuild: MongoAlarmRebuild
+    doorbell: Doorbell
+    alarms: MongoAlarmList
+    checkpoints: MongoCheckpoints
+    leases: MongoLeases
+    answers: MongoAnswers
+    api_keys: MongoApiKeys
+    revocations: MongoRevocations
+    webhooks: MongoWebhooks
+    outbox: MongoOutbox
+    link: "Link"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A connection, the log on it, and the doorbell that goes with both.
+
+    `ring` tells the doorbell how far this process has committed, where nothing else does.
+    """
+
+    kind: DoorbellKind
+    connection: Database
+    log: MongoLog
+    doorbell: Doorbell
+    ring: Callable[[int], None]
+
+
+@asynccontextmanager
+async def storage(
+    uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
+) -> AsyncIterator[Storage]:
+    """Check the database, connect to it and make what is missing in it.
+
+    Raises:
+        StartupRefused: this process must not run on it.
+        Unavailable: it cannot be reached any more.
+    """
+    link = _link(await check(uri, database, feed), uri, database, redis_url)
+    connection = link.connection
+    try:
+        built = Storage(
+            link.log,
+            MongoAlarmRebuild(connection),
+            link.doorbell,
+            MongoAlarmList(connection),
+            MongoCheckpoints(connection),
+            MongoLeases(connection),
+            MongoAnswers(connection),
+            MongoApiKeys(connection),
+            MongoRevocations(connection),
+            MongoWebhooks(connection),
+            MongoOutbox(connection),
+            link,
+        )
+        await built.log.create()
+        await built.alarms.create()
+        await built.answers.create()
+        await built.api_keys.create()
+        await built.revocations.create()
+        await built.webhooks.create()
+        await built.outbox.create()
+        yield built
+    finally:
+        connection.client.close()
+
+
+def alone(store: Storage) -> AbstractAsyncContextManager[None]:
+    """Hold off every process that could not hear of this one. Raises StartupRefused, Unavailable."""
+    match store.link.kind:
+        case "changestream":
+            return nullcontext()
+        case "local":
+            return only_process(store.leases, holder())
+        case "redis":
+            return only_process(store.leases, "redis", shared=True)
+
+
+def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
+    if kind == "changestream":
+        connection = connect(uri, database)
+        return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
+    # The watch calls from the event loop, and so not before `bell` is there.
+    watch = TopicWatch(TOPICS, lambda topic: bell.ring(topics=(topic,)))
+    connection = connect(uri, database, [watch])
+    store = JournaledStore(connection)
+    log, local = MongoLog(connection, store), LocalDoorbell()
+    bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
+    return Link(kind, connection, log, bell, bell.ring)
+
+
+def _redis(
+    url: str | None, database: str, local: LocalDoorbell, log: MongoLog, store: JournaledStore
+) -> "RedisDoorbell":
+    if not url:
+        raise StartupRefused("the feed redis needs a server: name it in TOCSIN_REDIS_URL or --redis-url")
+    try:
+        from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
+    except ModuleNotFoundError as error:
+        raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
+    return RedisDoorbell(url, f"tocsin:{database}", local, log, journaled=store.journaled, topics=TOPICS)
