@@ -19,6 +19,8 @@ logger = logging.getLogger("tocsin.projector")
 PROJECTION = "alarms"
 PROJECTOR_LEASE = "projector"
 BATCH_EVENTS = 1_000
+PACE_SECONDS = 0.05
+"""How soon a batch follows one that was not full: each is two majority writes that commands wait behind."""
 RETRY_SECONDS = 5.0
 MISSING_TRIES = 5
 """How often the event at the checkpoint is looked for: a new primary's majority view may lag."""
@@ -85,11 +87,14 @@ class Projector:
         at = await self._resumed(lease)
         async with _closing(self._follow(at.position)) as batches:
             async for events in batches:
+                began = asyncio.get_running_loop().time()
                 for start in range(0, len(events), BATCH_EVENTS):
                     to = await self._project(events[start : start + BATCH_EVENTS], at, lease)
                     if to is None:
                         return
                     at = to
+                if len(events) < BATCH_EVENTS:
+                    await asyncio.sleep(began + PACE_SECONDS - asyncio.get_running_loop().time())
 
     async def _project(self, events: Sequence[Event], at: Checkpoint, lease: Lease) -> Checkpoint | None:
         """Bring one batch into the list; None: the checkpoint moved otherwise meanwhile."""

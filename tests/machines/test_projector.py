@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
@@ -129,8 +129,9 @@ class HistoryLog:
 class ProjectorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.patched = patch("entrypoints.worker.backoff", return_value=0.0)
-        self.patched.start()
+        self.patched = ExitStack()
+        self.patched.enter_context(patch("entrypoints.worker.backoff", return_value=0.0))
+        self.patched.enter_context(patch("entrypoints.worker.PACE_SECONDS", 0.0))
         self.loop = asyncio.new_event_loop()
         self.time = 0.0
         self.told = NO_CHECKPOINT
@@ -215,7 +216,7 @@ class ProjectorMachine(RuleBasedStateMachine):
             self.kill_all()
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.close()
-            self.patched.stop()
+            self.patched.close()
 
     @property
     def leaders(self) -> list[Actor]:
