@@ -36,8 +36,8 @@ format: $(INSTALLED) ## Format the code and fix what ruff can
 bench: $(INSTALLED) ## Measure: ratios to a floor of the same run
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-faults: $(INSTALLED) ## Run all fault tests, the long ones too
-	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+faults: $(INSTALLED) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
+	$(BIN)/python -m pytest tests/faults -s $(PYTEST_ARGS)
 
 clean: ## Remove .venv and caches; the data in .tocsin stays
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -89,14 +89,24 @@ class Store(Protocol[Document]):
 
 
 class Entry:
-    """One decided event on its way into the log; `done` is told once, the event or the error."""
+    """One decided event on its way into the log; `done` is told once, the event or the error.
 
-    __slots__ = ("before", "done", "event", "under_way")
+    `since` is when it set out, in seconds by any clock of the caller's.
+    """
 
-    def __init__(self, before: Alarm, event: Event, done: Callable[[Event | TocsinError], None]) -> None:
+    __slots__ = ("before", "done", "event", "since", "under_way")
+
+    def __init__(
+        self,
+        before: Alarm,
+        event: Event,
+        done: Callable[[Event | TocsinError], None],
+        since: float = 0.0,
+    ) -> None:
         self.before = before
         self.event = event
         self.done = done
+        self.since = since
         # Whether it was taken into a batch: from then on it may land without an answer having come.
         self.under_way = False
 
@@ -128,6 +138,11 @@ class Appender(Generic[Document]):
     def waiting(self) -> int:
         """How many entries are queued."""
         return len(self._queue)
+
+    @property
+    def oldest(self) -> Entry | None:
+        """The entry that goes out first, None while none is queued."""
+        return self._queue[0] if self._queue else None
 
     @property
     def tail(self) -> int:

@@ -19,7 +19,7 @@ from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.events import SCHEMA_VERSION, Event
 from core.handler import CommandHandler
-from core.ports import Stamp, Tokens
+from core.ports import Tokens
 from core.recollection import Recollection
 from entrypoints.authentication import Authentication, Issuing
 from entrypoints.deadlines import Deadlines, Minting, ShelfSources
@@ -159,8 +159,7 @@ def _committed(feed: Feed, store: Storage, position: int) -> None:
 
 def _remember(feed: Feed, log: MongoLog, recollection: Recollection) -> None:
     def seen(events: Sequence[Event]) -> None:
-        newest = events[-1]
-        log.learn(Stamp(newest.position, newest.event_id, newest.at))
+        log.learn(events)
         for event in events:
             # Another version's snapshot is not to be decided on: the handler reads and folds.
             if event.v == SCHEMA_VERSION:

@@ -12,6 +12,7 @@ from adapters.mongo.api_keys import MongoApiKeys
 from adapters.mongo.checkpoints import MongoCheckpoints
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
+from adapters.mongo.courtesy import TURNS
 from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.journal import JournaledStore
 from adapters.mongo.leases import MongoLeases
@@ -135,4 +136,5 @@ def _redis(
         from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
     except ModuleNotFoundError as error:
         raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
-    return RedisDoorbell(url, f"tocsin:{database}", local, log, journaled=store.journaled, topics=TOPICS)
+    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta", TURNS}
+    return RedisDoorbell(url, channel, local, log, journaled=store.journaled, topics=topics)

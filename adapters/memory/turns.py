@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from core.errors import Unavailable
 
-TURN_SECONDS = 10.0
+TURN_SECONDS = 5.0
 """How long a command waits for those before it on the same alarm."""
 
 

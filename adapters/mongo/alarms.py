@@ -1,6 +1,7 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 from pymongo import ASCENDING, IndexModel, ReplaceOne
@@ -8,7 +9,7 @@ from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
-from adapters.mongo.errors import QUERY_MS, bounded, duplicates, retried
+from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
 from adapters.mongo.listing import INDEXES as LIST_INDEXES
 from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
 from core.alarm import Alarm
@@ -40,20 +41,20 @@ class MongoAlarmList:
 
     async def create(self) -> None:
         """Make sure the collection and its indexes exist, for all its rows. Raises Unavailable."""
-        await retried(lambda: self._rows.create_indexes(INDEXES))
-        while outdated := await retried(self._outdated):
+        await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
+        while outdated := await retried(self._outdated, BULK_SECONDS):
             documents = [row_document(alarm_of(document)) for document in outdated]
-            await retried(lambda documents=documents: self._replace(documents, "$lte", upsert=False))  # type: ignore[misc]
+            await retried(partial(self._replace, documents, "$lte", upsert=False), BULK_SECONDS)
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
         """Replace each row, unless it is at this position or a later one already."""
         documents = [row_document(alarm) for alarm in rows.values()]
-        met = await retried(lambda: self._replace(documents, "$lt", upsert=True))
+        met = await retried(lambda: self._replace(documents, "$lt", upsert=True), BULK_SECONDS)
         if met:
             # Most are newer rows. But two leaders that bring a new alarm at once collide too, and then
             # the older one may have won: a plain replace sets that right.
             again = [documents[index] for index in met]
-            await retried(lambda: self._replace(again, "$lt", upsert=False))
+            await retried(lambda: self._replace(again, "$lt", upsert=False), BULK_SECONDS)
 
     async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
         """Return one row; None also for another tenant's."""

@@ -6,7 +6,7 @@ import msgspec
 from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from core.ports import Answer
 
 IDEMPOTENCY = "idempotency"
@@ -25,7 +25,7 @@ class MongoAnswers:
 
     async def create(self) -> None:
         """Make sure that they end after a day. Raises Unavailable."""
-        await retried(lambda: self._answers.create_indexes(INDEXES))
+        await retried(lambda: self._answers.create_indexes(INDEXES), BULK_SECONDS)
 
     async def find(self, tenant: str, command_id: str) -> Answer | None:
         """Return the first answer kept under the key."""

@@ -7,7 +7,7 @@ import msgspec
 from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from core.bounds import API_KEYS
 from core.errors import Refused
 from core.ports import ApiKey
@@ -25,7 +25,7 @@ class MongoApiKeys:
 
     async def create(self) -> None:
         """Make sure that they can be listed by tenant. Raises Unavailable."""
-        await retried(lambda: self._keys.create_indexes(INDEXES))
+        await retried(lambda: self._keys.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, key: ApiKey) -> None:
         """Keep a new key. Raises Refused: the tenant has too many."""

@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from adapters.mongo.alarms import ALARMS
 from adapters.mongo.alarms import INDEXES as ALARM_INDEXES
 from adapters.mongo.client import Database, Document, connect
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from adapters.mongo.journal import JOURNAL
 from adapters.mongo.store import EVENTS
 from adapters.mongo.store import INDEXES as EVENT_INDEXES
@@ -114,7 +114,7 @@ async def _check_indexes(database: Database, collection: str, wanted: Sequence[I
             logger.warning("dropping the wrong index %s of %s", name, collection)
             await retried(lambda name=name: database[collection].drop_index(name))  # type: ignore[misc]
     try:
-        await retried(lambda: database[collection].create_indexes(list(wanted)))
+        await retried(lambda: database[collection].create_indexes(list(wanted)), BULK_SECONDS)
     except Unavailable as error:
         if isinstance(error.__cause__, DuplicateKeyError):
             raise StartupRefused(

@@ -1,5 +1,6 @@
 """The one table from the driver's exceptions to this project's."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -20,7 +21,9 @@ from core.errors import TooBroad, Unavailable
 T = TypeVar("T")
 
 READ_SECONDS = 5.0
-"""How long a read is tried again while the replica set has no primary."""
+"""How long a read or a small write may take with all its tries, as while the replica set has no primary."""
+BULK_SECONDS = 30.0
+"""How long what touches many documents may take: an index, a batch of rows, a collection put in place."""
 
 QUERY_MS = 5_000
 """How long the server works on one query of a list."""
@@ -54,6 +57,7 @@ TRANSIENT_CODES = frozenset(
         43,
         175,
         237,
+        246,
         286,
     }
 )
@@ -80,24 +84,35 @@ def unavailable(error: PyMongoError) -> Unavailable:
     return Unavailable(f"MongoDB: {type(error).__name__}: {reason}")
 
 
-async def retried(operation: Callable[[], Awaitable[T]]) -> T:
+async def retried(operation: Callable[[], Awaitable[T]], seconds: float = READ_SECONDS) -> T:
     """Run a read or a repeatable write, again while it fails for a passing reason.
 
     Raises:
-        Unavailable: it failed for READ_SECONDS, or for a lasting reason.
+        Unavailable: it failed for so many seconds, did not end in them, or failed for a lasting reason.
     """
     attempts = AsyncRetrying(
-        stop=stop_after_delay(READ_SECONDS),
+        stop=stop_after_delay(seconds),
         wait=wait_random_exponential(multiplier=0.02, max=0.5),
         retry=retry_if_exception(is_transient),
         reraise=True,
     )
+    failure: PyMongoError | None = None
     try:
-        async for attempt in attempts:
-            with attempt:
-                return await operation()
+        # A socket that went silent would hold a single try for as long as the driver lets it.
+        async with asyncio.timeout(seconds):
+            async for attempt in attempts:
+                with attempt:
+                    try:
+                        return await operation()
+                    except PyMongoError as error:
+                        failure = error
+                        raise
     except PyMongoError as error:
         raise unavailable(error) from error
+    except TimeoutError:
+        if failure is not None:
+            raise unavailable(failure) from failure
+        raise Unavailable(f"MongoDB: no answer for {seconds:.0f} s") from None
     raise AssertionError  # pragma: no cover (the attempts end by returning or raising)
 
 
@@ -119,7 +134,7 @@ async def bounded(query: Callable[[], Awaitable[T]]) -> T:
                 ) from error
             raise
 
-    return await retried(tried)
+    return await retried(tried, READ_SECONDS + QUERY_MS / 1_000)
 
 
 def duplicates(error: BulkWriteError) -> Sequence[int]:

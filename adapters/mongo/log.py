@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
-from adapters.mongo.client import Database
+from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
 from adapters.mongo.courtesy import TURNS, Courtesy
 from adapters.mongo.errors import retried
 from adapters.mongo.gathering import Gathering
-from adapters.mongo.store import EventStore
+from adapters.mongo.store import EVENTS, EventStore
 from core.alarm import Alarm
 from core.appender import Appender, Entry
 from core.backoff import backoff
@@ -22,7 +22,9 @@ from core.errors import OutcomeUnknown, TocsinError, Unavailable
 from core.events import Event
 from core.ports import Page, Stamp
 
-APPEND_SECONDS = 10.0
+META = "meta"
+
+APPEND_SECONDS = 5.0
 """How long a caller waits for its event before it is told that it is unavailable or in doubt."""
 
 PAUSE_SECONDS = 1.0
@@ -41,7 +43,7 @@ class MongoLog:
         self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
         self._newest = Gathering(self._store.newest)
         self._queued = asyncio.Event()
-        self._courtesy = Courtesy(database)
+        self._courtesy = Courtesy(database, self._waiting)
 
     async def create(self) -> None:
         """Make the indexes and the log identity where they are missing. Raises Unavailable."""
@@ -81,7 +83,7 @@ class MongoLog:
             if not answer.done():
                 answer.set_result(result)
 
-        entry = Entry(before, event, done)
+        entry = Entry(before, event, done, asyncio.get_running_loop().time())
         self._appender.submit(entry)
         self._queued.set()
         try:
@@ -95,9 +97,12 @@ class MongoLog:
             return result
         raise result
 
-    def learn(self, stamp: Stamp) -> None:
-        """Append behind this event, which the feed has shown to be majority-committed."""
-        self._appender.learn(stamp)
+    def learn(self, events: Sequence[Event]) -> None:
+        """Append behind these events, which the feed has shown to be majority-committed."""
+        newest = events[-1]
+        if newest.position > self._appender.tail:
+            self._appender.learn(Stamp(newest.position, newest.event_id, newest.at))
+            self._courtesy.saw(events)
 
     def forget(self) -> None:
         """Read the tail anew before the next append: the log was replaced."""
@@ -140,7 +145,7 @@ class MongoLog:
     async def identity(self) -> str:
         """Return the log identity; made with the log, on first use."""
         fresh = {"$setOnInsert": {"log": str(uuid.uuid4())}}
-        meta = self._database["meta"]
+        meta = self._database[META]
         found = await retried(lambda: meta.find_one({"_id": "log"}))
         if found is None:
             await retried(lambda: meta.update_one({"_id": "log"}, fresh, upsert=True))
@@ -149,11 +154,23 @@ class MongoLog:
             raise Unavailable("the log identity cannot be read yet")
         return str(found["log"])
 
+    async def glance(self) -> tuple[int, str]:
+        """Return, in one read, the newest position and the log identity, "" if the log has none.
+
+        On a standalone mongod a kill may undo that position: nothing may be placed behind it.
+        """
+        identity = {"coll": META, "pipeline": [{"$match": {"_id": "log"}}]}
+        newest: list[Document] = [{"$sort": {"_id": DESCENDING}}, {"$limit": 1}, {"$project": {"_id": 1}}]
+        pipeline = [*newest, {"$unionWith": identity}]
+        found = await retried(lambda: self._database[EVENTS].aggregate(pipeline).to_list(2))
+        positions = [document["_id"] for document in found if "log" not in document]
+        return max(positions, default=0), next((each["log"] for each in found if "log" in each), "")
+
     async def reset_identity(self) -> str:
         """Give the log another identity: positions that anybody remembers mean nothing from now on."""
         fresh = str(uuid.uuid4())
         await retried(
-            lambda: self._database["meta"].update_one({"_id": "log"}, {"$set": {"log": fresh}}, upsert=True)
+            lambda: self._database[META].update_one({"_id": "log"}, {"$set": {"log": fresh}}, upsert=True)
         )
         return fresh
 
@@ -168,8 +185,17 @@ class MongoLog:
                 await self._courtesy.wait()
                 began = now()
                 await self._appender.flush()
-                self._courtesy.tried(lost=self._appender.losing, seconds=now() - began)
+                self._tried(now() - began)
                 committed(self._appender.tail)
+
+    def _tried(self, seconds: float) -> None:
+        oldest = self._appender.oldest
+        if self._appender.losing and oldest is not None:
+            self._courtesy.lost(oldest.event.event_id, seconds)
+
+    def _waiting(self) -> float:
+        oldest = self._appender.oldest
+        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest.since
 
 
 async def _pause(tries: int) -> None:

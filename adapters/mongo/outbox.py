@@ -10,7 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import duplicates, retried
+from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
 from core.outbox.ports import KEPT_SECONDS, Backlog, OutboxQuery
 from core.outbox.row import Row, Settlement
 
@@ -46,7 +46,7 @@ class MongoOutbox:
 
     async def create(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
-        await retried(lambda: self._rows.create_indexes(INDEXES))
+        await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, rows: Sequence[Row]) -> None:
         """Add the rows that are not there; those that are stay as they are."""
@@ -73,7 +73,7 @@ class MongoOutbox:
         updates = [
             UpdateOne({"_id": each.row.id, "state": "pending"}, _settlement(each.row)) for each in settlements
         ]
-        await retried(lambda: self._rows.bulk_write(updates, ordered=False))
+        await retried(lambda: self._rows.bulk_write(updates, ordered=False), BULK_SECONDS)
 
     async def get(self, tenant: str, position: int, webhook: str) -> Row | None:
         """Return one row, without its body; None also for another tenant's."""
@@ -111,7 +111,7 @@ class MongoOutbox:
 
     async def remove(self, webhook: str) -> None:
         """Remove every row of a webhook."""
-        await retried(lambda: self._rows.delete_many({"webhook": webhook}, hint=_BY_LANE))
+        await retried(lambda: self._rows.delete_many({"webhook": webhook}, hint=_BY_LANE), BULK_SECONDS)
 
     async def newest(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
         """Return position and event id of rows of positions < before, the latest first, at most `limit`."""
@@ -126,7 +126,7 @@ class MongoOutbox:
     async def cut(self, position: int) -> None:
         """Remove every row of a position > this one."""
         condition = {"position": {"$gt": position}}
-        await retried(lambda: self._rows.delete_many(condition, hint=_BY_POSITION))
+        await retried(lambda: self._rows.delete_many(condition, hint=_BY_POSITION), BULK_SECONDS)
 
     async def backlog(self) -> Sequence[Backlog]:
         """Return what is pending and dead, for each webhook that has any."""
@@ -142,7 +142,9 @@ class MongoOutbox:
             },
             {"$sort": {"_id": ASCENDING}},
         ]
-        found = await retried(lambda: self._rows.aggregate(stages, hint=_BY_WEBHOOK).to_list(None))
+        found = await retried(
+            lambda: self._rows.aggregate(stages, hint=_BY_WEBHOOK).to_list(None), BULK_SECONDS
+        )
         return [msgspec.convert({**group, **group.pop("_id")}, Backlog) for group in found]
 
     async def _insert(self, documents: Sequence[Document]) -> None:

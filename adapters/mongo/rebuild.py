@@ -8,7 +8,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from adapters.mongo.alarms import ALARMS, MongoAlarmList
 from adapters.mongo.checkpoints import CHECKPOINTS, checkpoint_document
 from adapters.mongo.client import WRITE_MS, Database, Document
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from core.errors import Unavailable
 from core.ports import Checkpoint, Lease, Shadow
 
@@ -74,7 +74,7 @@ class MongoAlarmRebuild:
         if document is None:
             return
         shadow = document["shadow"]
-        await retried(lambda: self._put_in_place(shadow["name"]))
+        await retried(lambda: self._put_in_place(shadow["name"]), BULK_SECONDS)
         condition = {"_id": ALARMS, "shadow": shadow}
         change = {"$set": shadow["to"], "$unset": {"shadow": ""}}
         await retried(lambda: self._checkpoints.update_one(condition, change))
@@ -104,4 +104,4 @@ class MongoAlarmRebuild:
         return [name for name in names if name.startswith(SHADOWS)]
 
     async def _drop(self, name: str) -> None:
-        await retried(lambda: self._database.drop_collection(name))
+        await retried(lambda: self._database.drop_collection(name), BULK_SECONDS)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from core.revocations import Revocation
 
 REVOCATIONS = "revocations"
@@ -31,7 +31,7 @@ class MongoRevocations:
 
     async def create(self) -> None:
         """Make sure that they are found by time, and end. Raises Unavailable."""
-        await retried(lambda: self._rows.create_indexes(INDEXES))
+        await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, revocation: Revocation) -> None:
         """Record it; its `at` is set by the database's clock."""

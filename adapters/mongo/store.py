@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import CODEC, WRITE_MS, Database
 from adapters.mongo.codec import event_document, event_of
-from adapters.mongo.errors import DUPLICATE_KEY, TRANSIENT_CODES, retried, write_failure
+from adapters.mongo.errors import BULK_SECONDS, DUPLICATE_KEY, TRANSIENT_CODES, retried, write_failure
 from core.appender import Duplicate, Rejected, Result, Unknown, Written
 from core.errors import InvalidInput
 from core.events import Event
@@ -57,7 +57,7 @@ class EventStore:
 
     async def create_indexes(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
-        await retried(lambda: self._database[EVENTS].create_indexes(INDEXES))
+        await retried(lambda: self._database[EVENTS].create_indexes(INDEXES), BULK_SECONDS)
 
     def encode(self, event: Event) -> tuple[RawBSONDocument, int]:
         """Return the event's document and its size in bytes."""

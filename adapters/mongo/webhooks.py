@@ -9,7 +9,7 @@ from pymongo import ASCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import BULK_SECONDS, retried
 from core.errors import Unavailable
 from core.filter import Filter
 from core.outbox.webhook import Webhook, same_definition
@@ -32,7 +32,7 @@ class MongoWebhooks:
 
     async def create(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
-        await retried(lambda: self._webhooks.create_indexes(INDEXES))
+        await retried(lambda: self._webhooks.create_indexes(INDEXES), BULK_SECONDS)
 
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -20,12 +21,14 @@ from redis.exceptions import RedisError
 
 from core.backoff import backoff
 from core.errors import StartupRefused, Unavailable
-from core.ports import EventLog, Ring
+from core.ports import Ring
 
 logger = logging.getLogger("tocsin.redis")
 
 TAIL_SECONDS = 1.0
 """How often the log's tail is read, whatever Redis says: the longest that a lost bell delays an event."""
+TOPICS_LOOKS = 10
+"""After so many reads every topic is rung: whoever wrote to one may have been killed before it rang."""
 ANSWER_SECONDS = 2.0
 """How long Redis may take for a connection or an answer."""
 SILENCE_SECONDS = 5.0
@@ -46,6 +49,18 @@ class Bell(Protocol):
         ...
 
 
+class Log(Protocol):
+    """The log as the doorbell looks at it. Raises Unavailable."""
+
+    async def identity(self) -> str:
+        """Return the log identity."""
+        ...
+
+    async def glance(self) -> tuple[int, str]:
+        """Return, in one read, the newest position and the log identity; a kill may undo that position."""
+        ...
+
+
 class Message(msgspec.Struct, frozen=True):
     """What is published: a position in the log of this identity that a kill of mongod does not undo."""
 
@@ -62,7 +77,7 @@ class RedisDoorbell:
     """Rings for what any process of the channel has committed (see core.ports.Doorbell).
 
     `bell` is rung for this process; `journaled` is told every position that is known to be; `topics` are rung
-    with each read of the tail. Redis being away is no reason to break: the tail is read on.
+    when messages about them may have been lost. Redis being away is no reason to break: the tail is read on.
     """
 
     def __init__(  # noqa: PLR0913 (it stands between Redis, the bell and the log)
@@ -70,7 +85,7 @@ class RedisDoorbell:
         url: str,
         channel: str,
         bell: Bell,
-        log: EventLog,
+        log: Log,
         *,
         journaled: Callable[[int], None],
         topics: Iterable[str],
@@ -90,6 +105,9 @@ class RedisDoorbell:
         self._position = 0
         self._topics: set[str] = set()
         self._unsaid = asyncio.Event()
+        # Whether messages can come, and how often the tail was read since every topic was rung.
+        self._subscribed = False
+        self._looks = 0
 
     def ring(self, position: int = 0, topics: Iterable[str] = ()) -> None:
         """Ring in this process at once, and in the others as soon as Redis takes the message."""
@@ -103,7 +121,7 @@ class RedisDoorbell:
         """Ring for everything that is committed from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
         async with self._bell.listen(moment) as rings:
-            work = (_persistently(self._receive), _persistently(self._publish), self._read_tail())
+            work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
             tasks = [asyncio.create_task(each) for each in work]
             try:
                 yield rings
@@ -112,22 +130,31 @@ class RedisDoorbell:
                 with suppress(RedisError, OSError):
                     await self._redis.connection_pool.disconnect()
 
-    async def _receive(self) -> None:
+    async def _subscribe(self) -> None:
         """Ring for every message, until Redis breaks off or falls silent."""
         async with self._redis.pubsub() as subscription:
             await subscription.subscribe(self._channel)
-            asked = False
-            while True:
-                message = await subscription.get_message(timeout=SILENCE_SECONDS)
-                if message is not None:
-                    asked = False
-                    if message["type"] == "message":
-                        self._hear(message["data"])
-                elif asked:
-                    raise RedisConnectionError("Redis fell silent")
-                else:
-                    asked = True
-                    await subscription.ping()
+            try:
+                await self._receive(subscription)
+            finally:
+                self._subscribed = False
+
+    async def _receive(self, subscription: PubSub) -> None:
+        asked = False
+        while True:
+            message = await subscription.get_message(timeout=SILENCE_SECONDS)
+            if message is not None:
+                asked = False
+                if message["type"] == "message":
+                    self._hear(message["data"])
+                elif message["type"] == "subscribe":
+                    self._subscribed = True
+                    self._ring_topics()
+            elif asked:
+                raise RedisConnectionError("Redis fell silent")
+            else:
+                asked = True
+                await subscription.ping()
 
     def _hear(self, data: bytes) -> None:
         try:
@@ -162,12 +189,20 @@ class RedisDoorbell:
                 await self._look()
 
     async def _look(self) -> None:
-        """Ring for what is in the log, and for every topic, since any message may have been lost."""
-        tail, identity = await self._log.tail(), await self._log.identity()
-        topics = self._all_topics - {"meta"} if identity == self._identity else self._all_topics
-        if identity != self._identity:
+        """Ring for what is in the log, and now and then for every topic."""
+        position, identity = await self._log.glance()
+        replaced = identity != self._identity
+        if replaced:
             self._identity, self._position = identity, 0
-        self._bell.ring(tail.position, topics)
+        self._bell.ring(position, ("meta",) if replaced else ())
+        self._looks += 1
+        if not self._subscribed or self._looks >= TOPICS_LOOKS:
+            self._ring_topics()
+
+    def _ring_topics(self) -> None:
+        """Let everyone look at what messages may have been lost about."""
+        self._looks = 0
+        self._bell.ring(topics=self._all_topics)
 
 
 def _client(url: str) -> Redis:

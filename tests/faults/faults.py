@@ -19,7 +19,10 @@ from tests.kit.waiting import eventually
 INSERT = command("insert", "events")
 PAST_ELECTION_SECONDS = 3.0
 PAST_LEASE_SECONDS = 8.0
+LEADER_SECONDS = 20.0
 MEGABYTE = 1024 * 1024
+ROLLING_WRITES = 100
+"""How many writes of 8 MiB the oplog of 64 MiB may take to forget what is older."""
 
 
 class Front(Proxy):
@@ -156,13 +159,23 @@ async def server_paused(world: World) -> None:
 @fault
 async def lease_holder_paused(world: World) -> None:
     """It wakes up believing that it still leads."""
-    primary = await asyncio.to_thread(world.nodes.primary)
-    found = await _ask(primary, {"find": "leases", "singleBatch": True}, world.database)
-    holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
-    server = next(each for each in world.servers if any(h.endswith(f":{each.process.pid}") for h in holders))
+    server = await _leader(world)
     await asyncio.to_thread(server.pause)
     await asyncio.sleep(PAST_LEASE_SECONDS)
     await asyncio.to_thread(server.wake)
+
+
+async def _leader(world: World) -> TocsinServer:
+    """Wait until a server that lives holds a lease: just after a kill the dead one still does."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    async with asyncio.timeout(LEADER_SECONDS):
+        while True:
+            found = await _ask(primary, {"find": "leases", "singleBatch": True}, world.database)
+            holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
+            for server in world.servers:
+                if any(holder.endswith(f":{server.process.pid}") for holder in holders):
+                    return server
+            await asyncio.sleep(0.1)
 
 
 @fault
@@ -188,12 +201,10 @@ async def oplog_rolled_over(world: World) -> None:
     await asyncio.to_thread(server.pause)
     newest = await _oplog(primary, -1)
     filler = [{"filler": "x" * (2 * MEGABYTE)} for _ in range(4)]
-    for _ in range(100):
+    for _ in range(ROLLING_WRITES):
         # Acknowledged by all, so that no node is left behind for good.
         write = {"insert": "filler", "documents": filler, "writeConcern": {"w": 3, "wtimeout": 20_000}}
         await _ask(primary, write, world.database)
-        # Of what is not in a checkpoint yet nothing is truncated.
-        await _ask(primary, {"fsync": 1})
         if await _oplog(primary, 1) > newest:
             break
     else:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from websockets.exceptions import WebSocketException
 
-from core.errors import Unavailable
+from core.errors import StartupRefused, Unavailable
 from entrypoints.compose import feeding
+from entrypoints.settings import FeedChoice
 from entrypoints.storage import storage
 from tests.faults.checker import Client
 from tests.kit.clients import StreamClient, streaming
@@ -18,15 +19,18 @@ SILENCE_SECONDS = 3.0
 AGAIN_SECONDS = 0.2
 
 
-async def follow_feed(uri: str, database: str, client: Client) -> None:
+async def follow_feed(
+    uri: str, database: str, client: Client, feed_choice: FeedChoice = "auto", redis_url: str | None = None
+) -> None:
     """Record what the feed of a process of its own passes on, for ever."""
     while True:
         try:
-            async with storage(uri, database, "changestream") as store, feeding(store) as feed:
+            async with storage(uri, database, feed_choice, redis_url) as store, feeding(store) as feed:
                 async for events in feed.follow(client.until):
                     client.seen += [(event.position, event.event_id) for event in events]
                     client.until = events[-1].position
-        except Unavailable:
+        except (Unavailable, StartupRefused):
+            # A process that starts while MongoDB is away refuses to.
             await asyncio.sleep(AGAIN_SECONDS)
 
 

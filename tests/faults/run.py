@@ -4,12 +4,13 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +18,7 @@ from adapters.mongo.client import connect
 from adapters.mongo.log import MongoLog
 from core.alarm import Alarm
 from core.events import Event
+from entrypoints.settings import FeedChoice
 from tests.faults.checker import Client, History, Violation, prove
 from tests.faults.faults import FAULTS, Front, World
 from tests.faults.followers import follow_feed, follow_stream
@@ -66,8 +68,51 @@ class Verdict:
         return "\n".join(lines + [f"  {each.kind}: {each.detail}" for each in self.violations[:20]])
 
 
+class Breakable(Protocol):
+    """What a run is on: servers under load, and a way to undo what a fault did."""
+
+    servers: list[TocsinServer]
+    random: random.Random
+    fired: Counter[str]
+
+    async def mend(self) -> None:
+        """Undo everything, and wait until all is whole."""
+        ...
+
+    async def moment(self, longest: float) -> None:
+        """Let the load run on for a random time."""
+        ...
+
+
+W = TypeVar("W", bound=Breakable)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the log is, and by which doorbell a process follows it (None: a process of its own cannot)."""
+
+    uri: str
+    database: str
+    feed: FeedChoice | None = "changestream"
+    redis_url: str | None = None
+
+
 async def run(
     nodes: ReplicaSet, database: str, folder: Path, faults: Sequence[str], *, seed: int, seconds: float
+) -> Verdict:
+    """Let every one of the faults happen to a replica set and its servers, as `prove_on` does."""
+    async with _world(nodes, database, folder, seed) as world:
+        chosen = {name: FAULTS[name] for name in faults}
+        return await prove_on(world, chosen, Source(nodes.uri, database), seed=seed, seconds=seconds)
+
+
+async def prove_on(
+    world: W,
+    faults: Mapping[str, Callable[[W], Awaitable[None]]],
+    source: Source,
+    *,
+    seed: int,
+    seconds: float,
 ) -> Verdict:
     """Let every one of the faults happen, in rounds of random order, until the time is over.
 
@@ -75,23 +120,26 @@ async def run(
         ProvesNothing: one of them did not fire, or nothing was acknowledged or delivered.
     """
     began = time.monotonic()
-    async with _world(nodes, database, folder, seed) as world:
-        load = Load(world.servers, seed)
-        clients = _clients()
-        async with asyncio.TaskGroup() as followers:
-            tasks = [followers.create_task(follow_feed(nodes.uri, database, clients[0]))]
-            for number, client in enumerate(clients[1:]):
-                tasks.append(followers.create_task(follow_stream(world.servers, client, seed + number)))
-            async with load.running():
-                await _strike(world, faults, began + seconds)
-            end = max([await load.mark(server) for server in world.servers])
-            for each in clients:
-                await eventually(f"{each.name} reached {end}", partial(_reached, each, end), SETTLE_SECONDS)
-            for task in tasks:
-                task.cancel()
-        log = await _log(nodes.uri, database)
-        alarms = await _alarms(world.servers[0], log[-1].position)
-        history = History(load.operations, clients, log, alarms, world.fired)
+    load = Load(world.servers, seed)
+    clients = _clients() if source.feed else _clients()[1:]
+    async with asyncio.TaskGroup() as followers:
+        tasks = []
+        for number, client in enumerate(clients):
+            if client.name == "feed" and source.feed:
+                following = follow_feed(source.uri, source.database, client, source.feed, source.redis_url)
+            else:
+                following = follow_stream(world.servers, client, seed + number)
+            tasks.append(followers.create_task(following))
+        async with load.running():
+            await _strike(world, faults, began + seconds)
+        end = max([await load.mark(server) for server in world.servers])
+        for each in clients:
+            await eventually(f"{each.name} reached {end}", partial(_reached, each, end), SETTLE_SECONDS)
+        for task in tasks:
+            task.cancel()
+    log = await _log(source.uri, source.database)
+    alarms = await _alarms(world.servers[0], log[-1].position)
+    history = History(load.operations, clients, log, alarms, world.fired)
     found = prove(history, faults)
     return Verdict(seed, time.monotonic() - began, history, found, load.longest_stall, load.wrong)
 
@@ -122,14 +170,14 @@ async def _world(nodes: ReplicaSet, database: str, folder: Path, seed: int) -> A
         yield World(nodes, servers, front, database, chance)
 
 
-async def _strike(world: World, faults: Sequence[str], until: float) -> None:
+async def _strike(world: W, faults: Mapping[str, Callable[[W], Awaitable[None]]], until: float) -> None:
     for number in count():
-        for name in world.random.sample(faults, len(faults)):
+        for name in world.random.sample(list(faults), len(faults)):
             # The first round is carried to its end: every fault has to fire.
             if number and time.monotonic() >= until:
                 return
             await world.moment(2.0)
-            await FAULTS[name](world)
+            await faults[name](world)
             world.fired[name] += 1
             await world.mend()
 

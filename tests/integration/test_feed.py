@@ -13,6 +13,7 @@ from core.events import Event
 from entrypoints.feed import Feed
 from tests.kit.appending import appended
 from tests.kit.replicasets import ReplicaSet
+from tests.kit.waiting import eventually
 
 SECONDS = 20.0
 
@@ -69,6 +70,7 @@ async def test_a_killed_change_stream_is_opened_anew(connected: Database) -> Non
     async with followed(connected) as (log, feed, seen):
         await appended(log, 1)
         await reached(feed, 1)
+        await eventually("the change stream is open", lambda: feed.live, SECONDS)
         killed = await kill_change_streams(connected)
         await appended(log, 5)
         await reached(feed, 6)
@@ -104,6 +106,7 @@ async def test_it_starts_at_the_tail_and_follows_from_anywhere(connected: Databa
                 followed_from += positions(list(events))
                 if followed_from[-1] == 12:
                     break
+        await reached(feed, 12)
     assert followed_from == list(range(5, 13))
     assert positions(seen) == [11, 12]
 

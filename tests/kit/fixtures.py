@@ -31,7 +31,8 @@ def _replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSe
 
 @pytest.fixture(scope="session")
 def _three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
-    with ReplicaSet(tmp_path_factory.mktemp("three-nodes"), 3) as running:
+    # The oplog keeps what came after the last checkpoint, however small it is to be.
+    with ReplicaSet(tmp_path_factory.mktemp("three-nodes"), 3, checkpoint_seconds=2) as running:
         _deployments.append(running)
         yield running
         _deployments.remove(running)

@@ -66,6 +66,7 @@ class Mongod(Running):
         *,
         replica_set: str | None = None,
         oplog_mb: int = 64,
+        checkpoint_seconds: int = 60,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
         """Take a new folder; a member of a replica set is still to be initiated by whoever starts it."""
@@ -77,6 +78,7 @@ class Mongod(Running):
             str(mongod_program()),
             *("--port", str(self.port), "--bind_ip", "127.0.0.1", "--dbpath", str(folder / "db")),
             *("--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--quiet"),
+            *("--syncdelay", str(checkpoint_seconds)),
             *(() if replica_set is None else ("--replSet", replica_set, "--oplogSize", str(oplog_mb))),
         ]
         for name, value in {**PARAMETERS, **(parameters or {})}.items():

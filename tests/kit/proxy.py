@@ -132,6 +132,9 @@ class Proxy(Faults):
             if late is not None:
                 self._postponed.add(task)
                 await connection.deliver(late)
+        except asyncio.CancelledError:
+            # It was cut. asyncio's own callback of this task (before 3.11.9) would make noise of it.
+            return
         finally:
             connection.abort()
             self._open.pop(task, None)

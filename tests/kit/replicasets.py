@@ -32,10 +32,18 @@ class ReplicaSet:
     Every method may block, for a bounded time: in a coroutine call it by `asyncio.to_thread`.
     """
 
-    def __init__(self, folder: Path, nodes: int = 1, *, oplog_mb: int = 64) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 1, *, oplog_mb: int = 64, checkpoint_seconds: int = 60
+    ) -> None:
         """Take a folder and make what is needed in it; nothing is started yet."""
         self.nodes = [
-            Mongod(folder / f"node{number}", replica_set=NAME, oplog_mb=oplog_mb) for number in range(nodes)
+            Mongod(
+                folder / f"node{number}",
+                replica_set=NAME,
+                oplog_mb=oplog_mb,
+                checkpoint_seconds=checkpoint_seconds,
+            )
+            for number in range(nodes)
         ]
         self._stopped: set[Mongod] = set()
 

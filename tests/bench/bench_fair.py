@@ -1,0 +1,148 @@
+"""Fair appending: several processes append flat out, one of them further from mongod than the others."""
+
+import asyncio
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import msgspec
+
+from adapters.mongo.client import connect
+from adapters.mongo.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log import MongoLog
+from entrypoints.feed import Feed
+from tests.bench.table import Row, median, percentile
+from tests.kit.appending import first_raise
+from tests.kit.proxy import Proxy
+
+PROCESSES = 4
+WRITERS = 16
+SECONDS = 4.0
+ROUNDS = 3
+FAR_MS = 5.0
+"""How much later each message arrives on the way from the far process to mongod."""
+LONGEST_SECONDS = 0.5
+
+
+class Appended(msgspec.Struct):
+    """What one process got done: how long each of its appends took, in seconds."""
+
+    latencies: list[float]
+
+    @property
+    def rate(self) -> float:
+        """Events each second."""
+        return len(self.latencies) / SECONDS
+
+
+def run(uri: str) -> list[Row]:
+    """Measure everything on the MongoDB at `uri`, which names one server."""
+    return asyncio.run(_run(uri))
+
+
+async def _run(uri: str) -> list[Row]:
+    alone, far, total, slowest = [], [], [], []
+    async with Proxy(urlsplit(uri).port or 27017) as proxy:
+        proxy.delay_ms["up"] = FAR_MS
+        for _ in range(ROUNDS):
+            [single] = await _together([uri])
+            processes = await _together([uri] * (PROCESSES - 1) + [proxy.uri])
+            alone.append(single.rate)
+            far.append(processes[-1].rate)
+            total.append(sum(each.rate for each in processes))
+            slowest += [percentile(each.latencies or [SECONDS], 0.99) for each in processes]
+    mean = median(total) / PROCESSES
+    return [
+        Row("far process / mean of 4", _rate(far), f"{mean:,.0f} events/s", median(far) / mean, ">= 0.1"),
+        Row("4 processes / one alone", _rate(total), _rate(alone), median(total) / median(alone), ">= 0.35"),
+        Row(
+            "slowest process's p99 of an append / bound",
+            f"{max(slowest) * 1e3:.0f} ms",
+            f"{LONGEST_SECONDS * 1e3:.0f} ms",
+            max(slowest) / LONGEST_SECONDS,
+            "<= 1",
+        ),
+    ]
+
+
+def _rate(rates: list[float]) -> str:
+    return f"{median(rates):,.0f} events/s"
+
+
+async def _together(uris: Sequence[str]) -> list[Appended]:
+    """Let one process for each URI append to a new log, all at the same time."""
+    name = f"bench_{uuid.uuid4().hex[:8]}"
+    database = connect(uris[0], name)
+    await MongoLog(database).create()
+    processes = [await _start(uri, name) for uri in uris]
+    try:
+        await asyncio.gather(*(_line(process) for process in processes))
+        for process in processes:
+            _tell(process)
+        lines = await asyncio.gather(*(_line(process) for process in processes))
+        return [msgspec.json.decode(line, type=Appended) for line in lines]
+    finally:
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        await database.client.drop_database(name)
+        database.client.close()
+
+
+async def _start(uri: str, name: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.bench_fair", uri, name),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=64 * 1024 * 1024,
+    )
+
+
+async def _line(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    return await process.stdout.readline()
+
+
+def _tell(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.write(b"go\n")
+
+
+async def _appending_process(uri: str, name: str) -> None:
+    async with _log(uri, name) as log:
+        print("ready", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        latencies: list[float] = []
+        end = time.perf_counter() + SECONDS
+        await asyncio.gather(*(_append(log, end, latencies) for _ in range(WRITERS)))
+        print(msgspec.json.encode(Appended(latencies)).decode(), flush=True)
+
+
+async def _append(log: MongoLog, end: float, latencies: list[float]) -> None:
+    while (began := time.perf_counter()) < end:
+        await log.append(*first_raise())
+        latencies.append(time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def _log(uri: str, name: str) -> AsyncIterator[MongoLog]:
+    """Give a log as a server has it: with a feed that shows it what others append."""
+    database = connect(uri, name)
+    log = MongoLog(database)
+    feed = Feed(log, ChangeStreamDoorbell(database))
+    feed.listen(log.learn, log.forget)
+    await feed.start()
+    async with log.running(feed.hear), asyncio.TaskGroup() as tasks:
+        work = [tasks.create_task(each) for each in (feed.run(), log.give_way(feed.bell))]
+        yield log
+        for each in work:
+            each.cancel()
+    database.client.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(_appending_process(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,60 @@
+"""The feed's rule: nothing is passed on that does not directly follow, whatever a doorbell brings along."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from adapters.memory.log import Events, MemoryLog
+from core.events import Event
+from core.ports import Ring
+from entrypoints.feed import Feed
+from tests.kit.history import History
+
+SECONDS = 10.0
+
+
+class Bringing:
+    """A doorbell that rings with what is put into `rings`."""
+
+    def __init__(self) -> None:
+        self.rings: asyncio.Queue[Ring] = asyncio.Queue()
+
+    @asynccontextmanager
+    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+        yield self._told()
+
+    async def _told(self) -> AsyncIterator[Ring]:
+        while True:
+            yield await self.rings.get()
+
+
+async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
+    """Ring with those slices of three events; return what the feed passes on, and the three."""
+    history, events, doorbell, seen = History(), Events(), Bringing(), list[Event]()
+    for number in range(3):
+        history.raised(f"pump-{number}")
+    feed = Feed(MemoryLog("log", events), doorbell)
+    await feed.start()
+    feed.listen(seen.extend, lambda: None)
+    running = asyncio.create_task(feed.run())
+    async with asyncio.timeout(SECONDS):
+        while not feed.live:
+            await asyncio.sleep(0)
+        for event in history.events:
+            events.add(event)
+        for first, last in rings:
+            doorbell.rings.put_nowait(Ring(history.events[first - 1 : last], last))
+        async for _ in feed.follow(2):
+            break
+    running.cancel()
+    return seen, history.events
+
+
+async def test_what_comes_with_a_gap_before_it_is_read_from_the_log() -> None:
+    seen, events = await passed_on((1, 1), (3, 3))
+    assert seen == events
+
+
+async def test_what_comes_again_is_passed_on_once() -> None:
+    seen, events = await passed_on((1, 2), (2, 2), (1, 3))
+    assert seen == events
