@@ -209,6 +209,13 @@ class Checkpoints(Protocol):
         """
         ...
 
+    async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
+        """Refuse every earlier holder of the lease from now on, and return the checkpoint as it then stands.
+
+        None, and nothing changed, if a later holder has written.
+        """
+        ...
+
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Set the checkpoint to `to`, of the next generation, wherever it was; or return False.
 

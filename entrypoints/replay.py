@@ -123,9 +123,8 @@ class _Replay:
         """Stop the projector, bring the shadow up to where it is at least, and put it in place."""
         lease = await self._leases.take_over(PROJECTOR_LEASE, f"{holder}:replay", LEASE_SECONDS)
         try:
-            checkpoint = await self._model.checkpoints.load(PROJECTION)
-            # Written with the new token, it stands still: the old holder's writes are refused from here on.
-            if not await self._model.checkpoints.advance(PROJECTION, lease, checkpoint):
+            checkpoint = await self._model.checkpoints.fence(PROJECTION, lease)
+            if checkpoint is None:
                 return False
             # The list must not fall back behind what its readers were told; unless that was another log.
             stamp = await self._log.stamp(checkpoint.position)

@@ -43,6 +43,14 @@ class MemoryCheckpoints:
         self.entries[projection] = entry
         return True
 
+    async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
+        """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
+        entry = self.entries.setdefault(projection, Entry())
+        if entry.token > lease.token or entry.to is not None:
+            return None
+        entry.token = lease.token
+        return entry.checkpoint
+
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
         entry = self.entries.get(projection)

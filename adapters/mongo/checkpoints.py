@@ -1,6 +1,7 @@
 """How far each projection is, in `checkpoints`; every write is conditional (design: projections, replay)."""
 
 from bson import Int64
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from adapters.mongo.client import Database, Document
@@ -36,6 +37,22 @@ class MongoCheckpoints:
         }
         change = {"$set": {**checkpoint_document(to), "token": Int64(lease.token)}}
         return await retried(lambda: self._update(condition, change, upsert=to.generation == 0))
+
+    async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
+        """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
+        condition = {"_id": projection, "token": {"$lte": lease.token}, "shadow.to": {"$exists": False}}
+        change = {"$set": {"token": Int64(lease.token)}, "$setOnInsert": checkpoint_document(NO_CHECKPOINT)}
+
+        async def fenced() -> Checkpoint | None:
+            try:
+                found = await self._checkpoints.find_one_and_update(
+                    condition, change, upsert=True, return_document=ReturnDocument.AFTER
+                )
+            except DuplicateKeyError:
+                return None
+            return checkpoint_of(found)
+
+        return await retried(fenced)
 
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""

@@ -53,6 +53,33 @@ class CheckpointsContract:
         assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", generation))
         assert await checkpoints.load("alarms") == Checkpoint(5, "e5", 0)
 
+    async def test_a_fence_holds_the_checkpoint_where_it_is(self, checkpoints: Checkpoints) -> None:
+        await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        await checkpoints.advance("alarms", FIRST, Checkpoint(7, "e7", 0))
+        assert await checkpoints.fence("alarms", SECOND) == Checkpoint(7, "e7", 0)
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
+        assert await checkpoints.fence("alarms", FIRST) is None
+        assert await checkpoints.load("alarms") == Checkpoint(7, "e7", 0)
+
+    async def test_a_fence_comes_before_the_first_write_too(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.fence("alarms", SECOND) == NO_CHECKPOINT
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.advance("alarms", SECOND, Checkpoint(5, "e5", 0))
+
+    async def test_a_fence_is_up_at_once_however_busy_the_holder_is(self, checkpoints: Checkpoints) -> None:
+        async def advance() -> int:
+            for position in range(1, 1_000):
+                if not await checkpoints.advance("alarms", FIRST, Checkpoint(position, f"e{position}", 0)):
+                    return position - 1
+                await asyncio.sleep(0)
+            return position
+
+        advancing = asyncio.create_task(advance())
+        await asyncio.sleep(0)
+        fenced = await checkpoints.fence("alarms", SECOND)
+        assert fenced is not None
+        assert await advancing == fenced.position
+
     async def test_it_is_set_back_under_the_next_generation(self, checkpoints: Checkpoints) -> None:
         await checkpoints.advance("outbox", FIRST, Checkpoint(9, "e9", 0))
         assert await checkpoints.set_back("outbox", SECOND, Checkpoint(3, "e3", 1))

@@ -66,6 +66,10 @@ class Checkpoints(MemoryCheckpoints):
         await pause()
         return await super().advance(projection, lease, to)
 
+    async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
+        await pause()
+        return await super().fence(projection, lease)
+
 
 class Rebuild(MemoryAlarmRebuild):
     async def begin(self) -> Shadow:
