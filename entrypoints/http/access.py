@@ -1,7 +1,7 @@
 """Administration of who gets in: API keys, and the sessions of streams."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.callers import Role
-from core.ports import ApiKey
+from entrypoints.http.answers import (
+    DisconnectedAnswer,
+    KeyAnswer,
+    KeysAnswer,
+    NewKeyAnswer,
+    SessionsAnswer,
+    shown,
+)
 from entrypoints.http.bodies import Time
 from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import Problem
@@ -49,13 +56,14 @@ async def create_key(request: Request) -> Response:
     made = await services(request).authentication.create_key(
         caller(request), body.name, body.roles, expires_at
     )
-    return json_response({**_shown(made.key), "key": made.text}, 201, {"Cache-Control": "no-store"})
+    answer = shown(KeyAnswer.of(made.key), NewKeyAnswer, key=made.text)
+    return json_response(answer, 201, {"Cache-Control": "no-store"})
 
 
 async def list_keys(request: Request) -> Response:
     """Return the tenant's API keys, without their secrets."""
     keys = await services(request).authentication.keys_of(caller(request).tenant)
-    return json_response({"api_keys": [_shown(key) for key in keys]})
+    return json_response(KeysAnswer([KeyAnswer.of(key) for key in keys]))
 
 
 async def revoke_key(request: Request) -> Response:
@@ -66,7 +74,7 @@ async def revoke_key(request: Request) -> Response:
 
 async def list_sessions(request: Request) -> Response:
     """Return the tenant's sessions in the process that answers."""
-    return json_response({"sessions": services(request).sessions(caller(request).tenant)})
+    return json_response(SessionsAnswer(services(request).sessions(caller(request).tenant)))
 
 
 async def disconnect(request: Request) -> Response:
@@ -75,7 +83,7 @@ async def disconnect(request: Request) -> Response:
     await services(request).authentication.disconnect(
         caller(request), body.subject, body.reason, revoke=body.revoke
     )
-    return json_response({"subject": body.subject, "revoked": body.revoke}, 202)
+    return json_response(DisconnectedAnswer(body.subject, body.revoke), 202)
 
 
 def _future(time: datetime | None, now: datetime) -> datetime | None:
@@ -88,12 +96,6 @@ def _future(time: datetime | None, now: datetime) -> datetime | None:
     if time <= now:
         raise Problem(422, "invalid", "expires_at is over already")
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-def _shown(key: ApiKey) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(key)
-    del fields["digest"]
-    return {**fields, "roles": sorted(key.roles)}
 
 
 ROUTES = [

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from core.commands import Clear, Command
 from core.handler import Outcome
 from entrypoints.http.admission import admission
+from entrypoints.http.answers import ItemAnswer
 from entrypoints.http.batches import Result, carry_out
 from entrypoints.http.bodies import utc
 from entrypoints.http.commands import BY_ID, raising
@@ -40,15 +41,6 @@ AT_ONCE = 500
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _item = item_decoder(items_by_id({name: kind.body for name, kind in BY_ID.items() if name != "clear"}))
-
-
-class Done(msgspec.Struct, frozen=True):
-    """The answer of a command that was carried out."""
-
-    status: int
-    changed: bool
-    position: int
-    alarm: Any
 
 
 async def commands(request: Request) -> Response:
@@ -108,9 +100,9 @@ def _clear(request: Request, item: ClearItem, raw: bytes, index: int) -> Clear:
     return Clear(context=by, alarm_id=identity.alarm_id, origin=item.origin)
 
 
-def _answer(result: Result) -> Done | dict[str, Any]:
+def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
     if isinstance(result, Outcome):
-        return Done(status_of(result), result.event is not None, result.alarm.position, result.alarm)
+        return ItemAnswer(status_of(result), result.event is not None, result.alarm.position, result.alarm)
     problem = problem_of(result)
     if problem.code == "internal":
         logger.error("a command of several failed", exc_info=result)

@@ -2,10 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,9 +16,9 @@ from core.delivery.event_stream import EventStream
 from core.delivery.protocol import Subscribe
 from core.delivery.ring import Entry
 from core.events import Event
-from core.filter import Filter, Matcher
-from entrypoints.http.exchange import caller, json_response, services
-from entrypoints.http.parameters import DEFAULT_LIMIT, LATEST, LIMIT
+from core.filter import FILTER_VALUES, Filter, Matcher
+from entrypoints.http.exchange import caller, events_response, services
+from entrypoints.http.parameters import LATEST, EventsParameters, StreamParameters, parameters
 from entrypoints.http.problems import Problem
 
 SCAN_EVENTS = 5_000
@@ -35,18 +32,6 @@ FULL_SECONDS = 5
 RETRY_MS = (1_000, 4_000)
 """When a client is to come back after a lost connection: spread, or all would come at once."""
 
-_SEVERAL = {
-    "source": "sources",
-    "sources": "sources",
-    "type": "types",
-    "types": "types",
-    "alarm_id": "alarm_ids",
-    "alarm_ids": "alarm_ids",
-}
-_FILTER = (*_SEVERAL, "min_severity")
-_PAGE = ("after", "log", "limit")
-_STREAM = ("after", "log", "snapshot", "conflate")
-_LABEL = "label."
 _HEADERS = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -54,21 +39,18 @@ _HEADERS = {
     "X-Accel-Buffering": "no",
 }
 
-Parameters = Mapping[str, Any]
-
 
 async def list_events(request: Request) -> Response:
     """Return a page of the log, by position; or follow it, for who accepts an event stream."""
     if _wants_stream(request):
         return _stream(request)
-    asked = _parameters(request, _PAGE)
-    wanted, limit = _filter(request, asked), _whole(asked, "limit", DEFAULT_LIMIT, 1, LIMIT)
-    after = _whole(asked, "after", 0, 0, LATEST)
-    if asked.get("log") not in (None, await services(request).log.identity()):
+    asked = parameters(request, EventsParameters)
+    wanted, after = asked.filter(_most(request)), asked.after or 0
+    if asked.log not in (None, await services(request).log.identity()):
         raise Problem(409, "log_changed", "this is another log than `log` names: start over")
     tail = await _tail(request, after)
-    found, following = await _scan(request, wanted, after, limit, tail)
-    return json_response({"events": found, "next": following, "position": max(tail, following)})
+    found, following = await _scan(request, wanted, after, asked.limit, tail)
+    return events_response(found, following, max(tail, following))
 
 
 async def _tail(request: Request, after: int) -> int:
@@ -84,13 +66,13 @@ async def _tail(request: Request, after: int) -> int:
 
 async def _scan(
     request: Request, wanted: Filter, after: int, limit: int, tail: int
-) -> tuple[list[msgspec.Raw], int]:
+) -> tuple[list[bytes], int]:
     """Return at most `limit` of the events that match, encoded, and the position that was looked at last.
 
     `tail` was read before: whoever has all of the tenant's events there are has everything up to it.
     """
     log, tenant, matcher = services(request).log, caller(request).tenant, Matcher(wanted)
-    found: list[msgspec.Raw] = []
+    found: list[bytes] = []
     cursor = after
     for _ in range(SCAN_EVENTS // BATCH):
         events = await log.of_tenant(tenant, cursor, BATCH)
@@ -106,21 +88,20 @@ async def _scan(
     return found, cursor
 
 
-def _part(matcher: Matcher, event: Event) -> msgspec.Raw | None:
+def _part(matcher: Matcher, event: Event) -> bytes | None:
     """Return the event as it is on the stream; None: it is not for the filter."""
     verdict = matcher.verdict(event)
     if verdict == "no":
         return None
     part = JSON.event(Entry(event))
-    return msgspec.Raw(JSON.left(part) if verdict == "left" else part)
+    return JSON.left(part) if verdict == "left" else part
 
 
 def _stream(request: Request) -> Response:
-    asked = _parameters(request, _STREAM)
     driver: StreamDriver | None = request.app.state.stream
     if driver is None or WIRE not in request.scope.get("extensions", {}):
         raise Problem(406, "not_acceptable", "this server has no event streams")
-    wanted = _subscription(request, asked)
+    wanted = _subscription(request)
     if driver.full or driver.draining:
         detail = "this process is ending" if driver.draining else "this process serves no more sessions"
         raise Problem(503, "too_many_sessions", detail, {"Retry-After": str(FULL_SECONDS)})
@@ -151,29 +132,38 @@ class EventStreamResponse(Response):
         await self._driver.follow(receive, wire, self._who, encoding, self._wanted)
 
 
-def _subscription(request: Request, asked: Parameters) -> Subscribe:
+def _subscription(request: Request) -> Subscribe:
     """Return what a client of an event stream subscribes to. Raises Problem 422."""
-    wanted = _filter(request, asked)
-    after, log = asked.get("after"), asked.get("log")
-    snapshot = _flag(asked, "snapshot")
+    asked = parameters(request, StreamParameters)
+    after, log, snapshot = asked.after, asked.log, asked.snapshot
     last = request.headers.get("last-event-id")
     if last:
         # It says more than the address does, which stays the same when a browser comes back.
-        log, _, after = last.rpartition(":")
-        snapshot = False
-        if not log or not after:
-            raise Problem(422, "invalid", "Last-Event-ID must be log:position, as it was sent")
+        log, _, text = last.rpartition(":")
+        after, snapshot = _position(log, text), False
     elif snapshot and after is not None:
         raise Problem(422, "invalid", "a snapshot starts over: leave `after` out")
-    position = None if after is None else _whole({"after": after}, "after", 0, 0, LATEST)
     return Subscribe(
         id="events",
-        filter=wanted,
-        after=position,
+        filter=asked.filter(_most(request)),
+        after=after,
         log=log,
         snapshot=snapshot,
-        conflate=_flag(asked, "conflate"),
+        conflate=asked.conflate,
     )
+
+
+def _position(log: str, text: str) -> int:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(LATEST))
+    if not log or not digits or int(text) > LATEST:
+        raise Problem(422, "invalid", "Last-Event-ID must be log:position, as it was sent")
+    return int(text)
+
+
+def _most(request: Request) -> int:
+    """Return how many values a filter may name here."""
+    driver: StreamDriver | None = request.app.state.stream
+    return FILTER_VALUES if driver is None else driver.limits.filter_values
 
 
 def _wants_stream(request: Request) -> bool:
@@ -182,63 +172,6 @@ def _wants_stream(request: Request) -> bool:
         if name.strip() == "text/event-stream":
             return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
-
-
-def _parameters(request: Request, others: Sequence[str]) -> Parameters:
-    """Return the query parameters, lists under the name that filters have for them. Raises Problem 422."""
-    asked: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
-        if name in _SEVERAL:
-            asked.setdefault(_SEVERAL[name], set()).update(_split(value))
-        elif name.startswith(_LABEL):
-            _once(asked.setdefault("labels", {}), name.removeprefix(_LABEL), value)
-        elif name == "min_severity" or name in others:
-            _once(asked, name, value)
-        else:
-            known = ", ".join((*_FILTER, "label.NAME", *others))
-            raise Problem(422, "invalid", f"unknown query parameter {name[:64]!r}; there are {known}")
-    return asked
-
-
-def _filter(request: Request, asked: Parameters) -> Filter:
-    """Return the filter that is asked for. Raises Problem 422, InvalidInput."""
-    given = {name: value for name, value in asked.items() if name in Filter.__struct_fields__}
-    try:
-        wanted = msgspec.convert(given, Filter)
-    except msgspec.ValidationError as error:
-        raise Problem(422, "invalid", str(error)) from None
-    driver: StreamDriver | None = request.app.state.stream
-    wanted.check(*(() if driver is None else (driver.limits.filter_values,)))
-    return wanted
-
-
-def _once(values: dict[str, Any], name: str, value: str) -> None:
-    # Only one of several would count, and which one is anybody's guess.
-    if name in values:
-        raise Problem(422, "invalid", f"query parameter {name[:64]!r} is given more than once")
-    values[name] = value
-
-
-def _split(text: str) -> Iterator[str]:
-    r"""Yield what stands between commas; `\,` is a comma of a value."""
-    return (part.replace("\0", ",") for part in text.replace("\\,", "\0").split(",") if part)
-
-
-def _whole(asked: Parameters, name: str, default: int, minimum: int, maximum: int) -> int:
-    text = asked.get(name)
-    if text is None:
-        return default
-    digits = text.isascii() and text.isdigit() and len(text) <= len(str(maximum))
-    if not (digits and minimum <= int(text) <= maximum):
-        raise Problem(422, "invalid", f"{name} must be a whole number from {minimum} to {maximum}")
-    return int(text)
-
-
-def _flag(asked: Parameters, name: str) -> bool:
-    text = asked.get(name, "false")
-    if text not in ("true", "false"):
-        raise Problem(422, "invalid", f"{name} must be true or false")
-    return bool(text == "true")
 
 
 ROUTES = [Route("/v1/events", list_events)]

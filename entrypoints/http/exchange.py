@@ -2,8 +2,9 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from core.callers import ADMINS, ANYONE, COMMAND_ROLES, Caller, Role
 from core.commands import Context, Expected
 from core.events import Actor, ActorKind
 from core.handler import Outcome
+from entrypoints.http.answers import CommandAnswer
 from entrypoints.http.guard import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
 from entrypoints.services import Services
@@ -67,6 +69,13 @@ def services(request: Request) -> Services:
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Return an answer as JSON."""
     return Response(_encoder.encode(content), status, headers, "application/json")
+
+
+def events_response(events: Sequence[bytes], following: int, position: int) -> Response:
+    """Return an EventsAnswer of events that are encoded already."""
+    return json_response(
+        {"events": [msgspec.Raw(event) for event in events], "next": following, "position": position}
+    )
 
 
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
@@ -145,11 +154,11 @@ def of_item(made: Context, index: int, expected: int | None) -> Context:
 
 def answer(outcome: Outcome) -> Response:
     """Return what became of a command."""
-    body = {"changed": outcome.event is not None, "position": outcome.alarm.position, "alarm": outcome.alarm}
+    body = CommandAnswer(outcome.event is not None, outcome.alarm.position, outcome.alarm)
     return json_response(body, status_of(outcome), {"ETag": f'"{outcome.alarm.revision}"'})
 
 
-def status_of(outcome: Outcome) -> int:
+def status_of(outcome: Outcome) -> Literal[200, 201]:
     """Return 201 for a new activation of an alarm, else 200."""
     return 201 if outcome.event is not None and outcome.event.type == "alarm.raised" else 200
 

@@ -16,6 +16,7 @@ from adapters.alertmanager.webhook import Webhook
 from core.commands import Clear, Context, Raise
 from core.errors import Refused
 from core.handler import Outcome
+from entrypoints.http.answers import IngestedAnswer
 from entrypoints.http.batches import carry_out
 from entrypoints.http.exchange import actor_of, body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
@@ -67,7 +68,7 @@ async def alertmanager(request: Request) -> Response:
     refused = await _apply(offered, commands_of(webhook, who.tenant, context))
     counts.alerts += len(webhook.alerts)
     counts.refused += refused
-    return json_response({"alerts": len(webhook.alerts), "refused": refused})
+    return json_response(IngestedAnswer(len(webhook.alerts), refused))
 
 
 async def _body(request: Request) -> bytes:

@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from core.listing import AlarmPage, AlarmQuery
+from entrypoints.http.answers import AlarmsAnswer
 from entrypoints.http.cursors import cursor_of, cursor_text
 from entrypoints.http.exchange import caller, json_response, services
 from entrypoints.http.export import EXPORTS, exported
@@ -40,7 +41,7 @@ async def list_alarms(request: Request) -> Response:
     page = await pages(query)
     at = position if given.as_of is not None else None
     following = None if page.next is None else cursor_text(given.digest(), page.next, at)
-    return json_response({"alarms": page.alarms, "next": following, "position": position})
+    return json_response(AlarmsAnswer(page.alarms, following, position))
 
 
 async def export_alarms(request: Request) -> Response:

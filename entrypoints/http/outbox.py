@@ -1,7 +1,6 @@
 """The outbox: what is still to be sent, what could not be, and sending it again."""
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 from starlette.requests import Request
@@ -9,17 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.outbox.ports import OutboxQuery
-from core.outbox.row import Row, RowState, parse_row_id
+from core.outbox.row import RowState, parse_row_id
+from entrypoints.http.answers import RowAnswer, RowsAnswer, RowShown, shown
 from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
+from entrypoints.http.parameters import OutboxParameters, parameters
 from entrypoints.http.problems import Problem
 from entrypoints.outgoing import Conflict, UnknownRow
 
-LIMIT = 1_000
-DEFAULT_LIMIT = 100
-
-_STATES: tuple[RowState, ...] = get_args(RowState)
 _UNDELIVERED: frozenset[RowState] = frozenset({"pending", "dead"})
-_PARAMETERS = frozenset({"state", "webhook", "limit", "cursor"})
 
 
 class RetryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -37,7 +33,7 @@ async def show_rows(request: Request) -> Response:
     query = _query(request)
     rows = await services(request).outgoing.outbox.page(query)
     following = rows[-1].id if len(rows) == query.limit else None
-    return json_response({"rows": shown(rows), "next": following})
+    return json_response(RowsAnswer([shown(row, RowShown, id=row.id) for row in rows], following))
 
 
 async def retry_one(request: Request) -> Response:
@@ -48,7 +44,7 @@ async def retry_one(request: Request) -> Response:
         raise Problem(404, "unknown_row", "there is no such row in the outbox") from None
     except Conflict as conflict:
         raise Problem(409, conflict.code, str(conflict)) from None
-    return json_response({"row": shown([row])[0]})
+    return json_response(RowAnswer(shown(row, RowShown, id=row.id)))
 
 
 async def retry_many(request: Request) -> Response:
@@ -61,53 +57,23 @@ async def retry_many(request: Request) -> Response:
     )
 
 
-def shown(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return rows as they are shown."""
-    hidden = {"body", "tenant", "trace"}
-    return [
-        {"id": row.id, **{k: v for k, v in msgspec.structs.asdict(row).items() if k not in hidden}}
-        for row in rows
-    ]
-
-
 def _query(request: Request) -> OutboxQuery:
-    given = request.query_params
-    for name in given:
-        if name not in _PARAMETERS or (name != "state" and len(given.getlist(name)) > 1):
-            detail = f"query parameter {name[:64]!r}: there are {', '.join(sorted(_PARAMETERS))}, each once"
-            raise Problem(422, "invalid", detail)
-    cursor = given.get("cursor")
+    given = parameters(request, OutboxParameters)
+    named: frozenset[RowState] = frozenset(state for state in given.state if state != "all")
+    states = frozenset(get_args(RowState)) if "all" in given.state else named
     return OutboxQuery(
         tenant=caller(request).tenant,
-        states=_states(request),
-        webhook=given.get("webhook"),
-        limit=_limit(given.get("limit")),
-        after=None if cursor is None else _cursor(cursor),
+        states=states or _UNDELIVERED,
+        webhook=given.webhook,
+        limit=given.limit,
+        after=None if given.cursor is None else _cursor(given.cursor),
     )
-
-
-def _states(request: Request) -> frozenset[RowState]:
-    named = [value for part in request.query_params.getlist("state") for value in part.split(",") if value]
-    for value in named:
-        if value not in (*_STATES, "all"):
-            raise Problem(422, "invalid", f"state must be one of {', '.join(_STATES)} and all")
-    if "all" in named:
-        return frozenset(_STATES)
-    return frozenset(state for state in _STATES if state in named) or _UNDELIVERED
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT)) and 1 <= int(text) <= LIMIT):
-        raise Problem(422, "invalid", f"limit must be a whole number from 1 to {LIMIT}")
-    return int(text)
 
 
 def _cursor(text: str) -> tuple[int, str]:
     cursor = parse_row_id(text)
     if cursor is None:
-        raise Problem(400, "bad_cursor", "this cursor is not one that was given out")
+        raise Problem(422, "bad_cursor", "this cursor is not one that was given out")
     return cursor
 
 

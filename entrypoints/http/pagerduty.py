@@ -15,6 +15,7 @@ from core.callers import REPORTERS
 from core.commands import Acknowledge, Clear, Context
 from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
 from core.events import Actor
+from entrypoints.http.answers import EnqueuedAnswer, InvalidEventAnswer
 from entrypoints.http.exchange import identified, json_response, services
 from entrypoints.http.ingest import Counts
 from entrypoints.integrations import TenantOf
@@ -40,9 +41,7 @@ async def enqueue(request: Request) -> Response:
     counts: Counts = request.app.state.ingested
     counts.alerts += 1
     counts.dropped += not done
-    return json_response(
-        {"status": "success", "message": "Event processed", "dedup_key": dedup_key}, status=202
-    )
+    return json_response(EnqueuedAnswer("success", "Event processed", dedup_key), status=202)
 
 
 async def _tenant(request: Request, routing_key: str) -> str:
@@ -112,7 +111,7 @@ async def _acknowledge(offered: Services, context: Context, alarm_id: str) -> bo
 
 def _invalid(errors: list[str]) -> Response:
     logger.warning("an event of PagerDuty is invalid: %s", "; ".join(errors)[:1_000])
-    told = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
+    told = InvalidEventAnswer("invalid event", "Event object is invalid", errors)
     # The rest of a body that is too large is not read, so the connection cannot be used again.
     return json_response(told, 400, {"Connection": "close"})
 

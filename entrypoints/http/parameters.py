@@ -1,4 +1,4 @@
-"""The query parameters of the alarm list: declared once, with their bounds and defaults."""
+"""The query parameters: declared once, with their bounds and defaults."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -9,8 +9,9 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from core.alarm import Severity, State
-from core.filter import FILTER_VALUES
+from core.filter import FILTER_VALUES, Filter
 from core.listing import STATE_ORDER, AlarmQuery, Sort, sought
+from core.outbox.row import RowState
 from entrypoints.http.problems import Problem
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -104,11 +105,69 @@ class ExportParameters(FilterParameters, frozen=True, kw_only=True):
     min_position: Position = 0
 
 
+class PageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What a query of events takes: what lies after the position, or the revision."""
+
+    after: Position = 0
+    limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
+
+
+class OutboxParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `GET /v1/outbox` takes."""
+
+    state: frozenset[Literal[RowState, "all"]] = frozenset()
+    webhook: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
+    cursor: str | None = None
+
+
+class EventFilterParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Which events: the filter of subscriptions, a source exact or `prefix/*`, and after which position."""
+
+    source: frozenset[str] = frozenset()
+    type: frozenset[str] = frozenset()
+    alarm_id: frozenset[str] = frozenset()
+    min_severity: Severity | None = None
+    label: dict[str, str] = {}
+    after: Position | None = None
+    log: str | None = None
+
+    def filter(self, most: int) -> Filter:
+        """Return the filter that is asked for, with at most so many values. Raises InvalidInput."""
+        wanted = Filter(
+            sources=self.source,
+            types=self.type,
+            alarm_ids=self.alarm_id,
+            min_severity=self.min_severity,
+            labels=self.label,
+        )
+        wanted.check(most)
+        return wanted
+
+
+class EventsParameters(EventFilterParameters, frozen=True, kw_only=True):
+    """What `GET /v1/events` takes for a page of the log."""
+
+    limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
+
+
+class StreamParameters(EventFilterParameters, frozen=True, kw_only=True):
+    """What `GET /v1/events` takes for an event stream."""
+
+    snapshot: bool = False
+    conflate: bool = False
+
+
+ALIASES = {"sources": "source", "types": "type", "alarm_ids": "alarm_id"}
+"""The names that a subscription's filter has for some of them."""
+
+
 def parameters(request: Request, kind: type[P]) -> P:
     """Read the query parameters. Raises Problem 422 for one that is unknown, out of bounds or there twice."""
     several = {name for name, hint in get_type_hints(kind).items() if get_origin(hint) is frozenset}
     values: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
+    for given, value in request.query_params.multi_items():
+        name = ALIASES.get(given, given) if issubclass(kind, EventFilterParameters) else given
         if name in several:
             values.setdefault(name, set()).update(_split(value))
         elif name.startswith(_LABEL) and "label" in kind.__struct_fields__:

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from core.filter import Filter
 from core.outbox.webhook import Format, Webhook
+from entrypoints.http.answers import TestAnswer, WebhookAnswer, WebhooksAnswer, WebhookShown, shown
 from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import Problem
 from entrypoints.outgoing import Conflict, Outgoing, UnknownWebhook, rotated
@@ -70,18 +71,18 @@ async def create(request: Request) -> Response:
     except Conflict as conflict:
         raise _conflict(conflict) from None
     headers = {"Location": f"/v1/webhooks/{made.id}"}
-    return json_response({"webhook": shown(made), "secrets": made.secrets}, 201, headers)
+    return json_response(WebhookAnswer(_shown(made), made.secrets), 201, headers)
 
 
 async def show_all(request: Request) -> Response:
     """Return all webhooks of the tenant; there are so few that one answer has them."""
     found = await _outgoing(request).webhooks.of_tenant(caller(request).tenant)
-    return json_response({"webhooks": [shown(webhook) for webhook in found]})
+    return json_response(WebhooksAnswer([_shown(webhook) for webhook in found]))
 
 
 async def show(request: Request) -> Response:
     """Return one webhook."""
-    return json_response({"webhook": shown(await _found(request))})
+    return json_response(WebhookAnswer(_shown(await _found(request))))
 
 
 async def change(request: Request) -> Response:
@@ -98,10 +99,7 @@ async def change(request: Request) -> Response:
         raise _conflict(conflict) from None
     except UnknownWebhook:
         raise _unknown() from None
-    answer: dict[str, Any] = {"webhook": shown(changed)}
-    if body.rotate:
-        answer["secrets"] = changes["secrets"][:1]
-    return json_response(answer)
+    return json_response(WebhookAnswer(_shown(changed), changes["secrets"][:1] if body.rotate else None))
 
 
 async def remove(request: Request) -> Response:
@@ -122,15 +120,12 @@ async def test(request: Request) -> Response:
     if body:
         decoded(_nothing, body)
     answer = await _outgoing(request).test(await _found(request))
-    result = {"delivered": answer.delivered, "status": answer.status, "error": answer.reason}
-    return json_response({**result, "seconds": round(answer.seconds, 3)})
+    return json_response(TestAnswer(answer.delivered, answer.status, answer.reason, round(answer.seconds, 3)))
 
 
-def shown(webhook: Webhook) -> dict[str, Any]:
-    """Return a webhook as it may be shown: without its secrets."""
-    hidden = {"secrets", "routing_key", "tenant", "joined", "rescans"}
-    fields = {name: value for name, value in msgspec.structs.asdict(webhook).items() if name not in hidden}
-    return {**fields, "secret_count": len(webhook.secrets)}
+def _shown(webhook: Webhook) -> WebhookShown:
+    answer: WebhookShown = shown(webhook, WebhookShown, secret_count=len(webhook.secrets))
+    return answer
 
 
 def _changed(body: WebhookChanges, webhook: Webhook) -> dict[str, Any]:
