@@ -20,6 +20,7 @@ from entrypoints.http import (
     pagerduty,
     problems,
     queries,
+    reference,
     webhooks,
 )
 from entrypoints.http.admission import Admission
@@ -55,6 +56,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
         *outbox.ROUTES,
         *access.ROUTES,
         *health.ROUTES,
+        *reference.ROUTES,
     ]
     guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
     app = Starlette(routes=[*own, *routes], middleware=[guard], exception_handlers=problems.HANDLERS)

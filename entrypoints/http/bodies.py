@@ -7,36 +7,62 @@ import msgspec
 from msgspec import Meta
 
 from core.alarm import Severity
+from core.bounds import LABEL_BYTES, LABELS, NAME_BYTES, TEXT_BYTES
 from entrypoints.http.problems import Problem
 
+MAX_SHELVE_SECONDS = 24 * 3600.0
+"""The longest timed shelf."""
+NO_NUL = "^[^\\x00]*$"
+_Json = {"$ref": "#/components/schemas/Detail"}
+
+# Bounds that the rules check, in bytes of UTF-8, are told to readers of the API's description here.
 Time = Annotated[datetime, Meta(tz=True)]
+Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_BYTES})]
+MaybeName = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES})]
+Origin = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES, "pattern": NO_NUL})]
+Text = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES})]
+Said = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES, "pattern": r"\S"})]
+Labels = Annotated[
+    dict[str, str],
+    Meta(
+        extra_json_schema={
+            "maxProperties": LABELS,
+            "propertyNames": {"maxLength": LABEL_BYTES, "pattern": NO_NUL},
+            "additionalProperties": {"type": "string", "maxLength": LABEL_BYTES},
+        }
+    ),
+]
+Details = Annotated[
+    dict[str, Any],
+    Meta(extra_json_schema={"propertyNames": {"pattern": NO_NUL}, "additionalProperties": _Json}),
+]
 
 
 class RaiseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What `POST /v1/alarms` takes."""
 
-    source: str
-    type: str
+    source: Name
+    type: Name
     severity: Severity
-    qualifier: str = ""
-    text: str = ""
-    labels: dict[str, str] = {}
-    details: dict[str, Any] = {}
-    event_type: str | None = None
-    probable_cause: str | None = None
+    qualifier: MaybeName = ""
+    text: Text = ""
+    labels: Labels = {}
+    details: Details = {}
+    event_type: MaybeName | None = None
+    probable_cause: MaybeName | None = None
     annunciate: bool = True
     latched: bool = False
-    origin: str = ""
+    origin: Origin = ""
     occurred_at: Time | None = None
 
 
 class ClearBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What `POST /v1/clear` takes: a device knows the identity, not the id."""
 
-    source: str
-    type: str
-    qualifier: str = ""
-    origin: str | None = None
+    source: MaybeName
+    type: MaybeName
+    qualifier: MaybeName = ""
+    origin: Origin | None = None
     occurred_at: Time | None = None
 
 
@@ -59,26 +85,32 @@ class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
 class ShelveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Shelve: for `seconds`, or, left out, until the alarm returns to normal (one_shot)."""
 
-    seconds: Annotated[float, Meta(gt=0)] | None = None
-    reason: str = ""
+    seconds: Annotated[float, Meta(gt=0, extra_json_schema={"maximum": MAX_SHELVE_SECONDS})] | None = None
+    reason: Text = ""
 
 
 class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A command that may say why."""
 
-    reason: str = ""
+    reason: Text = ""
+
+
+class NeededReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A command that has to say why."""
+
+    reason: Said
 
 
 class AssignBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Assign: to whom."""
 
-    assignee: str
+    assignee: Name
 
 
 class CommentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Comment: what to say."""
 
-    text: str
+    text: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TEXT_BYTES})]
 
 
 def utc(time: datetime | None) -> datetime | None:

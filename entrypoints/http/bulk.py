@@ -29,7 +29,7 @@ from entrypoints.http.exchange import (
     services,
     status_of,
 )
-from entrypoints.http.items import ClearItem, RaiseItem, command_name, item_decoder, items_by_id
+from entrypoints.http.items import ClearItem, RaiseItem, command_name, items, items_by_id
 from entrypoints.http.problems import Problem, problem_of
 
 logger = logging.getLogger("tocsin.http")
@@ -40,7 +40,9 @@ AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
-_item = item_decoder(items_by_id({name: kind.body for name, kind in BY_ID.items() if name != "clear"}))
+ITEMS = items(items_by_id({name: kind.body for name, kind in BY_ID.items() if name != "clear"}))
+"""What each element of the array can be."""
+_item = msgspec.json.Decoder(ITEMS)
 
 
 async def commands(request: Request) -> Response:

@@ -32,11 +32,13 @@ from core.commands import (
 from core.events import Actor
 from entrypoints.http.admission import admitted
 from entrypoints.http.bodies import (
+    MAX_SHELVE_SECONDS,
     AcknowledgeBody,
     AssignBody,
     ClearBody,
     ClearByIdBody,
     CommentBody,
+    NeededReasonBody,
     NothingBody,
     RaiseBody,
     ReasonBody,
@@ -46,9 +48,6 @@ from entrypoints.http.bodies import (
 from entrypoints.http.exchange import answer, body_of, caller, context, decoded, services
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-MAX_SHELVE_SECONDS = 24 * 3600.0
-"""The longest timed shelf."""
 
 _raise = msgspec.json.Decoder(RaiseBody)
 _clear = msgspec.json.Decoder(ClearBody)
@@ -97,10 +96,12 @@ BY_ID: dict[str, ById] = {
         lambda by, alarm, body: Unsuppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
     ),
     "remove_from_service": ById(
-        ReasonBody, lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason)
+        NeededReasonBody,
+        lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason),
     ),
     "place_in_service": ById(
-        ReasonBody, lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason)
+        NeededReasonBody,
+        lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason),
     ),
     "assign": ById(
         AssignBody, lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee)

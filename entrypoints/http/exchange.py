@@ -27,10 +27,12 @@ KEY_LENGTH = 255
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_ETAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+# Without the quotes it is no entity tag; but who leaves them out at a number means nothing else by it.
+_ETAG = r'(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"|[0-9]+)'
+_TAG = re.compile(_ETAG)
 _IF_MATCH = re.compile(rf"[\s,]*{_ETAG}(?:\s*,[\s,]*{_ETAG})*[\s,]*")
 # Revisions fit 18 digits by far; a longer number is no revision, and so no match.
-_REVISION_TAG = re.compile(r'(?<!W/)"([1-9][0-9]{0,17})"')
+_REVISION_TAG = re.compile(r'"?([1-9][0-9]{0,17})"?')
 _NO_WEIGHT = re.compile(r"0(\.0{0,3})?")
 _encoder = msgspec.json.Encoder()
 
@@ -188,7 +190,8 @@ def _expected(request: Request) -> Expected | None:
         return "any"
     if not _IF_MATCH.fullmatch(text):
         raise Problem(422, "invalid", 'If-Match must be * or a list of revisions in quotes: "3"')
-    return frozenset(int(tag) for tag in _REVISION_TAG.findall(text))
+    named = (_REVISION_TAG.fullmatch(tag) for tag in _TAG.findall(text))
+    return frozenset(int(revision[1]) for revision in named if revision is not None)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -59,9 +59,9 @@ def items_by_id(bodies: Mapping[str, type[msgspec.Struct]]) -> list[type[msgspec
     ]
 
 
-def item_decoder(by_id: Iterable[type[msgspec.Struct]]) -> msgspec.json.Decoder[Any]:
-    """Return what decodes one element: a RaiseItem, a ClearItem, or one of `by_id`."""
-    return msgspec.json.Decoder(Union[RaiseItem, ClearItem, *by_id])
+def items(by_id: Iterable[type[msgspec.Struct]]) -> Any:
+    """Return the type of one element: a RaiseItem, a ClearItem, or one of `by_id`."""
+    return Union[RaiseItem, ClearItem, *by_id]
 
 
 def command_name(item: msgspec.Struct) -> str:

@@ -27,12 +27,13 @@ Names = Annotated[frozenset[str], Meta(max_length=FILTER_VALUES)]
 Position = Annotated[int, Meta(ge=0, le=LATEST)]
 Moment = Position | Annotated[datetime, Meta(tz=True)]
 """A position in the log, or a time (RFC 3339) that stands for the newest position recorded by then."""
+MOMENT = {"pattern": "^([0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z)$"}
 
 
 class AsOfParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What a query takes that can look back: `as_of`, a position or a time."""
 
-    as_of: str | None = None
+    as_of: Annotated[str, Meta(extra_json_schema=MOMENT)] | None = None
 
     @property
     def moment(self) -> int | datetime | None:
@@ -40,7 +41,9 @@ class AsOfParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
         if self.as_of is None:
             return None
         try:
-            moment: int | datetime = msgspec.convert(self.as_of, Moment, strict=False)
+            # Lax only for a number, or a fraction would be taken for a time since 1970.
+            whole = self.as_of.isascii() and self.as_of.isdigit()
+            moment: int | datetime = msgspec.convert(self.as_of, Moment, strict=not whole)
             return moment if isinstance(moment, int) else moment.astimezone(UTC)
         except (msgspec.ValidationError, OverflowError):
             detail = "as_of must be a position or a time like 2026-01-31T08:00:00Z; send a + in it as %2B"
@@ -178,9 +181,14 @@ def parameters(request: Request, kind: type[P]) -> P:
             known = ", ".join(kind.__struct_fields__).replace("label,", "label.NAME,")
             raise Problem(422, "invalid", f"unknown query parameter {name[:64]!r}; there are {known}")
     try:
-        return msgspec.convert(values, kind, strict=False)
+        read = msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise Problem(422, "invalid", str(error)) from None
+    for name in values:
+        # "null" is no value of any of them.
+        if getattr(read, name) is None:
+            raise Problem(422, "invalid", f"{name} must not be null")
+    return read
 
 
 def _once(values: dict[str, Any], name: str, value: str) -> None:

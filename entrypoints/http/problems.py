@@ -14,42 +14,17 @@ from core.alarm import Alarm
 from core.decider import allowed_commands
 from core.errors import (
     OutcomeUnknown,
-    RefusalCode,
     Refused,
     TooBroad,
     Unauthenticated,
     Unavailable,
     UnknownEvent,
 )
+from entrypoints.http.codes import CODES
 
 logger = logging.getLogger("tocsin.http")
 
 RETRY_AFTER_SECONDS = 1
-
-STATUS_OF_REFUSAL: dict[RefusalCode, int] = {
-    "unknown_alarm": 404,
-    "not_active": 409,
-    "still_active": 409,
-    "not_acknowledged": 409,
-    "already_confirmed": 409,
-    "not_latched": 409,
-    "already_shelved": 409,
-    "not_shelved": 409,
-    "already_suppressed": 409,
-    "not_suppressed": 409,
-    "already_out_of_service": 409,
-    "not_out_of_service": 409,
-    "forbidden": 403,
-    "already_acknowledged": 409,
-    "revision_outdated": 409,
-    "revision_ahead": 409,
-    "precondition_failed": 412,
-    "too_many_origins": 409,
-    "invalid": 422,
-    "idempotency_key_reused": 422,
-    "unknown_api_key": 404,
-    "too_many_api_keys": 409,
-}
 
 
 class Problem(Exception):
@@ -80,7 +55,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind
             return error
         case Refused():
             members = {} if error.alarm is None else _as_it_stands(error.alarm)
-            return Problem(STATUS_OF_REFUSAL[error.code], error.code, error.detail, **members)
+            return Problem(CODES[error.code].status, error.code, error.detail, **members)
         case Unauthenticated():
             return Problem(401, error.code, error.detail, _challenge(error))
         case TooBroad():

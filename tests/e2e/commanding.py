@@ -14,8 +14,8 @@ from core.errors import InvalidInput, Refused
 from core.events import Actor
 from core.evolution import place
 from entrypoints.http.bodies import RaiseBody, utc
+from entrypoints.http.codes import CODES
 from entrypoints.http.commands import BY_ID, raising
-from entrypoints.http.problems import STATUS_OF_REFUSAL
 from tests.unit.given import BEGINNING
 
 Said = dict[str, Any]
@@ -164,4 +164,4 @@ def _refused(refusal: Refused) -> Answer:
         alarm = refusal.alarm
         stands = (alarm.state, alarm.revision, tuple(allowed_commands(alarm)))
     code = "invalid" if isinstance(refusal, InvalidInput) else refusal.code
-    return Answer(STATUS_OF_REFUSAL[refusal.code], code=code, stands=stands)
+    return Answer(CODES[refusal.code].status, code=code, stands=stands)

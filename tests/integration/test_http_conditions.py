@@ -34,9 +34,9 @@ async def comment(http: httpx.AsyncClient, path: str, *conditions: str) -> httpx
     return await http.post(f"{path}/comment", json={"text": "c"}, headers=headers)
 
 
-HOLD = ['"3"', "*", '"1", "3"', '"x","3" , W/"2"', ' "3" ']
-FAIL = ['"2"', '"4"', 'W/"3"', '"1", "2"', '"03"', '""', '"abc"', f'"{"9" * 400}"']
-NONE = ["3", "", '"3', '"3""4"', '*, "3"', 'w/"3"', '"3" "4"']
+HOLD = ['"3"', "3", "*", '"1", "3"', '"x","3" , W/"2"', ' "3" ']
+FAIL = ["2", "0", '"2"', '"4"', 'W/"3"', '"1", "2"', '"03"', '""', '"abc"', f'"{"9" * 400}"']
+NONE = ["x", "", '"3', '"3""4"', '*, "3"', 'w/"3"', '"3" "4"']
 
 
 @pytest.mark.parametrize("condition", HOLD)

@@ -35,6 +35,7 @@ from entrypoints.http.guard import Guard
 from entrypoints.stream import stream_endpoint
 from tests.kit.delivery import Plant
 from tests.kit.http import ISSUING
+from tests.kit.schemas import check_message
 
 WAIT = 10.0
 
@@ -121,6 +122,8 @@ class StreamClient:
         assert isinstance(data, bytes) is self._packed
         message: dict[str, Any]
         message = msgspec.json.decode(data) if isinstance(data, str) else msgspec.msgpack.decode(data)
+        if not self._packed:
+            check_message(message)
         return message
 
     async def subscribed(self, name: str = "a", **wanted: Any) -> int:
