@@ -1,18 +1,26 @@
-"""What is written and not majority-committed is shown to nobody: a failover would take it back."""
+"""What is written and not majority-committed is shown to nobody and trusted by nobody.
+
+A failover would take it back.
+"""
 
 import asyncio
 
 import pytest
 from pymongo import WriteConcern
 
+from adapters.mongo import store as stores
 from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.log import MongoLog
 from adapters.mongo.store import EVENTS, EventStore
+from core.appender import Duplicate, Unknown
 from tests.kit.history import History
 from tests.kit.replicasets import ReplicaSet
 
 pytestmark = pytest.mark.faults
+
+WRITE_MS = 200
+"""How long the server waits for the majority in these tests."""
 
 
 async def test_no_read_shows_what_the_majority_does_not_have(three_nodes: ReplicaSet, database: str) -> None:
@@ -35,4 +43,25 @@ async def test_no_read_shows_what_the_majority_does_not_have(three_nodes: Replic
     finally:
         await asyncio.to_thread(three_nodes.heal)
     assert (await log.tail()).position == 1
+    connection.client.close()
+
+
+async def test_no_answer_to_an_insert_is_believed_without_the_majority(
+    three_nodes: ReplicaSet, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "WRITE_MS", WRITE_MS)
+    history = History()
+    history.raised("pump")
+    connection = connect(three_nodes.uri, database)
+    store = EventStore(connection)
+    await store.create_indexes()
+    document, _ = store.encode(history.events[0])
+    await asyncio.to_thread(three_nodes.stop_replication)
+    try:
+        assert await store.insert([document]) == Unknown()
+        # Nor that it is there already: the position that the duplicate shows may be taken back.
+        assert await store.insert([document]) == Unknown()
+    finally:
+        await asyncio.to_thread(three_nodes.heal)
+    assert await store.insert([document]) == Duplicate(0, "position")
     connection.client.close()

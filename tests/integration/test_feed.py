@@ -80,13 +80,13 @@ async def test_a_killed_change_stream_is_opened_anew(connected: Database) -> Non
 async def kill_change_streams(database: Database) -> list[int]:
     """Kill the cursors of all change streams on the database; return their ids."""
     idle = {"$currentOp": {"idleCursors": True, "allUsers": True}}
-    cursors = []
-    for _ in range(100):
-        found = await database.client.admin.aggregate([idle]).to_list(None)
-        streams = [op for op in found if op.get("ns", "").startswith(f"{database.name}.$cmd.aggregate")]
-        cursors = [op["cursor"]["cursorId"] for op in streams if "cursor" in op]
-        if cursors:
-            break
+    cursors: list[int] = []
+    async with asyncio.timeout(SECONDS):
+        while not cursors:
+            found = await database.client.admin.aggregate([idle]).to_list(None)
+            # While a getMore is awaited it may be shown under $cmd alone.
+            streams = [op for op in found if op.get("ns", "").startswith(f"{database.name}.$cmd")]
+            cursors = [op["cursor"]["cursorId"] for op in streams if "cursor" in op]
     await database.command({"killCursors": "$cmd.aggregate", "cursors": cursors})
     return cursors
 
