@@ -11,12 +11,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from adapters.mongo.embedded import EmbeddedMongod, find_mongod
-from tests.bench import bench_delivery, bench_fair, bench_http, bench_latency, bench_log, bench_outbox
+from tests.bench import (
+    bench_delivery,
+    bench_fair,
+    bench_http,
+    bench_latency,
+    bench_log,
+    bench_outbox,
+    bench_storm,
+)
 from tests.bench.table import Row, print_table
 
 BENCHES: dict[str, Callable[[str], list[Row]]] = {
     "log": bench_log.run,
     "delivery": bench_delivery.run,
+    "storm": bench_storm.run,
     "latency": bench_latency.run,
     "fair": bench_fair.run,
     "http": bench_http.run,

@@ -74,11 +74,6 @@ def framed(events: list[Event]) -> bytes:
     return JSON.events("alarms", body)
 
 
-def _frames(events: list[Event]) -> list[bytes]:
-    size = FRAME_BYTES // len(framed(events[:1]))
-    return [framed(events[start : start + size]) for start in range(0, len(events), size)]
-
-
 def subscribed(driver: StreamDriver) -> int:
     """Count the subscriptions."""
     return sum(len(session.subscriptions) for session in driver._delivery.sessions)
@@ -94,9 +89,9 @@ def settled(driver: StreamDriver) -> bool:
     )
 
 
-async def until(done: Callable[[], bool]) -> None:
+async def until(done: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait, looking seldom: looking costs CPU time as well."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(seconds):
         while not done():
             await asyncio.sleep(0.02)
 
