@@ -15,6 +15,8 @@ LEASE_SECONDS = 4.0
 STANDBY_SECONDS = 0.8
 """How often a standby process tries: after a kill the lease and this are how long nobody leads."""
 RELEASE_SECONDS = 1.0
+CANCEL_SECONDS = 1.0
+"""After how long a task that goes on in spite of being cancelled is cancelled again."""
 
 LEADING = "leading"
 STANDBY = "standby"
@@ -115,6 +117,10 @@ def _clock() -> float:
 
 
 async def _ended(*tasks: asyncio.Future[None]) -> None:
-    for task in tasks:
-        task.cancel()
+    """Cancel the tasks until they have ended: a task group that fails at that moment drops a cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)
