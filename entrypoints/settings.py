@@ -37,6 +37,7 @@ class Settings:
     pagerduty_keys: str = ""
     webhook_allow: tuple[str, ...] = ()
     webhooks_file: Path | None = None
+    log_requests: bool = False
 
     @property
     def authenticated(self) -> bool:
