@@ -1,7 +1,7 @@
 """The command line: `tocsin up | serve | replay | verify | tail | token | log | outbox`."""
 
 import asyncio
-import logging
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from enum import StrEnum
@@ -31,9 +31,11 @@ from entrypoints.limits import (
     PingSeconds,
     StallSeconds,
 )
+from entrypoints.logs import LogFormat, LogLevel, configure_logs
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
+from entrypoints.supervisor import PROCESSES, Supervisor
 from entrypoints.tail import follow, follow_server
 from entrypoints.token import minted
 from entrypoints.up import run_up
@@ -136,6 +138,35 @@ WebhooksFile = Annotated[
     Path | None,
     typer.Option(envvar="TOCSIN_WEBHOOKS_FILE", help="A file of webhooks, JSON or TOML, read at start-up."),
 ]
+Processes = Annotated[
+    int,
+    typer.Option(
+        envvar="TOCSIN_PROCESSES", help="How many server processes to run here.", min=1, max=PROCESSES
+    ),
+]
+OwnPorts = Annotated[
+    bool,
+    typer.Option(
+        envvar="TOCSIN_OWN_PORTS",
+        help="With --processes: each on a port of its own, --port and those after it; else all on one.",
+    ),
+]
+SharedPort = Annotated[
+    bool, typer.Option(envvar="TOCSIN_SHARED_PORT", help="Let other processes listen on the port as well.")
+]
+LogRequests = Annotated[
+    bool,
+    typer.Option(
+        envvar="TOCSIN_LOG_REQUESTS", help="Log a line for each request: method, path, status, ms, subject."
+    ),
+]
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(envvar="TOCSIN_LOG_FORMAT", help="auto: for people on a terminal, JSON elsewhere."),
+]
+LogLevelOption = Annotated[
+    LogLevel, typer.Option(envvar="TOCSIN_LOG_LEVEL", help="The least that is logged.")
+]
 Tenant = Annotated[str, typer.Option(help="Whose.")]
 OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
 Data = Annotated[Path, typer.Option(envvar="TOCSIN_DATA", help="The folder that keeps the data.")]
@@ -143,6 +174,12 @@ Mongod = Annotated[
     str | None,
     typer.Option(envvar="TOCSIN_MONGOD", help="The mongod to run; default: the one that is found."),
 ]
+
+
+@app.callback()
+def common(log_format: LogFormatOption = "auto", log_level: LogLevelOption = "info") -> None:
+    """Set up what every command logs."""
+    configure_logs(log_format, log_level)
 
 
 @app.command()
@@ -169,8 +206,14 @@ def serve(
     stall_seconds: StallSeconds = STALL_SECONDS,
     ping_seconds: PingSeconds = PING_SECONDS,
     drain_seconds: DrainSeconds = DRAIN_SECONDS,
+    log_requests: LogRequests = False,
+    processes: Processes = 1,
+    own_ports: OwnPorts = False,
+    shared_port: SharedPort = False,
 ) -> None:
-    """Run one server process on a MongoDB that is there already."""
+    """Run a server on a MongoDB that is there already, as one process or several."""
+    if processes > 1:
+        raise typer.Exit(_run(Supervisor(_children(processes, port, own=own_ports), drain_seconds).run()))
     limits = Limits(
         sessions=max_sessions,
         subscriptions=max_subscriptions,
@@ -188,6 +231,8 @@ def serve(
         limits=limits,
         ping_seconds=ping_seconds,
         drain_seconds=drain_seconds,
+        log_requests=log_requests,
+        shared_port=shared_port,
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
@@ -205,13 +250,19 @@ def up(
     auth_jwks: AuthJwks = None,
     webhook_allow: WebhookAllow = "",
     webhooks_file: WebhooksFile = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo", envvar="TOCSIN_DEMO", help="Simulate a plant: alarms flood, chatter and clear."
+        ),
+    ] = False,
 ) -> None:
     """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
     settings = replace(
         _settings("", "tocsin", host, port, allowed_origins), auth_secret=auth_secret, auth_jwks=auth_jwks
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
-    _run(run_up(settings, data, mongod, out))
+    _run(run_up(settings, data, mongod, out, demo=demo))
 
 
 @app.command()
@@ -327,6 +378,14 @@ def outbox_retry(
     _finish(retry_rows(settings, tenant, rows or (), webhook, out))
 
 
+def _children(processes: int, port: int, *, own: bool) -> list[list[str]]:
+    """Return the commands of the processes: this one's, with what differs at its end, where it counts."""
+    itself = [sys.executable, "-m", "entrypoints.cli", *sys.argv[1:], "--processes", "1"]
+    if own:
+        return [[*itself, "--port", str(port + index)] for index in range(processes)]
+    return [[*itself, "--shared-port"] for _ in range(processes)]
+
+
 def _with_webhooks(settings: Settings, allow: str, file: Path | None) -> Settings:
     allowed = tuple(entry.strip() for entry in allow.split(",") if entry.strip())
     return replace(settings, webhook_allow=allowed, webhooks_file=file)
@@ -359,7 +418,6 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)

@@ -110,7 +110,7 @@ async def serve(
     Raises:
         StartupRefused: the address cannot be had.
     """
-    listener = _listener(settings.host, settings.port)
+    listener = _listener(settings.host, settings.port, shared=settings.shared_port)
     server = _Server(_config(app, settings))
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -160,10 +160,12 @@ def _allow_files(wanted: int) -> None:
         logger.warning("only %d files may be open here: fewer than %d sessions will fit", allowed, wanted)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # Accepted sockets inherit it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:

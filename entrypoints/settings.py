@@ -38,6 +38,7 @@ class Settings:
     webhook_allow: tuple[str, ...] = ()
     webhooks_file: Path | None = None
     log_requests: bool = False
+    shared_port: bool = False
 
     @property
     def authenticated(self) -> bool:
