@@ -264,11 +264,11 @@ class StreamDriver:
     def _slice(self) -> bool:
         """Send for a short while; True: there is more."""
         until = perf_counter() + SLICE_SECONDS
-        more = False
+        more, sent = False, 0
         for outgoing in self._delivery.outgoing():
             if outgoing is not None:
                 session, payload = outgoing
-                self.counts.messages += 1
+                sent += 1
                 if isinstance(payload, Close):
                     self.counts.close(payload.code)
                     session.peer.wire.close(payload.code, payload.reason)
@@ -279,6 +279,7 @@ class StreamDriver:
             if perf_counter() > until:
                 more = True
                 break
+        self.counts.messages += sent
         self._fetching.start()
         return more
 

@@ -45,6 +45,10 @@ async def until_started(server: TocsinServer, times: int) -> None:
     await eventually(f"{times} starts", lambda: starts(server) >= times or None, 30.0)
 
 
+async def until_answered(answered: list[int], count: int) -> None:
+    await eventually(f"{count} answers", lambda: len(answered) >= count or None)
+
+
 class Follower:
     """Follows the log through whatever happens, and keeps the positions it was sent."""
 
@@ -93,8 +97,7 @@ async def test_processes_are_renewed_one_by_one_and_no_event_is_lost(supervised:
         ):
             os.kill(children(supervised)[index], number)
             await until_started(supervised, times)
-            reached = len(answered) + 20
-            await eventually("more answers", lambda reached=reached: len(answered) >= reached or None)
+            await until_answered(answered, len(answered) + 20)
         working.pop().cancel()
         last = max(answered)
         await eventually(
