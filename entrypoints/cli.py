@@ -73,18 +73,23 @@ def _default_uri() -> str:
 MongodbUri = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Database and feed",
         envvar="TOCSIN_MONGODB_URI",
         help="Where MongoDB is.",
         default_factory=_default_uri,
         show_default=f"that of `tocsin up` in this folder, else {DEFAULT_URI}",
     ),
 ]
-DatabaseName = Annotated[str, typer.Option(envvar="TOCSIN_DATABASE", help="The database to use.")]
+DatabaseName = Annotated[
+    str,
+    typer.Option(rich_help_panel="Database and feed", envvar="TOCSIN_DATABASE", help="The database to use."),
+]
 Host = Annotated[str, typer.Option(envvar="TOCSIN_HOST", help="The address to listen on.")]
 Port = Annotated[int, typer.Option(envvar="TOCSIN_PORT", help="The port to listen on.", min=1, max=65535)]
 Origins = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Who gets in",
         envvar="TOCSIN_ALLOWED_ORIGINS",
         help="Web origins that may open a WebSocket, separated by commas; the server's own always may.",
     ),
@@ -92,15 +97,23 @@ Origins = Annotated[
 Feed = Annotated[
     FeedChoice,
     typer.Option(
-        envvar="TOCSIN_FEED", help="How processes hear of events; auto: what the MongoDB server offers."
+        rich_help_panel="Database and feed",
+        envvar="TOCSIN_FEED",
+        help="How processes hear of events; auto: what the MongoDB server offers.",
     ),
 ]
 RedisUrl = Annotated[
-    str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
+    str | None,
+    typer.Option(
+        rich_help_panel="Database and feed",
+        envvar="TOCSIN_REDIS_URL",
+        help="Where Redis is, for the feed redis.",
+    ),
 ]
 AuthSecret = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel="Who gets in",
         envvar="TOCSIN_AUTH_SECRET",
         help="The secret that tokens are signed with (HS256), 32 bytes or more; better set as the variable.",
         show_default=False,
@@ -109,7 +122,9 @@ AuthSecret = Annotated[
 AuthJwks = Annotated[
     Path | None,
     typer.Option(
-        envvar="TOCSIN_AUTH_JWKS", help="A JWKS file with the public keys of tokens (RS256, ES256)."
+        rich_help_panel="Who gets in",
+        envvar="TOCSIN_AUTH_JWKS",
+        help="A JWKS file with the public keys of tokens (RS256, ES256).",
     ),
 ]
 CommandRate = Annotated[
@@ -123,6 +138,7 @@ CommandRate = Annotated[
 PagerdutyKeys = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Webhooks and integrations",
         envvar="TOCSIN_PAGERDUTY_KEYS",
         help="Routing keys of /v2/enqueue and their tenants: key=tenant,... or a file of such lines.",
     ),
@@ -130,34 +146,51 @@ PagerdutyKeys = Annotated[
 WebhookAllow = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Webhooks and integrations",
         envvar="TOCSIN_WEBHOOK_ALLOW",
         help="Networks and hosts beyond the public Internet that webhooks may call, separated by commas.",
     ),
 ]
 WebhooksFile = Annotated[
     Path | None,
-    typer.Option(envvar="TOCSIN_WEBHOOKS_FILE", help="A file of webhooks, JSON or TOML, read at start-up."),
+    typer.Option(
+        rich_help_panel="Webhooks and integrations",
+        envvar="TOCSIN_WEBHOOKS_FILE",
+        help="A file of webhooks, JSON or TOML, read at start-up.",
+    ),
 ]
 Processes = Annotated[
     int,
     typer.Option(
-        envvar="TOCSIN_PROCESSES", help="How many server processes to run here.", min=1, max=PROCESSES
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_PROCESSES",
+        help="How many server processes to run here.",
+        min=1,
+        max=PROCESSES,
     ),
 ]
 OwnPorts = Annotated[
     bool,
     typer.Option(
+        rich_help_panel="Processes and logs",
         envvar="TOCSIN_OWN_PORTS",
         help="With --processes: each on a port of its own, --port and those after it; else all on one.",
     ),
 ]
 SharedPort = Annotated[
-    bool, typer.Option(envvar="TOCSIN_SHARED_PORT", help="Let other processes listen on the port as well.")
+    bool,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_SHARED_PORT",
+        help="Let other processes listen on the port as well.",
+    ),
 ]
 LogRequests = Annotated[
     bool,
     typer.Option(
-        envvar="TOCSIN_LOG_REQUESTS", help="Log a line for each request: method, path, status, ms, subject."
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_LOG_REQUESTS",
+        help="Log a line for each request: method, path, status, ms, subject.",
     ),
 ]
 LogFormatOption = Annotated[
@@ -176,9 +209,27 @@ Mongod = Annotated[
 ]
 
 
-@app.callback()
+EXAMPLES = """Examples:
+
+  tocsin up --demo
+      a MongoDB, a server and a simulated plant: to look at
+
+  tocsin tail --url ws://127.0.0.1:8080/v1/stream
+      follow what happens, through a server
+
+  tocsin serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0' --processes 4
+      four server processes on your MongoDB
+
+  tocsin token --sub ann --role operator --ttl 8h
+      a token to try it with
+
+Each option is also a variable, named in brackets. Shell completion: tocsin --install-completion
+"""
+
+
+@app.callback(epilog=EXAMPLES)
 def common(log_format: LogFormatOption = "auto", log_level: LogLevelOption = "info") -> None:
-    """Set up what every command logs."""
+    """An event-sourced alarm backend: every operator sees every event, in one order, on any process."""
     configure_logs(log_format, log_level)
 
 
