@@ -9,6 +9,8 @@ PYTHON ?= python3.11 python3 python3.12 python3.13
 PYTEST_ARGS ?=
 # Which benches, e.g. make bench BENCH_ARGS=log
 BENCH_ARGS ?=
+# Anything at all has a simulated plant raise alarms: make run DEMO=1
+DEMO ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench faults clean
@@ -18,7 +20,7 @@ help: ## Show this list
 
 run: $(INSTALLED) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C ends both
 	@# The trap keeps this shell until Tocsin has ended; 130 is how Ctrl-C may look from here.
-	@trap : INT; $(BIN)/tocsin up || test $$? -eq 130
+	@trap : INT; $(BIN)/tocsin up $(if $(DEMO),--demo) || test $$? -eq 130
 
 test: lint ## Set up, lint, run every test against a real MongoDB
 	$(BIN)/python -m pytest -m "not bench and not long" $(PYTEST_ARGS)

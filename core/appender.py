@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, TypeVar, assert_never
 import msgspec
 
 from core.alarm import Alarm
+from core.counters import AppendCounts
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
 from core.events import Event
 from core.evolution import place
@@ -131,6 +132,7 @@ class Appender(Generic[Document]):
         self._pause = pause
         self._queue: deque[Entry] = deque()
         self._tail: Stamp | None = None
+        self.counts = AppendCounts()
         self.losing = False
         """Whether the last batch landed nothing because others were first."""
 
@@ -180,6 +182,8 @@ class Appender(Generic[Document]):
                 await self._pause(1)
                 return
         remaining, tries, in_doubt = self._take(self._tail), 0, False
+        if remaining:
+            self.counts.sizes.observe(len(remaining))
         while remaining:
             result = await self._store.insert([placed.document for placed in remaining])
             if isinstance(result, NotSent) and not in_doubt:
@@ -244,6 +248,7 @@ class Appender(Generic[Document]):
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
         if landed:
             self.losing = False
+        self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))
             placed.entry.done(placed.event)
@@ -282,6 +287,7 @@ class Appender(Generic[Document]):
         # From here on the positions belong to others: no try of these, however late, can land any more.
         self.learn(newest)
         self.losing = own == 0
+        self.counts.conflicts += 1
         self._requeue(left[own:])
         return [], True
 
@@ -296,6 +302,7 @@ class Appender(Generic[Document]):
             if landed.position == event.position:
                 return left[1:], True
         elif key == "revision":
+            self.counts.conflicts += 1
             first.entry.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
         else:
             recorded = await self._store.by_command(event.tenant, event.command_id or "")

@@ -8,7 +8,7 @@ import msgspec
 from core.alarm import Alarm
 from core.commands import Command
 from core.decider import decide
-from core.errors import DuplicateCommand, InvalidInput, Refused, RevisionConflict, Unavailable
+from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
 from core.events import SCHEMA_VERSION, Event
 from core.evolution import evolve
 from core.ports import Answer, Answers, EventLog, Turns
@@ -41,6 +41,8 @@ class CommandHandler:
         self._turns = turns
         self._recollection = recollection
         self._answers = answers
+        self.counts: dict[tuple[str, str], int] = {}
+        """How many commands came to each outcome, by the command's and the outcome's name."""
 
     async def handle(self, command: Command) -> Outcome:
         """Carry the command out; when this returns, its event is majority-committed.
@@ -51,6 +53,22 @@ class CommandHandler:
             OutcomeUnknown: it may have happened; asking again with the same Idempotency-Key tells.
             UnknownEvent: the alarm's newest event was written by a newer version; nothing was recorded.
         """
+        named = "failed"
+        try:
+            outcome = await self._handle(command)
+            named = "unchanged" if outcome.event is None else "changed"
+        except Refused:
+            named = "refused"
+            raise
+        except (Unavailable, OutcomeUnknown) as error:
+            named = "unavailable" if isinstance(error, Unavailable) else "outcome_unknown"
+            raise
+        finally:
+            counted = type(command).__name__, named
+            self.counts[counted] = self.counts.get(counted, 0) + 1
+        return outcome
+
+    async def _handle(self, command: Command) -> Outcome:
         if command.context.command_id is None:
             return await self._in_turn(command)
         return await self._once(command, command.context.command_id)

@@ -1,7 +1,7 @@
 """The command line: `tocsin up | serve | replay | verify | tail | token | log | outbox`."""
 
 import asyncio
-import logging
+import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from enum import StrEnum
@@ -31,9 +31,11 @@ from entrypoints.limits import (
     PingSeconds,
     StallSeconds,
 )
+from entrypoints.logs import LogFormat, LogLevel, configure_logs
 from entrypoints.maintenance import check_list, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
+from entrypoints.supervisor import PROCESSES, Supervisor
 from entrypoints.tail import follow, follow_server
 from entrypoints.token import minted
 from entrypoints.up import run_up
@@ -71,18 +73,23 @@ def _default_uri() -> str:
 MongodbUri = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Database and feed",
         envvar="TOCSIN_MONGODB_URI",
         help="Where MongoDB is.",
         default_factory=_default_uri,
         show_default=f"that of `tocsin up` in this folder, else {DEFAULT_URI}",
     ),
 ]
-DatabaseName = Annotated[str, typer.Option(envvar="TOCSIN_DATABASE", help="The database to use.")]
+DatabaseName = Annotated[
+    str,
+    typer.Option(rich_help_panel="Database and feed", envvar="TOCSIN_DATABASE", help="The database to use."),
+]
 Host = Annotated[str, typer.Option(envvar="TOCSIN_HOST", help="The address to listen on.")]
 Port = Annotated[int, typer.Option(envvar="TOCSIN_PORT", help="The port to listen on.", min=1, max=65535)]
 Origins = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Who gets in",
         envvar="TOCSIN_ALLOWED_ORIGINS",
         help="Web origins that may open a WebSocket, separated by commas; the server's own always may.",
     ),
@@ -90,15 +97,23 @@ Origins = Annotated[
 Feed = Annotated[
     FeedChoice,
     typer.Option(
-        envvar="TOCSIN_FEED", help="How processes hear of events; auto: what the MongoDB server offers."
+        rich_help_panel="Database and feed",
+        envvar="TOCSIN_FEED",
+        help="How processes hear of events; auto: what the MongoDB server offers.",
     ),
 ]
 RedisUrl = Annotated[
-    str | None, typer.Option(envvar="TOCSIN_REDIS_URL", help="Where Redis is, for the feed redis.")
+    str | None,
+    typer.Option(
+        rich_help_panel="Database and feed",
+        envvar="TOCSIN_REDIS_URL",
+        help="Where Redis is, for the feed redis.",
+    ),
 ]
 AuthSecret = Annotated[
     str | None,
     typer.Option(
+        rich_help_panel="Who gets in",
         envvar="TOCSIN_AUTH_SECRET",
         help="The secret that tokens are signed with (HS256), 32 bytes or more; better set as the variable.",
         show_default=False,
@@ -107,7 +122,9 @@ AuthSecret = Annotated[
 AuthJwks = Annotated[
     Path | None,
     typer.Option(
-        envvar="TOCSIN_AUTH_JWKS", help="A JWKS file with the public keys of tokens (RS256, ES256)."
+        rich_help_panel="Who gets in",
+        envvar="TOCSIN_AUTH_JWKS",
+        help="A JWKS file with the public keys of tokens (RS256, ES256).",
     ),
 ]
 CommandRate = Annotated[
@@ -121,6 +138,7 @@ CommandRate = Annotated[
 PagerdutyKeys = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Webhooks and integrations",
         envvar="TOCSIN_PAGERDUTY_KEYS",
         help="Routing keys of /v2/enqueue and their tenants: key=tenant,... or a file of such lines.",
     ),
@@ -128,13 +146,59 @@ PagerdutyKeys = Annotated[
 WebhookAllow = Annotated[
     str,
     typer.Option(
+        rich_help_panel="Webhooks and integrations",
         envvar="TOCSIN_WEBHOOK_ALLOW",
         help="Networks and hosts beyond the public Internet that webhooks may call, separated by commas.",
     ),
 ]
 WebhooksFile = Annotated[
     Path | None,
-    typer.Option(envvar="TOCSIN_WEBHOOKS_FILE", help="A file of webhooks, JSON or TOML, read at start-up."),
+    typer.Option(
+        rich_help_panel="Webhooks and integrations",
+        envvar="TOCSIN_WEBHOOKS_FILE",
+        help="A file of webhooks, JSON or TOML, read at start-up.",
+    ),
+]
+Processes = Annotated[
+    int,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_PROCESSES",
+        help="How many server processes to run here.",
+        min=1,
+        max=PROCESSES,
+    ),
+]
+OwnPorts = Annotated[
+    bool,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_OWN_PORTS",
+        help="With --processes: each on a port of its own, --port and those after it; else all on one.",
+    ),
+]
+SharedPort = Annotated[
+    bool,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_SHARED_PORT",
+        help="Let other processes listen on the port as well.",
+    ),
+]
+LogRequests = Annotated[
+    bool,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_LOG_REQUESTS",
+        help="Log a line for each request: method, path, status, ms, subject.",
+    ),
+]
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option(envvar="TOCSIN_LOG_FORMAT", help="auto: for people on a terminal, JSON elsewhere."),
+]
+LogLevelOption = Annotated[
+    LogLevel, typer.Option(envvar="TOCSIN_LOG_LEVEL", help="The least that is logged.")
 ]
 Tenant = Annotated[str, typer.Option(help="Whose.")]
 OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
@@ -143,6 +207,30 @@ Mongod = Annotated[
     str | None,
     typer.Option(envvar="TOCSIN_MONGOD", help="The mongod to run; default: the one that is found."),
 ]
+
+
+EXAMPLES = """Examples:
+
+  tocsin up --demo
+      a MongoDB, a server and a simulated plant: to look at
+
+  tocsin tail --url ws://127.0.0.1:8080/v1/stream
+      follow what happens, through a server
+
+  tocsin serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0' --processes 4
+      four server processes on your MongoDB
+
+  tocsin token --sub ann --role operator --ttl 8h
+      a token to try it with
+
+Each option is also a variable, named in brackets. Shell completion: tocsin --install-completion
+"""
+
+
+@app.callback(epilog=EXAMPLES)
+def common(log_format: LogFormatOption = "auto", log_level: LogLevelOption = "info") -> None:
+    """An event-sourced alarm backend: every operator sees every event, in one order, on any process."""
+    configure_logs(log_format, log_level)
 
 
 @app.command()
@@ -169,8 +257,14 @@ def serve(
     stall_seconds: StallSeconds = STALL_SECONDS,
     ping_seconds: PingSeconds = PING_SECONDS,
     drain_seconds: DrainSeconds = DRAIN_SECONDS,
+    log_requests: LogRequests = False,
+    processes: Processes = 1,
+    own_ports: OwnPorts = False,
+    shared_port: SharedPort = False,
 ) -> None:
-    """Run one server process on a MongoDB that is there already."""
+    """Run a server on a MongoDB that is there already, as one process or several."""
+    if processes > 1:
+        raise typer.Exit(_run(Supervisor(_children(processes, port, own=own_ports), drain_seconds).run()))
     limits = Limits(
         sessions=max_sessions,
         subscriptions=max_subscriptions,
@@ -188,6 +282,8 @@ def serve(
         limits=limits,
         ping_seconds=ping_seconds,
         drain_seconds=drain_seconds,
+        log_requests=log_requests,
+        shared_port=shared_port,
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
@@ -205,13 +301,19 @@ def up(
     auth_jwks: AuthJwks = None,
     webhook_allow: WebhookAllow = "",
     webhooks_file: WebhooksFile = None,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo", envvar="TOCSIN_DEMO", help="Simulate a plant: alarms flood, chatter and clear."
+        ),
+    ] = False,
 ) -> None:
     """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
     settings = replace(
         _settings("", "tocsin", host, port, allowed_origins), auth_secret=auth_secret, auth_jwks=auth_jwks
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
-    _run(run_up(settings, data, mongod, out))
+    _run(run_up(settings, data, mongod, out, demo=demo))
 
 
 @app.command()
@@ -327,6 +429,14 @@ def outbox_retry(
     _finish(retry_rows(settings, tenant, rows or (), webhook, out))
 
 
+def _children(processes: int, port: int, *, own: bool) -> list[list[str]]:
+    """Return the commands of the processes: this one's, with what differs at its end, where it counts."""
+    itself = [sys.executable, "-m", "entrypoints.cli", *sys.argv[1:], "--processes", "1"]
+    if own:
+        return [[*itself, "--port", str(port + index)] for index in range(processes)]
+    return [[*itself, "--shared-port"] for _ in range(processes)]
+
+
 def _with_webhooks(settings: Settings, allow: str, file: Path | None) -> Settings:
     allowed = tuple(entry.strip() for entry in allow.split(",") if entry.strip())
     return replace(settings, webhook_allow=allowed, webhooks_file=file)
@@ -359,7 +469,6 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(work)

@@ -26,11 +26,14 @@ from entrypoints.deadlines import Deadlines, Minting, ShelfSources
 from entrypoints.endpoint import RelayParts, WallTime
 from entrypoints.feed import Feed
 from entrypoints.host import holder, new_event_id, now
+from entrypoints.http.ingest import Counts as IngestCounts
+from entrypoints.metrics import Parts
 from entrypoints.outgoing import CheckingCaller, Outgoing
 from entrypoints.relay import Relay
 from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
 from entrypoints.storage import Storage
+from entrypoints.traffic import Traffic
 from entrypoints.worker import PROJECTION, AlarmModel, Projector
 
 
@@ -43,6 +46,23 @@ class Process:
     projector: Projector
     stream: StreamDriver
     relay: Relay
+    store: Storage
+
+    def metered(self, traffic: Traffic, ingested: IngestCounts) -> Parts:
+        """Return what /metrics reads, together with what HTTP counts."""
+        return Parts(
+            append=self.store.log.counts,
+            feed=self.feed,
+            stream=self.stream,
+            relay=self.relay,
+            handler=self.services.handler,
+            traffic=traffic,
+            ingested=ingested,
+            log=self.store.log,
+            checkpoints=self.store.checkpoints,
+            outbox=self.store.outbox,
+            now=now,
+        )
 
 
 @asynccontextmanager
@@ -119,7 +139,7 @@ async def _running(
         parts = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
         work = (*parts, revoking, router.run(), relay.run())
         workers = [tasks.create_task(each) for each in work]
-        yield Process(services, feed, projector, stream, relay)
+        yield Process(services, feed, projector, stream, relay, store)
         for worker in workers:
             worker.cancel()
 

@@ -6,15 +6,27 @@ import typer
 
 MaxSessions = Annotated[
     int,
-    typer.Option(envvar="TOCSIN_MAX_SESSIONS", help="How many streams one process serves at once.", min=1),
+    typer.Option(
+        rich_help_panel="Limits",
+        envvar="TOCSIN_MAX_SESSIONS",
+        help="How many streams one process serves at once.",
+        min=1,
+    ),
 ]
 MaxSubscriptions = Annotated[
     int,
-    typer.Option(envvar="TOCSIN_MAX_SUBSCRIPTIONS", help="How many subscriptions one has.", min=1, max=1_000),
+    typer.Option(
+        rich_help_panel="Limits",
+        envvar="TOCSIN_MAX_SUBSCRIPTIONS",
+        help="How many subscriptions one has.",
+        min=1,
+        max=1_000,
+    ),
 ]
 MaxFilterValues = Annotated[
     int,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_MAX_FILTER_VALUES",
         help="How many sources, types or alarm ids one filter can name.",
         min=1,
@@ -24,6 +36,7 @@ MaxFilterValues = Annotated[
 MaxMessageBytes = Annotated[
     int,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_MAX_MESSAGE_BYTES",
         help="The largest message taken from a WebSocket's client.",
         min=1_024,
@@ -33,6 +46,7 @@ MaxMessageBytes = Annotated[
 MaxMessagesPerSecond = Annotated[
     float,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_MAX_MESSAGES_PER_SECOND",
         help="How many messages a second one client may send for long.",
         min=0.1,
@@ -41,6 +55,7 @@ MaxMessagesPerSecond = Annotated[
 StallSeconds = Annotated[
     float,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_STALL_SECONDS",
         help="How long a client may take nothing of what it is sent.",
         min=0.1,
@@ -49,6 +64,7 @@ StallSeconds = Annotated[
 PingSeconds = Annotated[
     float,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_PING_SECONDS",
         help="How often a WebSocket is pinged, and how long its client may take to answer.",
         min=0.1,
@@ -57,6 +73,7 @@ PingSeconds = Annotated[
 DrainSeconds = Annotated[
     float,
     typer.Option(
+        rich_help_panel="Limits",
         envvar="TOCSIN_DRAIN_SECONDS",
         help="How long an ending process takes to send its clients away.",
         min=0.1,

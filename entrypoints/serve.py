@@ -21,9 +21,11 @@ from entrypoints.compose import running, trusted_tokens
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
 from entrypoints.integrations import tenant_of_routing_key
+from entrypoints.metrics import Metrics, metrics_route
 from entrypoints.settings import Settings
 from entrypoints.storage import alone, storage
 from entrypoints.stream import stream_endpoint
+from entrypoints.traffic import Traffic
 from entrypoints.webhooks_file import apply_entries, read_entries
 
 logger = logging.getLogger("tocsin.serve")
@@ -69,6 +71,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         driver, authentication = process.stream, process.services.authentication
         everybody = None if authentication.required else DEFAULT_TENANT
         stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
+        traffic = Traffic(logs=settings.log_requests)
         app = create_app(
             process.services,
             [WebSocketRoute("/v1/stream", stream)],
@@ -77,7 +80,10 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             local=not authentication.required,
             admission=Admission(settings.command_rate),
             tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
+            traffic=traffic,
         )
+        metrics = Metrics(process.metered(traffic, app.state.ingested))
+        app.router.routes.append(metrics_route(metrics.text))
         _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"
         collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
@@ -104,7 +110,7 @@ async def serve(
     Raises:
         StartupRefused: the address cannot be had.
     """
-    listener = _listener(settings.host, settings.port)
+    listener = _listener(settings.host, settings.port, shared=settings.shared_port)
     server = _Server(_config(app, settings))
     ending = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -154,10 +160,12 @@ def _allow_files(wanted: int) -> None:
         logger.warning("only %d files may be open here: fewer than %d sessions will fit", allowed, wanted)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     # Accepted sockets inherit it.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:

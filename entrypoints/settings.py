@@ -37,6 +37,8 @@ class Settings:
     pagerduty_keys: str = ""
     webhook_allow: tuple[str, ...] = ()
     webhooks_file: Path | None = None
+    log_requests: bool = False
+    shared_port: bool = False
 
     @property
     def authenticated(self) -> bool:

@@ -18,6 +18,7 @@ from adapters.mongo.store import EVENTS, EventStore
 from core.alarm import Alarm
 from core.appender import Appender, Entry
 from core.backoff import backoff
+from core.counters import AppendCounts
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
 from core.events import Event
 from core.ports import Page, Stamp
@@ -44,6 +45,11 @@ class MongoLog:
         self._newest = Gathering(self._store.newest)
         self._queued = asyncio.Event()
         self._courtesy = Courtesy(database, self._waiting)
+
+    @property
+    def counts(self) -> AppendCounts:
+        """What appending came to since the process started."""
+        return self._appender.counts
 
     async def create(self) -> None:
         """Make the indexes and the log identity where they are missing. Raises Unavailable."""
@@ -186,6 +192,7 @@ class MongoLog:
                 began = now()
                 await self._appender.flush()
                 self._tried(now() - began)
+                self.counts.seconds.observe(now() - began)
                 committed(self._appender.tail)
 
     def _tried(self, seconds: float) -> None:

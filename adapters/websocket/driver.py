@@ -12,6 +12,7 @@ from time import perf_counter
 from adapters.websocket.fetching import Fetching, Sources
 from adapters.websocket.peer import Message, Peer, Receive, Wire
 from core.callers import ANYONE, Caller
+from core.counters import DeliveryCounts
 from core.delivery.delivery import Delivery
 from core.delivery.encoding import Encoding
 from core.delivery.identifying import AUTH_SECONDS, Identifying, SessionInfo
@@ -86,6 +87,7 @@ class StreamDriver:
         self._fetching = Fetching(self._delivery, sources, self._awake.set)
         # In the order in which their sockets became full.
         self._blocked: dict[Session[Peer], None] = {}
+        self.counts = DeliveryCounts()
         self.opened = 0
         """How many sessions were ever opened."""
         self._draining = False
@@ -144,6 +146,7 @@ class StreamDriver:
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
             wire.write(encoding.message(Error(code="too_many_sessions", detail=detail)))
+            self.counts.close(TOO_MANY)
             wire.close(TOO_MANY, "too_many_sessions")
             return
         with self._opened(wire, caller, encoding) as session:
@@ -261,11 +264,13 @@ class StreamDriver:
     def _slice(self) -> bool:
         """Send for a short while; True: there is more."""
         until = perf_counter() + SLICE_SECONDS
-        more = False
+        more, sent = False, 0
         for outgoing in self._delivery.outgoing():
             if outgoing is not None:
                 session, payload = outgoing
+                sent += 1
                 if isinstance(payload, Close):
+                    self.counts.close(payload.code)
                     session.peer.wire.close(payload.code, payload.reason)
                 elif not session.peer.write(payload):
                     self._block(session)
@@ -274,10 +279,12 @@ class StreamDriver:
             if perf_counter() > until:
                 more = True
                 break
+        self.counts.messages += sent
         self._fetching.start()
         return more
 
     def _block(self, session: Session[Peer]) -> None:
+        self.counts.slow += 1
         self._delivery.busy(session)
         session.peer.blocked_at = asyncio.get_running_loop().time()
         self._blocked[session] = None
@@ -300,6 +307,7 @@ class StreamDriver:
     def _cut(self, session: Session[Peer], code: int, reason: str) -> None:
         """Close a socket that does not take what waits for it."""
         self._forget(session)
+        self.counts.close(code)
         session.peer.wire.close(code, reason)
 
     def _goodbye(self, session: Session[Peer]) -> None:

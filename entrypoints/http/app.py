@@ -27,6 +27,7 @@ from entrypoints.http.admission import Admission
 from entrypoints.http.guard import Guard
 from entrypoints.integrations import TenantOf, tenant_of_routing_key
 from entrypoints.services import Services
+from entrypoints.traffic import Counting, Traffic
 
 
 def create_app(  # noqa: PLR0913 (what the process was set up with)
@@ -36,6 +37,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     *,
     admission: Admission | None = None,
     tenant_of: TenantOf | None = None,
+    traffic: Traffic | None = None,
     allowed_origins: Collection[str] = (),
     local: bool = False,
 ) -> Starlette:
@@ -58,8 +60,11 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
         *health.ROUTES,
         *reference.ROUTES,
     ]
+    counting = Middleware(Counting, traffic or Traffic())
     guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
-    app = Starlette(routes=[*own, *routes], middleware=[guard], exception_handlers=problems.HANDLERS)
+    app = Starlette(
+        routes=[*own, *routes], middleware=[counting, guard], exception_handlers=problems.HANDLERS
+    )
     # A redirect would be an answer that is neither JSON nor a problem.
     app.router.redirect_slashes = False
     app.state.services = services

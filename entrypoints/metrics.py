@@ -1,0 +1,213 @@
+"""The process's metrics in Prometheus' text format: read from plain counters when they are asked for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from adapters.websocket.driver import StreamDriver
+from core.counters import AppendCounts, Histogram
+from core.errors import Unavailable
+from core.handler import CommandHandler
+from core.outbox.ports import Backlog, Outbox
+from core.ports import Checkpoints, EventLog
+from entrypoints.feed import Feed
+from entrypoints.http.ingest import Counts as IngestCounts
+from entrypoints.relay import Relay
+from entrypoints.sending import LATENCY_SECONDS
+from entrypoints.traffic import Traffic
+from entrypoints.worker import PROJECTION
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+ASK_SECONDS = 2.0
+"""How long the store may take for what only it knows; without it the rest is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What only the store knows: how far the alarm list is behind, and what the outbox holds."""
+
+    lag: int
+    lag_seconds: float
+    backlog: Sequence[Backlog] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a process that count, and what of the store is asked."""
+
+    append: AppendCounts
+    feed: Feed
+    stream: StreamDriver
+    relay: Relay
+    handler: CommandHandler
+    traffic: Traffic
+    ingested: IngestCounts
+    log: EventLog
+    checkpoints: Checkpoints
+    outbox: Outbox
+    now: Callable[[], datetime]
+
+
+class Metrics:
+    """What /metrics shows; every process has its own, and of the store all show the same."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def text(self) -> bytes:
+        """Return all metrics as text."""
+        stored: Stored | None = None
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                stored = await self._stored()
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Snapshot(self._parts, stored))
+        return generate_latest(registry)
+
+    async def _stored(self) -> Stored:
+        parts = self._parts
+        at = await parts.checkpoints.load(PROJECTION)
+        lag = max(0, parts.feed.position - at.position)
+        waiting = (await parts.log.read(at.position, 1)).events if lag else ()
+        since = waiting[0].at if waiting else None
+        seconds = 0.0 if since is None else max(0.0, (parts.now() - since).total_seconds())
+        return Stored(lag, seconds, await parts.outbox.backlog())
+
+
+def metrics_route(text: Callable[[], Awaitable[bytes]]) -> Route:
+    """Return the route of /metrics."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(await text(), media_type=CONTENT_TYPE)
+
+    return Route("/metrics", metrics)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Snapshot(Collector):
+    parts: Parts
+    stored: Stored | None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        yield from self._log()
+        yield from self._delivery()
+        yield from self._commands()
+        yield from self._webhooks()
+        yield _gauge(
+            "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
+        )
+        if self.stored is not None:
+            yield from _stored(self.stored, self.parts.now())
+
+    def _log(self) -> Iterator[Metric]:
+        counts, feed = self.parts.append, self.parts.feed
+        yield _counter("tocsin_append_events", "Events that this process appended.", counts.events)
+        yield _counter("tocsin_append_conflicts", "Positions and revisions lost to others.", counts.conflicts)
+        yield _histogram("tocsin_append_batch_events", "Events in an append.", {"": counts.sizes})
+        yield _histogram("tocsin_append_seconds", "How long an append took.", {"": counts.seconds})
+        yield _gauge("tocsin_feed_position", "The newest position that was read.", feed.position)
+        yield _gauge("tocsin_feed_lag_positions", "Positions heard of and not yet read.", feed.lag)
+        yield _gauge("tocsin_feed_connected", "Whether the doorbell is connected.", feed.live)
+
+    def _delivery(self) -> Iterator[Metric]:
+        stream = self.parts.stream
+        yield _gauge("tocsin_sessions", "Open sessions.", stream.sessions)
+        yield _gauge("tocsin_draining", "Whether clients are sent away.", stream.draining)
+        yield _counter("tocsin_sessions_opened", "Sessions ever opened.", stream.opened)
+        yield _counter("tocsin_delivery_messages", "Messages sent to sessions.", stream.counts.messages)
+        yield _counter("tocsin_delivery_slow", "Times that a socket was full.", stream.counts.slow)
+        closed = CounterMetricFamily(
+            "tocsin_sessions_closed", "Sessions closed by the server.", labels=["code"]
+        )
+        for code, times in sorted(stream.counts.closed.items()):
+            closed.add_metric([str(code)], times)
+        yield closed
+
+    def _commands(self) -> Iterator[Metric]:
+        commands = CounterMetricFamily(
+            "tocsin_commands", "Commands by outcome.", labels=["command", "outcome"]
+        )
+        for names, times in sorted(self.parts.handler.counts.items()):
+            commands.add_metric(names, times)
+        yield commands
+        answers = CounterMetricFamily(
+            "tocsin_http_requests", "Answers over HTTP.", labels=["method", "route", "status"]
+        )
+        for (method, route, status), times in sorted(self.parts.traffic.answers.items()):
+            answers.add_metric([method, route, str(status)], times)
+        yield answers
+        seconds = dict(sorted(self.parts.traffic.seconds.items()))
+        yield _histogram("tocsin_http_request_seconds", "How long a request took.", seconds, "route")
+        ingested = self.parts.ingested
+        yield _counter("tocsin_ingest_alerts", "Alerts taken in.", ingested.alerts)
+        yield _counter("tocsin_ingest_refused", "Alerts that the rules refused.", ingested.refused)
+        yield _counter("tocsin_ingest_truncated", "Alerts that senders left out.", ingested.truncated)
+        yield _counter("tocsin_ingest_dropped", "Alerts about nothing that is open.", ingested.dropped)
+
+    def _webhooks(self) -> Iterator[Metric]:
+        names = ["webhook"]
+        attempts = CounterMetricFamily("tocsin_webhook_attempts", "Calls made.", labels=names)
+        delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
+        dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
+        latency = HistogramMetricFamily("tocsin_webhook_seconds", "How long a call took.", labels=names)
+        for name, counts in sorted(self.parts.relay.counts.items()):
+            attempts.add_metric([name], counts.attempts)
+            delivered.add_metric([name], counts.delivered)
+            dead.add_metric([name], counts.dead)
+            latency.add_metric([name], _buckets(LATENCY_SECONDS, counts.latency), counts.seconds)
+        yield from (attempts, delivered, dead, latency)
+
+
+def _stored(stored: Stored, now: datetime) -> Iterator[Metric]:
+    yield _gauge("tocsin_projection_lag_positions", "Events that the alarm list lacks.", stored.lag)
+    yield _gauge("tocsin_projection_lag_seconds", "Age of the oldest of them.", stored.lag_seconds)
+    pending = GaugeMetricFamily("tocsin_outbox_pending", "Rows to be sent.", labels=["webhook"])
+    dead = GaugeMetricFamily("tocsin_outbox_dead", "Rows that were given up.", labels=["webhook"])
+    oldest = GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest.", labels=["webhook"])
+    for each in stored.backlog:
+        age = 0.0 if each.oldest is None else max(0.0, (now - each.oldest).total_seconds())
+        pending.add_metric([each.webhook], each.pending)
+        dead.add_metric([each.webhook], each.dead)
+        oldest.add_metric([each.webhook], age)
+    yield from (pending, dead, oldest)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _histogram(name: str, text: str, found: Mapping[str, Histogram], label: str | None = None) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=[] if label is None else [label])
+    for value, histogram in found.items():
+        buckets = _buckets(histogram.bounds, histogram.buckets)
+        family.add_metric([] if label is None else [value], buckets, histogram.total)
+    return family
+
+
+def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Return cumulative buckets, as Prometheus has them."""
+    named, below = [*(str(float(bound)) for bound in bounds), "+Inf"], 0
+    buckets: list[tuple[str, float]] = []
+    for name, count in zip(named, counts, strict=True):
+        below += count
+        buckets.append((name, below))
+    return buckets

@@ -1,0 +1,74 @@
+"""What the documents promise: every setting is in the table, every link leads somewhere, the client works."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import entrypoints
+from entrypoints.cli import app
+from tests.kit.replicasets import ReplicaSet
+from tests.kit.servers import TocsinServer
+
+ROOT = Path(entrypoints.__file__).parent.parent
+DOCS = ROOT / "docs"
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+ROW = re.compile(r"^\| `(TOCSIN_\w+)` \| `(--[\w-]+)` \|", re.MULTILINE)
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def settings(command: Any) -> Iterator[tuple[str, str]]:
+    for each in command.params:
+        if each.envvar:
+            yield str(each.envvar), max(each.opts, key=len)
+    for inner in getattr(command, "commands", {}).values():
+        yield from settings(inner)
+
+
+def test_every_setting_is_in_the_table_and_nothing_else() -> None:
+    listed = set(ROW.findall((DOCS / "operations.md").read_text()))
+    assert listed == set(settings(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    assert not broken
+
+
+async def test_the_client_in_30_lines_follows_and_resumes(
+    replica_set: ReplicaSet, database: str, tmp_path: Path
+) -> None:
+    (code,) = CODE.findall((DOCS / "protocol.md").read_text())
+    assert len([line for line in code.splitlines() if line]) <= 30
+    script = tmp_path / "client.py"
+    script.write_text(code)
+    body = {"source": "pump", "type": "leak", "severity": "major"}
+    with TocsinServer(tmp_path, replica_set.uri, database) as server:
+        client = await asyncio.create_subprocess_exec(
+            sys.executable, str(script), server.ws_url, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            assert client.stdout is not None
+            async with server.client() as http, asyncio.timeout(60):
+                first = asyncio.ensure_future(client.stdout.readline())
+                number = 0
+                # It follows from when it has subscribed: until then there is nothing for it.
+                while not first.done():
+                    number += 1
+                    await http.post("/v1/alarms", json={**body, "source": f"pump-{number}"})
+                position = int((await first).split()[0])
+                await asyncio.to_thread(server.terminate)
+                await asyncio.to_thread(server.start)
+                await http.post("/v1/alarms", json={**body, "source": "pump-after"})
+                for expected in range(position + 1, number + 2):
+                    line = await client.stdout.readline()
+                    assert line.split() == [str(expected).encode(), b"alarm.raised"]
+        finally:
+            client.kill()
+            await client.wait()
