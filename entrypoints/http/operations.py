@@ -364,4 +364,11 @@ OPERATIONS: tuple[Operation, ...] = (
         codes=(),
         answers={503: ReadinessAnswer},
     ),
+    _get(
+        "/metrics",
+        "metrics",
+        "health",
+        "Show this process's figures, for Prometheus",
+        Media(("text/plain",)),
+    ),
 )

@@ -18,6 +18,7 @@ from entrypoints.http.asyncapi import CLOSE_CODES
 from entrypoints.http.codes import CODES
 from entrypoints.http.guard import roles_for
 from entrypoints.http.operations import OPERATIONS
+from entrypoints.metrics import metrics_route
 from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[2]
@@ -37,9 +38,12 @@ async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_every_route_is_described_and_nothing_else(stage: HttpStage) -> None:
+    async def metrics() -> bytes:
+        return b""
+
     routes = {
         (method, route.path)
-        for route in create_app(stage.services).routes
+        for route in create_app(stage.services, [metrics_route(metrics)]).routes
         if isinstance(route, Route)
         for method in route.methods or ()
         if method != "HEAD" and route.path not in DOCUMENTS
