@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from core.alarm import Alarm, Origin, Severity
 from core.errors import UnknownEvent
+from core.upcasting import upcast_data
 
 ActorKind = Literal["source", "operator", "system"]
 
@@ -184,10 +185,11 @@ FACT_TYPES: dict[str, type[Fact]] = {
 }
 FACT_NAMES: dict[type[Fact], str] = {fact: name for name, fact in FACT_TYPES.items()}
 SCHEMA_VERSION = 1
+"""The version of `data` and `alarm` that this code writes."""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One fact, when and by whom, and the alarm as it stands afterwards.
+class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One fact, when and by whom: what a fold needs of an event.
 
     `position` is 0 until the log has placed the event; `at` is when the service recorded it, `occurred_at`
     when the source says it happened (UTC, ms). `data` is the fact as it is stored (see `fact`).
@@ -203,15 +205,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     occurred_at: datetime
     actor: Actor
-    command_id: str | None = None
-    command_hash: str | None = None
-    trace: str | None = None
     data: dict[str, Any]
-    alarm: Alarm
 
     @property
     def fact(self) -> Fact:
-        """The typed fact in `data`.
+        """The typed fact in `data`, brought up to the present version.
 
         Raises:
             UnknownEvent: the type or its version is newer than this code.
@@ -219,7 +217,20 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         known = FACT_TYPES.get(self.type)
         if known is None or self.v > SCHEMA_VERSION:
             raise UnknownEvent(self.type, self.v, self.position)
-        return msgspec.convert(self.data, known)
+        return msgspec.convert(upcast_data(self.type, self.data, self.v, SCHEMA_VERSION), known)
+
+
+class Event(Recorded, frozen=True, kw_only=True, gc=False):
+    """What the log records: one fact, and the alarm as it stands afterwards.
+
+    `command_id`, `command_hash`: the Idempotency-Key it came with and the hash of that request. `trace`: its
+    W3C traceparent.
+    """
+
+    command_id: str | None = None
+    command_hash: str | None = None
+    trace: str | None = None
+    alarm: Alarm
 
 
 def milliseconds(time: datetime) -> datetime:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from msgspec import UNSET
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from core.alarm import Alarm, state_of
 from core.events import (
@@ -17,6 +17,7 @@ from core.events import (
     Fact,
     PlacedInService,
     Raised,
+    Recorded,
     RemovedFromService,
     Shelved,
     Suppressed,
@@ -49,7 +50,7 @@ _UNSHELVED: Changes = {
 }
 
 
-def evolve(alarm: Alarm, event: Event) -> Alarm:
+def evolve(alarm: Alarm, event: Recorded) -> Alarm:
     """Return the alarm after the event. Raises UnknownEvent for an event of a newer version."""
     return applied(alarm, event, event.fact)
 
@@ -61,14 +62,16 @@ def place(before: Alarm, event: Event, position: int, not_before: datetime | Non
     return replace(event, position=position, alarm=replace(event.alarm, position=position))
 
 
-def applied(alarm: Alarm, event: Event, fact: Fact) -> Alarm:
+def applied(alarm: Alarm, event: Recorded, fact: Fact) -> Alarm:
     """Return the alarm after the event whose fact is `fact`."""
     changes = _changes(alarm, event, fact)
     after = replace(alarm, **changes, revision=event.revision, position=event.position, updated_at=event.at)
-    return replace(after, state=state_of(after))
+    # Nobody has seen it yet: a second copy would cost as much as all the rest.
+    force_setattr(after, "state", state_of(after))
+    return after
 
 
-def _changes(alarm: Alarm, event: Event, fact: Fact) -> Changes:  # noqa: C901, PLR0911, PLR0912 (one case a fact)
+def _changes(alarm: Alarm, event: Recorded, fact: Fact) -> Changes:  # noqa: C901, PLR0911, PLR0912 (one case a fact)
     match fact:
         case Raised():
             return _raised(alarm, event, fact)
@@ -104,7 +107,7 @@ def _changes(alarm: Alarm, event: Event, fact: Fact) -> Changes:  # noqa: C901, 
             assert_never(fact)
 
 
-def _raised(alarm: Alarm, event: Event, fact: Raised) -> Changes:
+def _raised(alarm: Alarm, event: Recorded, fact: Raised) -> Changes:
     return _NOT_ACKED | {
         "tenant": event.tenant,
         "source": fact.source,
@@ -128,7 +131,7 @@ def _raised(alarm: Alarm, event: Event, fact: Raised) -> Changes:
     }
 
 
-def _updated(alarm: Alarm, event: Event, fact: Updated) -> Changes:
+def _updated(alarm: Alarm, event: Recorded, fact: Updated) -> Changes:
     changes = {name: getattr(fact, name) for name in _SHOWN if getattr(fact, name) is not UNSET}
     if fact.reannounced:
         changes |= _NOT_ACKED | {"announced_revision": event.revision}
@@ -138,7 +141,7 @@ def _updated(alarm: Alarm, event: Event, fact: Updated) -> Changes:
     return changes
 
 
-def _cleared(alarm: Alarm, event: Event, fact: Cleared) -> Changes:
+def _cleared(alarm: Alarm, event: Recorded, fact: Cleared) -> Changes:
     # A latched alarm stays active until its reset; what is gone is the condition.
     changes: Changes = {
         "active": alarm.latched,
@@ -149,7 +152,7 @@ def _cleared(alarm: Alarm, event: Event, fact: Cleared) -> Changes:
     return changes | (_UNSHELVED if fact.unshelved else {})
 
 
-def _shelved(event: Event, fact: Shelved) -> Changes:
+def _shelved(event: Recorded, fact: Shelved) -> Changes:
     return {
         "shelving": fact.shelving,
         "shelved_until": fact.until,

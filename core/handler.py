@@ -1,6 +1,5 @@
 """From a command to its outcome: decide on the alarm as it stands, append, decide again after a conflict."""
 
-from functools import reduce
 from typing import Any
 
 import msgspec
@@ -9,17 +8,13 @@ from core.alarm import Alarm
 from core.commands import Command
 from core.decider import decide
 from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
-from core.events import SCHEMA_VERSION, Event
-from core.evolution import evolve
+from core.events import Event
 from core.ports import Answer, Answers, EventLog, Turns
-from core.projection import check_known
 from core.recollection import Recollection
+from core.snapshots import alarm_after
 
 DECISIONS = 16
 """How often one command is decided before it is given up as losing every race."""
-
-FOLDED_AT_ONCE = 500
-"""How many events of an alarm are read at once where its snapshot cannot be trusted."""
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -139,25 +134,12 @@ class CommandHandler:
 
     async def _read(self, alarm_id: str) -> Alarm:
         newest = await self._log.newest(alarm_id)
-        read = Alarm.absent(alarm_id) if newest is None else await self._alarm_after(newest)
+        read = Alarm.absent(alarm_id) if newest is None else await alarm_after(self._log, newest)
         if newest is not None:
             self._recollection.see(read)
         # A new primary's majority view may lag behind what this process has seen committed.
         remembered = self._recollection.get(alarm_id)
         return read if remembered is None else remembered
-
-    async def _alarm_after(self, newest: Event) -> Alarm:
-        """Return the alarm after its newest event: the snapshot, unless it is of an older version."""
-        check_known(newest)
-        if newest.v == SCHEMA_VERSION:
-            return newest.alarm
-        alarm = Alarm.absent(newest.stream)
-        while alarm.revision < newest.revision:
-            events = await self._log.stream(newest.stream, alarm.revision, FOLDED_AT_ONCE)
-            if not events:
-                raise Unavailable("the alarm's events cannot be read yet")
-            alarm = reduce(evolve, events, alarm)
-        return alarm
 
 
 def _first_outcome(event: Event, command_hash: str) -> Outcome:

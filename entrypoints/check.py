@@ -10,8 +10,9 @@ import msgspec
 from core.alarm import Alarm
 from core.events import Event
 from core.ports import EventLog
-from core.projection import Finding, Fold, differing_fields
-from entrypoints.replay import Progress, read_all, silent
+from core.projection import Audit, Finding, Fold, differing_fields
+from entrypoints.reading import pages, whole
+from entrypoints.replay import Progress, silent
 from entrypoints.worker import PROJECTION, AlarmModel
 
 ROUNDS = 20
@@ -77,13 +78,13 @@ async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Fi
         UnknownEvent, Unavailable.
     """
     total = (await log.tail()).position
-    fold, hashes = Fold(), array("q")
-    async for events in read_all(log, 0, total):
+    audit, hashes = Audit(), array("q")
+    async for events in pages(whole(log), 0, total):
         for event in events:
             hashes.append(hash(event.event_id))
-            for finding in fold.add(event):
+            for finding in audit.add(event):
                 yield finding
-        progress(fold.position, total)
+        progress("checking events", audit.fold.position, total)
     suspects = _repeated(hashes)
     if suspects:
         async for finding in _duplicates(log, total, suspects):
@@ -91,16 +92,16 @@ async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Fi
 
 
 async def _fold_up_to(log: EventLog, fold: Fold, position: int, progress: Progress) -> None:
-    async for events in read_all(log, fold.position, position):
+    async for events in pages(log.recorded, fold.position, position):
         for event in events:
             fold.add(event)
-        progress(fold.position, position)
+        progress("folding events", fold.position, position)
 
 
 async def _check_moved(log: EventLog, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
     """Compare each row when the fold comes to its position; what it never comes to is not of this log."""
     until = min(max((row.position for row in moved.values()), default=0), (await log.tail()).position)
-    async for events in read_all(log, fold.position, until):
+    async for events in pages(log.recorded, fold.position, until):
         for event in events:
             fold.add(event)
             row = moved.get(event.stream)
@@ -132,7 +133,7 @@ def _repeated(hashes: "array[int]") -> set[int]:
 async def _duplicates(log: EventLog, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
     """Tell real duplicates from ids that happen to have the same hash."""
     first: dict[str, int] = {}
-    async for events in read_all(log, 0, total):
+    async for events in pages(whole(log), 0, total):
         for event in _suspected(events, suspects):
             earlier = first.setdefault(event.event_id, event.position)
             if earlier != event.position:

@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -22,16 +23,16 @@ SHOWN = 100
 """How many findings are printed; all are counted."""
 
 
-async def replay_list(uri: str, database: str, out: Console) -> int:
-    """Rebuild the alarm list from the log; return the exit code: 0, or 1 if a snapshot was not its fold."""
+async def replay_list(uri: str, database: str, out: Console, *, newest: bool = False) -> int:
+    """Rebuild the alarm list from the log; return the exit code, 0."""
     async with storage(uri, database) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
-        with _progress("folding", out) as progress:
-            done = await replay.replay_alarms(store.log, model, store.leases, holder(), progress)
-    out.print(f"{done.alarms:,} alarms as of position {done.position:,}: swapped in")
-    if done.differing:
-        out.print(f"{done.differing:,} events carry another snapshot than their fold: run `tocsin verify`")
-    return 1 if done.differing else 0
+        with _progress(out) as progress:
+            position = await replay.replay_alarms(
+                store.log, model, store.leases, holder(), progress, newest=newest
+            )
+    out.print(f"the alarm list as of position {position:,}: swapped in")
+    return 0
 
 
 async def check_list(uri: str, database: str, out: Console) -> int:
@@ -39,7 +40,7 @@ async def check_list(uri: str, database: str, out: Console) -> int:
     count = 0
     async with storage(uri, database) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
-        with _progress("folding", out) as progress:
+        with _progress(out) as progress:
             async for difference in check.check_alarms(store.log, model, progress):
                 count += 1
                 if count <= SHOWN:
@@ -52,7 +53,7 @@ async def verify_log(uri: str, database: str, out: Console) -> int:
     """Check the log against itself; return the exit code: 1 if anything is wrong."""
     count = 0
     async with storage(uri, database) as store:
-        with _progress("checking", out) as progress:
+        with _progress(out) as progress:
             async for finding in check.verify(store.log, progress):
                 count += 1
                 if count <= SHOWN:
@@ -70,31 +71,37 @@ def _print_difference(difference: check.Difference, out: Console) -> None:
 
 
 @contextmanager
-def _progress(what: str, out: Console) -> Iterator[replay.Progress]:
+def _progress(out: Console) -> Iterator[replay.Progress]:
     """Show a bar with a rate and the time left; where there is no terminal, a line for each tenth."""
     if not out.is_terminal:
-        yield _lines(what, out)
+        yield _lines(out)
         return
     columns = (
-        TextColumn(what),
+        TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(show_speed=True),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=out) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=None)
+            bar.update(tasks[what], completed=done, total=total or None)
+
+        yield progress
 
 
-def _lines(what: str, out: Console) -> replay.Progress:
-    said = 0
+def _lines(out: Console) -> replay.Progress:
+    said: dict[str, int] = {}
 
-    def progress(done: int, total: int) -> None:
-        nonlocal said
-        tenths = done * 10 // total if total else 10
-        if tenths > said:
-            said = tenths
-            out.print(f"{what}: {done:,} of {total:,} events", soft_wrap=True)
+    def progress(what: str, done: int, total: int) -> None:
+        # What has no known end is said once.
+        tenths = done * 10 // total if total else 0
+        if tenths > said.get(what, -1):
+            said[what] = tenths
+            out.print(f"{what}: {done:,} of {total:,}" if total else what, soft_wrap=True)
 
     return progress

@@ -11,7 +11,7 @@ from core.backoff import backoff
 from core.errors import LogMismatch, Unavailable
 from core.events import Event
 from core.ports import AlarmList, AlarmRebuild, Checkpoint, Checkpoints, EventLog, Lease, Leases
-from core.projection import newest_rows
+from core.snapshots import rows_after
 from entrypoints.leader import LEASE_SECONDS, LeaderTask
 
 logger = logging.getLogger("tocsin.projector")
@@ -100,7 +100,7 @@ class Projector:
         """Bring one batch into the list; None: the checkpoint moved otherwise meanwhile."""
         if events[0].position != at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {at.position}")
-        await self._model.alarms.write(newest_rows(events))
+        await self._model.alarms.write(await rows_after(self._log, events))
         to = Checkpoint(events[-1].position, events[-1].event_id, at.generation)
         if not await self._model.checkpoints.advance(PROJECTION, lease, to):
             return None
@@ -114,9 +114,9 @@ class Projector:
         if await self._belongs(at):
             return at
         logger.error("position %d of the alarm list is of another log: building it anew", at.position)
-        await self._model.rebuild.swap(
-            await self._model.rebuild.begin(), lease, Checkpoint(0, "", at.generation + 1)
-        )
+        empty = await self._model.rebuild.begin()
+        await self._model.rebuild.finish(empty)
+        await self._model.rebuild.swap(empty, lease, Checkpoint(0, "", at.generation + 1))
         return await self._model.checkpoints.load(PROJECTION)
 
     async def _belongs(self, at: Checkpoint) -> bool:

@@ -1,13 +1,16 @@
 """The log of events in memory: what one process without a MongoDB, or a test, appends to."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from core.alarm import Alarm
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event
+from core.events import Event, Recorded
 from core.evolution import place
 from core.ports import START, Page, Stamp
+
+PAGE_EVENTS = 2
+"""So few that no test does without a second page."""
 
 
 class Events:
@@ -64,6 +67,10 @@ class MemoryLog:
         """Return at most `limit` events of positions > after; the moment is the tail's position."""
         return Page(self._events.all[after : after + limit], len(self._events.all))
 
+    async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Return at most `limit` events of positions > after; here they have their snapshots all the same."""
+        return self._events.all[after : after + limit]
+
     async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` of the tenant's events of positions > after, in order."""
         return [event for event in self._events.all[after:] if event.tenant == tenant][:limit]
@@ -72,6 +79,12 @@ class MemoryLog:
         """Return the stream's newest event."""
         events = self._events.streams.get(stream)
         return events[-1] if events else None
+
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
+        """Yield the newest event of every stream, in pages."""
+        newest = [events[-1] for events in self._events.streams.values()]
+        for start in range(0, len(newest), PAGE_EVENTS):
+            yield newest[start : start + PAGE_EVENTS]
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""

@@ -1,9 +1,11 @@
 """Building the alarm list anew in memory, for tests."""
 
+from collections.abc import Sequence
 from itertools import count
 
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import Entry, MemoryCheckpoints
+from core.alarm import Alarm
 from core.ports import Checkpoint, Lease, Shadow
 
 ALARMS = "alarms"
@@ -25,6 +27,13 @@ class MemoryAlarmRebuild:
         self._entry().shadow = name
         self._shadows = {name: MemoryAlarmList()}
         return Shadow(name, self._shadows[name])
+
+    async def fill(self, shadow: Shadow, rows: Sequence[Alarm]) -> None:
+        """Add rows to the shadow."""
+        await shadow.alarms.write({row.id: row for row in rows})
+
+    async def finish(self, shadow: Shadow) -> None:
+        """Do nothing: what is in memory can be read."""
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
         """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""

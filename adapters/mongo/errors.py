@@ -78,7 +78,7 @@ def write_failure(error: PyMongoError) -> NotSent | Unknown:
     return Unknown()
 
 
-def unavailable(error: PyMongoError) -> Unavailable:
+def unavailable(error: PyMongoError | TimeoutError) -> Unavailable:
     """Translate an error of a read or of a repeatable write."""
     reason = str(error).partition(", full error")[0].partition(", Timeout:")[0].partition(" (configured")[0]
     return Unavailable(f"MongoDB: {type(error).__name__}: {reason}")

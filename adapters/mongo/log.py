@@ -20,7 +20,7 @@ from core.appender import Appender, Entry
 from core.backoff import backoff
 from core.counters import AppendCounts
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.events import Event
+from core.events import Event, Recorded
 from core.ports import Page, Stamp
 
 META = "meta"
@@ -118,6 +118,10 @@ class MongoLog:
         """Return at most `limit` events of positions > after, and the operation time of the read."""
         return await self._store.read(after, limit)
 
+    async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Return at most `limit` events of positions > after, without their snapshots."""
+        return await self._store.recorded(after, limit)
+
     async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` of the tenant's events of positions > after, in order, by their index."""
         condition = {"tenant": tenant, "_id": {"$gt": after}}
@@ -128,6 +132,10 @@ class MongoLog:
         """Return the stream's newest event."""
         found = await self._newest.get(stream)
         return None if found is None else event_of(found)
+
+    def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
+        """Yield the newest event of every stream, in pages."""
+        return self._store.newest_of_all()
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""

@@ -1,14 +1,17 @@
 """Building the alarm list anew in a shadow collection, and swapping it in by rename."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 from bson import Int64
-from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
-from adapters.mongo.alarms import ALARMS, MongoAlarmList
+from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
 from adapters.mongo.checkpoints import CHECKPOINTS, checkpoint_document
 from adapters.mongo.client import WRITE_MS, Database, Document
-from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
+from adapters.mongo.listing import row_document
+from core.alarm import Alarm
 from core.errors import Unavailable
 from core.ports import Checkpoint, Lease, Shadow
 
@@ -17,6 +20,9 @@ SHADOWS = f"{ALARMS}_shadow_"
 
 BEGINNINGS = 5
 """How often a rebuild tries to begin while others swap theirs in."""
+
+INDEX_SECONDS = 900.0
+"""How long the shadow's indexes may take; millions of rows take minutes."""
 
 _NAMESPACE_NOT_FOUND = 26
 _MAJORITY = {"w": "majority", "j": True, "wtimeout": WRITE_MS}
@@ -45,9 +51,18 @@ class MongoAlarmRebuild:
             raise Unavailable(f"{BEGINNINGS} other rebuilds were swapped in meanwhile")
         for shadow in left:
             await self._drop(shadow)
-        alarms = MongoAlarmList(self._database, name)
-        await alarms.create()
-        return Shadow(name, alarms)
+        await retried(lambda: self._create(name))
+        return Shadow(name, MongoAlarmList(self._database, name))
+
+    async def fill(self, shadow: Shadow, rows: Sequence[Alarm]) -> None:
+        """Add rows to a shadow that has none of these alarms."""
+        documents = [row_document(alarm) for alarm in rows]
+        await retried(lambda: self._insert(shadow.name, documents), BULK_SECONDS)
+
+    async def finish(self, shadow: Shadow) -> None:
+        """Index the shadow: once for all rows, which costs a fraction of once for each."""
+        # A build that outlasts the driver's patience goes on, and the next try waits for the same one.
+        await retried(lambda: self._database[shadow.name].create_indexes(INDEXES), INDEX_SECONDS)
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
         """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
@@ -78,6 +93,18 @@ class MongoAlarmRebuild:
         condition = {"_id": ALARMS, "shadow": shadow}
         change = {"$set": shadow["to"], "$unset": {"shadow": ""}}
         await retried(lambda: self._checkpoints.update_one(condition, change))
+
+    async def _create(self, name: str) -> None:
+        # One that is not there could not be renamed, and the list of before would stay.
+        if name not in await self._shadow_names():
+            await self._database.create_collection(name)
+
+    async def _insert(self, name: str, documents: Sequence[Document]) -> None:
+        try:
+            await self._database[name].insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            # A try before this one had got so far.
+            duplicates(error)
 
     async def _register(self, name: str) -> bool:
         """Make this the only shadow that can be swapped in, unless the swap of another is decided."""

@@ -1,6 +1,7 @@
 """The `events` collection as the append protocol and the log's reads need it."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Literal
 
@@ -10,19 +11,28 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import CODEC, WRITE_MS, Database
-from adapters.mongo.codec import event_document, event_of
-from adapters.mongo.errors import BULK_SECONDS, DUPLICATE_KEY, TRANSIENT_CODES, retried, write_failure
+from adapters.mongo.codec import event_document, event_of, recorded_of
+from adapters.mongo.errors import (
+    BULK_SECONDS,
+    DUPLICATE_KEY,
+    READ_SECONDS,
+    TRANSIENT_CODES,
+    retried,
+    unavailable,
+    write_failure,
+)
 from core.appender import Duplicate, Rejected, Result, Unknown, Written
 from core.errors import InvalidInput
-from core.events import Event
+from core.events import Event, Recorded
 from core.ports import START, Page, Stamp
 
 EVENTS = "events"
 BY_TIME = "at_position"
 NEWEST_OF_STREAMS = "tenant_stream_position"
+NEWEST_BY_STREAM = "stream_revision"
 
 INDEXES = [
-    IndexModel([("stream", ASCENDING), ("revision", ASCENDING)], name="stream_revision", unique=True),
+    IndexModel([("stream", ASCENDING), ("revision", ASCENDING)], name=NEWEST_BY_STREAM, unique=True),
     IndexModel([("event_id", ASCENDING)], name="event_id", unique=True),
     IndexModel(
         [("tenant", ASCENDING), ("command_id", ASCENDING)],
@@ -36,7 +46,10 @@ INDEXES = [
     IndexModel([("tenant", ASCENDING), ("stream", ASCENDING), ("_id", DESCENDING)], name=NEWEST_OF_STREAMS),
 ]
 
+PAGE_STREAMS = 500
+
 _STAMP = {"event_id": 1, "at": 1}
+_UNRECORDED = {"alarm": 0, "command_id": 0, "command_hash": 0, "trace": 0}
 _KEYS: dict[str, Literal["position", "revision", "event_id", "command"]] = {
     "_id": "position",
     "revision": "revision",
@@ -110,6 +123,22 @@ class EventStore:
         events = [event_of(document) for document in answer["cursor"]["firstBatch"]]
         return Page(events, answer.get("operationTime"))
 
+    async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Return what events of positions > after have recorded."""
+        found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
+        return [recorded_of(document) for document in found]
+
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
+        """Yield the newest event of every stream, in pages."""
+        cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
+            _newest({}), hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
+        )
+        try:
+            while found := await asyncio.wait_for(cursor.to_list(PAGE_STREAMS), READ_SECONDS):
+                yield [event_of(document) for document in found]
+        except (PyMongoError, TimeoutError) as error:
+            raise unavailable(error) from error
+
     async def documents(
         self,
         condition: Mapping[str, Any],
@@ -150,13 +179,7 @@ class EventStore:
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the document of each stream's newest event, by stream; as many as fit one answer."""
-        # Backwards through the unique index, leaping from stream to stream (DISTINCT_SCAN).
-        pipeline: list[dict[str, Any]] = [
-            {"$match": {"stream": {"$in": list(streams)}}},
-            {"$sort": {"stream": DESCENDING, "revision": DESCENDING}},
-            {"$group": {"_id": "$stream", "newest": {"$first": "$$ROOT"}}},
-            {"$replaceRoot": {"newRoot": "$newest"}},
-        ]
+        pipeline = _newest({"stream": {"$in": list(streams)}})
         answer = await self._read(
             {
                 "aggregate": EVENTS,
@@ -174,6 +197,16 @@ class EventStore:
                 dict(command), codec_options=CODEC, read_preference=ReadPreference.PRIMARY
             )
         )
+
+
+def _newest(condition: Mapping[str, Any]) -> list[dict[str, Any]]:
+    # Backwards through the unique index, leaping from stream to stream (DISTINCT_SCAN).
+    return [
+        {"$match": condition},
+        {"$sort": {"stream": DESCENDING, "revision": DESCENDING}},
+        {"$group": {"_id": "$stream", "newest": {"$first": "$$ROOT"}}},
+        {"$replaceRoot": {"newRoot": "$newest"}},
+    ]
 
 
 def _stamp(document: Mapping[str, Any]) -> Stamp:

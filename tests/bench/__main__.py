@@ -18,6 +18,7 @@ from tests.bench import (
     bench_latency,
     bench_log,
     bench_outbox,
+    bench_replay,
     bench_storm,
 )
 from tests.bench.table import Row, print_table
@@ -30,6 +31,7 @@ BENCHES: dict[str, Callable[[str], list[Row]]] = {
     "fair": bench_fair.run,
     "http": bench_http.run,
     "outbox": bench_outbox.run,
+    "replay": bench_replay.run,
 }
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from core.alarm import Alarm, Identity
 from core.commands import Acknowledge, Clear, Command, Raise
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event
+from core.events import Event, Recorded
 from core.ports import START, EventLog
 from tests.contract.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
 
@@ -176,6 +176,17 @@ class LogContract:
         assert (await log.read(99, 3)).events == []
         assert await everything(log, page=1) == appended
 
+    async def test_what_events_recorded_is_read_without_their_snapshots(self, log: EventLog) -> None:
+        appended = await chain(log, 5)
+        recorded = [*await log.recorded(0, 2), *await log.recorded(2, 10)]
+        assert [fields_of(each) for each in recorded] == [fields_of(each) for each in appended]
+        assert list(await log.recorded(5, 10)) == []
+
+    async def test_the_newest_of_all_streams_comes_in_pages(self, log: EventLog) -> None:
+        lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
+        found = [event async for events in log.newest_of_all() for event in events]
+        assert sorted(found, key=lambda event: event.position) == lasts
+
     async def test_a_tenant_is_read_by_position(self, log: EventLog) -> None:
         mine = await chain(log, 2)
         before = Alarm.absent(Identity("other", "line/1", "pressure").alarm_id)
@@ -274,3 +285,7 @@ class LogContract:
         results = await asyncio.gather(*(writers[number % 2].append(absent(), event) for number in range(10)))
         (recorded,) = await everything(log)
         assert results == [recorded] * 10
+
+
+def fields_of(event: Recorded) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in Recorded.__struct_fields__}

@@ -56,6 +56,16 @@ class RebuildContract:
         assert [row.source for row in await model.rows()] == ["shadow"]
         assert await model.checkpoints.load(ALARMS) == NEXT
 
+    async def test_a_shadow_that_was_filled_and_finished_has_its_rows(self, model: Model) -> None:
+        shadow = await model.rebuild.begin()
+        many = [*rows("one").values(), *rows("two").values()]
+        await model.rebuild.fill(shadow, many)
+        # As after an answer that did not come.
+        await model.rebuild.fill(shadow, many)
+        await model.rebuild.finish(shadow)
+        assert await model.rebuild.swap(shadow, FIRST, NEXT)
+        assert sorted(row.source for row in await model.rows()) == ["one", "two"]
+
     async def test_the_projector_goes_on_while_a_shadow_is_filled(self, model: Model) -> None:
         await model.rebuild.begin()
         assert await model.checkpoints.advance(ALARMS, FIRST, Checkpoint(9, "e9", 0))
@@ -133,7 +143,9 @@ class TestMongoRebuild(RebuildContract):
     async def test_the_list_that_was_swapped_in_has_its_indexes(
         self, model: Model, connected: Database
     ) -> None:
-        await model.rebuild.swap(await model.rebuild.begin(), FIRST, NEXT)
+        shadow = await model.rebuild.begin()
+        await model.rebuild.finish(shadow)
+        await model.rebuild.swap(shadow, FIRST, NEXT)
         names = set(await connected[ALARMS].index_information())
         assert names == {"_id_", *(index.document["name"] for index in INDEXES)}
 

@@ -10,7 +10,7 @@ import pytest
 from core.alarm import Identity
 from core.commands import Context, Raise, Shelve, Unshelve
 from core.events import Actor, Event
-from core.projection import Fold
+from core.projection import Audit
 from entrypoints import compose
 from entrypoints.compose import Process
 from entrypoints.host import new_event_id, now
@@ -62,10 +62,10 @@ async def ended(process: Process, shelved: Event) -> Event:
 
 async def check_log(process: Process, shelves: int) -> None:
     """The log is sound, and each shelf ended by its time, once and not before it."""
-    fold, expired = Fold(), 0
+    audit, expired = Audit(), 0
     for event in (await process.services.log.read(0, 1_000)).events:
-        before = fold.alarms.get(event.stream)
-        assert fold.add(event) == []
+        before = audit.fold.alarms.get(event.stream)
+        assert audit.add(event) == []
         if event.data.get("cause") == "expired":
             assert before is not None
             assert before.shelved_until is not None

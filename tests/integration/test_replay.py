@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from adapters.mongo.alarms import ALARMS, MongoAlarmList
 from adapters.mongo.checkpoints import MongoCheckpoints
@@ -20,7 +21,7 @@ from adapters.mongo.rebuild import SHADOWS, MongoAlarmRebuild
 from adapters.mongo.store import EVENTS
 from core.alarm import Alarm
 from core.errors import LogMismatch, StartupRefused
-from core.events import Event
+from core.events import SCHEMA_VERSION, Event
 from core.ports import Checkpoint, Lease
 from entrypoints.check import Difference, check_alarms, verify
 from entrypoints.feed import Feed
@@ -119,17 +120,36 @@ async def append(storage: Storage, history: History, rounds: int) -> None:
 async def test_a_replay_makes_the_list_what_the_log_says(storage: Storage) -> None:
     history = long_history()
     await storage.plant(history.events)
-    done: list[tuple[int, int]] = []
-    replayed = await replay_alarms(
+    done: list[tuple[str, int, int]] = []
+    position = await replay_alarms(
         storage.log, storage.model, storage.leases, "a", lambda *told: done.append(told)
     )
     assert await storage.rows() == history.fold()
-    assert (replayed.position, replayed.alarms, replayed.differing) == (len(history.events), len(SOURCES), 0)
+    assert position == len(history.events)
     last = history.events[-1]
     assert await storage.model.checkpoints.load(PROJECTION) == Checkpoint(last.position, last.event_id, 1)
-    assert done == sorted(done)
-    assert done[-1] == (len(history.events), len(history.events))
+    folded = [told for told in done if told[0] == "folding events"]
+    assert folded == sorted(folded)
+    assert folded[-1][1:] == (position, position)
+    assert done[-1] == ("indexing rows", len(SOURCES), 0)
     assert await storage.shadows() == []
+
+
+async def test_a_replay_from_the_newest_snapshots_makes_the_same_list(storage: Storage) -> None:
+    history = long_history()
+    await storage.plant(history.events)
+    await replay_alarms(storage.log, storage.model, storage.leases, "a", newest=True)
+    assert await storage.rows() == history.fold()
+    last = history.events[-1]
+    assert await storage.model.checkpoints.load(PROJECTION) == Checkpoint(last.position, last.event_id, 1)
+
+
+async def test_a_snapshot_of_an_earlier_version_is_folded_instead(storage: Storage) -> None:
+    history = long_history(2)
+    forged = [replace(e, v=SCHEMA_VERSION - 1, alarm=replace(e.alarm, text="of old")) for e in history.events]
+    await storage.plant(forged)
+    await replay_alarms(storage.log, storage.model, storage.leases, "a", newest=True)
+    assert await storage.rows() == history.fold()
 
 
 async def test_a_replay_mends_a_list_that_is_wrong(storage: Storage) -> None:
@@ -227,8 +247,9 @@ async def test_a_replay_that_was_killed_half_way_starts_clean(storage: Storage) 
     await storage.project(history.events[:50], {e.stream: e.alarm for e in history.events[:50]})
     before = await storage.rows()
 
-    def die(_done: int, _total: int) -> None:
-        raise Died
+    def die(what: str, _done: int, _total: int) -> None:
+        if what == "writing rows":
+            raise Died
 
     with suppress(Died):
         await replay_alarms(storage.log, storage.model, KilledLeases(storage.connected), "a", die)
@@ -247,7 +268,7 @@ async def test_two_replays_at_once_are_refused(storage: Storage) -> None:
     await storage.plant(history.events)
     second: list[asyncio.Task[Any]] = []
 
-    def start_another(_done: int, _total: int) -> None:
+    def start_another(_what: str, _done: int, _total: int) -> None:
         if not second:
             second.append(asyncio.create_task(replay_alarms(storage.log, storage.model, storage.leases, "b")))
 

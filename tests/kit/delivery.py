@@ -109,6 +109,7 @@ class Received:
     events: list[EventMessage] = field(default_factory=list)
     rows: dict[str, tuple[int, Alarm | None]] = field(default_factory=dict)
     snapshot: bool = False
+    whole: bool = False
     live: bool = False
     over: str | None = None
 
@@ -141,7 +142,7 @@ class Received:
         if not self.live or self.over:
             return
         self._nothing_missed([], max(self.position, len(log)), log)
-        if self.snapshot:
+        if self.whole:
             self._same_list(log)
 
     def _rows(self, message: Snapshot) -> None:
@@ -152,7 +153,7 @@ class Received:
             self.rows[alarm.id] = (alarm.position, alarm)
         if message.done:
             assert message.position == self.position
-            self.live = True
+            self.live = self.whole = True
 
     def _events(self, message: Events, log: list[Event]) -> None:
         assert self.live, "events before the subscription began"

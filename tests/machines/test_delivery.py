@@ -157,7 +157,7 @@ class DeliveryMachine(RuleBasedStateMachine):
             back, filter=received.filter, after=received.position, conflate=received.conflate, log="log-1"
         )
         # What was learned before the connection was lost stays known.
-        again.snapshot, again.rows = received.snapshot, received.rows
+        again.whole, again.rows = received.whole, received.rows
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)

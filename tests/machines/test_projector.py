@@ -20,6 +20,7 @@ from core.alarm import Alarm
 from core.errors import StartupRefused
 from core.events import Event
 from core.ports import NO_CHECKPOINT, START, Checkpoint, EventLog, Lease, Page, Shadow, Stamp
+from core.projection import newest_events
 from entrypoints.leader import LEASE_SECONDS
 from entrypoints.replay import REPLAY_SECONDS, replay_alarms
 from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
@@ -106,6 +107,13 @@ class HistoryLog:
     async def read(self, after: int, limit: int) -> Page:
         return Page(self.history.events[after : after + limit], None)
 
+    async def recorded(self, after: int, limit: int) -> Sequence[Event]:
+        return self.history.events[after : after + limit]
+
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
+        for event in newest_events(list(self.history.events)).values():
+            yield [event]
+
     async def tail(self) -> Stamp:
         return await self.stamp(len(self.history.events)) or START
 
@@ -165,14 +173,14 @@ class ProjectorMachine(RuleBasedStateMachine):
         self.start(open_valve=False)
 
     @precondition(lambda self: not self.replays)
-    @rule()
-    def replay(self) -> None:
-        self.start_replay()
+    @rule(newest=st.booleans())
+    def replay(self, newest: bool) -> None:
+        self.start_replay(newest=newest)
 
     @precondition(lambda self: len(self.replays) == 1)
-    @rule()
-    def replay_while_another_sleeps(self) -> None:
-        self.start_replay()
+    @rule(newest=st.booleans())
+    def replay_while_another_sleeps(self, newest: bool) -> None:
+        self.start_replay(newest=newest)
 
     @precondition(lambda self: self.leaders)
     @rule(data=st.data(), writes=st.integers(1, 5))
@@ -236,9 +244,9 @@ class ProjectorMachine(RuleBasedStateMachine):
         valve.open = open_valve
         self.act(self.leading(f"leader {self.started}"), valve, leads=True)
 
-    def start_replay(self) -> None:
+    def start_replay(self, *, newest: bool) -> None:
         self.time += REPLAY_SECONDS + 1
-        self.act(self.replaying(f"replay {self.started}"), Valve(), leads=False)
+        self.act(self.replaying(f"replay {self.started}", newest=newest), Valve(), leads=False)
 
     def act(self, work: Coroutine[Any, Any, None], valve: Valve, *, leads: bool) -> None:
         async def actor() -> None:
@@ -260,9 +268,9 @@ class ProjectorMachine(RuleBasedStateMachine):
         log = cast(EventLog, self.log)
         await Projector(log, self.log.follow, self.model, self.leases, holder).work(lease)
 
-    async def replaying(self, holder: str) -> None:
+    async def replaying(self, holder: str, *, newest: bool) -> None:
         with suppress(StartupRefused):
-            await replay_alarms(cast(EventLog, self.log), self.model, self.leases, holder)
+            await replay_alarms(cast(EventLog, self.log), self.model, self.leases, holder, newest=newest)
 
     def settle(self) -> None:
         """Let everyone go on up to its next write; who is done leaves, and what it raised is raised."""
@@ -297,7 +305,7 @@ def machine() -> Iterator[ProjectorMachine]:
     made.record([("raised", "a")])
     made.lead()
     made.let_through(made.leaders[0], 2)
-    made.start_replay()
+    made.start_replay(newest=False)
     yield made
     made.teardown()
 

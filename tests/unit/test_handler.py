@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
-from core import handler
+from core import snapshots
 from core.errors import Unavailable, UnknownEvent
 from core.events import SCHEMA_VERSION
 from core.handler import DECISIONS, Outcome
@@ -153,7 +153,7 @@ class TestAnotherVersion:
     async def test_an_older_events_snapshot_is_folded_anew(
         self, here: Server, events: Events, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(handler, "FOLDED_AT_ONCE", 2)
+        monkeypatch.setattr(snapshots, "FOLDED_AT_ONCE", 2)
         for text in ("a", "b", "c"):
             expected = (await here.handle(raising(text=text))).alarm
         here.recollection.forget()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from core.errors import UnknownEvent
 from core.events import SCHEMA_VERSION, Event
-from core.projection import Finding, Fold, differing_fields, newest_rows
+from core.projection import Audit, Finding, Fold, differing_fields, newest_rows
 from tests.kit.history import History
 
 moves = st.lists(st.tuples(st.sampled_from(["raised", "cleared", "acknowledged"]), st.sampled_from("abc")))
@@ -30,8 +30,8 @@ def long_history() -> History:
 
 
 def findings(events: list[Event]) -> list[Finding]:
-    fold = Fold()
-    return [finding for event in events for finding in fold.add(event)]
+    audit = Audit()
+    return [finding for event in events for finding in audit.add(event)]
 
 
 @given(moves)
@@ -53,10 +53,10 @@ def test_the_latest_position_wins_in_whatever_order_events_come(
 @given(moves)
 def test_a_sound_history_folds_without_a_finding(steps: list[tuple[str, str]]) -> None:
     made = history(steps)
-    fold = Fold()
-    assert [finding for event in made.events for finding in fold.add(event)] == []
-    assert fold.alarms == made.fold()
-    assert fold.position == len(made.events)
+    audit = Audit()
+    assert [finding for event in made.events for finding in audit.add(event)] == []
+    assert audit.fold.alarms == made.fold()
+    assert audit.fold.position == len(made.events)
 
 
 def test_the_fold_tells_what_changed_since_it_was_last_asked() -> None:
@@ -103,6 +103,12 @@ def test_a_snapshot_that_is_not_its_fold_is_found_and_names_the_field() -> None:
     events[1] = replace(events[1], alarm=replace(events[1].alarm, text="forged"))
     (found,) = findings(events)
     assert found == Finding("snapshot", 2, events[1].stream, "text is 'forged', its fold is ''")
+
+
+def test_the_snapshot_of_an_earlier_version_is_not_held_against_its_fold() -> None:
+    events = long_history().events
+    events[1] = replace(events[1], v=SCHEMA_VERSION - 1, alarm=replace(events[1].alarm, text="of old"))
+    assert findings(events) == []
 
 
 def test_the_fold_goes_on_from_the_facts_not_from_a_forged_snapshot() -> None:

@@ -1,0 +1,57 @@
+"""Reading the log from one position to another, page after page."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from core.errors import LogMismatch
+from core.events import Event, Recorded
+from core.ports import EventLog
+
+R = TypeVar("R", bound=Recorded)
+
+PAGE_EVENTS = 2_000
+
+Read = Callable[[int, int], Awaitable[Sequence[R]]]
+"""Returns at most so many (the second) events of positions after the first, in order."""
+
+
+async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence[R]]:
+    """Yield the events after `after` up to `until`; the next page is read while one is worked on.
+
+    Raises:
+        LogMismatch: the log ends before `until`.
+    """
+    if after >= until:
+        return
+    reading = asyncio.ensure_future(read(after, PAGE_EVENTS))
+    try:
+        while after < until:
+            events = await reading
+            if not events:
+                raise LogMismatch(f"the log ends at position {after}, before {until}")
+            after = events[-1].position
+            if after < until:
+                reading = asyncio.ensure_future(read(after, PAGE_EVENTS))
+                # A task begins at the loop's next turn: without one it would wait for this page's reader.
+                await asyncio.sleep(0)
+            yield events if after <= until else [event for event in events if event.position <= until]
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+def check_gapless(events: Sequence[Recorded], after: int) -> None:
+    """Raise LogMismatch unless the events are those that follow `after`, none left out."""
+    for expected, event in enumerate(events, after + 1):
+        if event.position != expected:
+            raise LogMismatch(f"event {event.position} follows {expected - 1}: the log has a gap")
+
+
+def whole(log: EventLog) -> Read[Event]:
+    """Return what reads the events with their snapshots."""
+
+    async def read(after: int, limit: int) -> Sequence[Event]:
+        return (await log.read(after, limit)).events
+
+    return read

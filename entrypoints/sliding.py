@@ -1,0 +1,35 @@
+"""Work that goes on while more of it is prepared, a few pieces at a time."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+
+class Sliding:
+    """Runs at most `width` coroutines at once. Leaving the context waits for all, or cancels on an error."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._running: deque[asyncio.Task[None]] = deque()
+
+    async def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Start it, once the oldest has ended if that many are running. Raises what the oldest raised."""
+        if len(self._running) >= self._width:
+            await self._running.popleft()
+        self._running.append(asyncio.create_task(work))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            while error is None and self._running:
+                await self._running.popleft()
+        finally:
+            for task in self._running:
+                task.cancel()
+            await asyncio.gather(*self._running, return_exceptions=True)

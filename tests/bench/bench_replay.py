@@ -1,0 +1,157 @@
+"""Replaying the log: folding every event, and from the newest snapshots, against a bare find that decodes it.
+
+TOCSIN_REPLAY_EVENTS: how many events there are (default 1,000,000), ten of each alarm.
+"""
+
+import asyncio
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import uuid_utils
+from pymongo import MongoClient
+
+from adapters.mongo.codec import event_document
+from adapters.mongo.store import EVENTS, INDEXES
+from core.alarm import Alarm, Identity
+from core.commands import Acknowledge, Assign, Clear, Command, Comment, Context, Raise
+from core.decider import decide
+from core.events import Actor, Event
+from core.evolution import place
+from entrypoints.host import holder
+from entrypoints.replay import replay_alarms
+from entrypoints.storage import storage
+from entrypoints.worker import AlarmModel
+from tests.bench.table import Row
+
+COUNT = int(os.environ.get("TOCSIN_REPLAY_EVENTS", "1000000"))
+LIFE = 10
+"""How many events each alarm has."""
+BATCH = 2_000
+STARTED = datetime(2026, 1, 1, tzinfo=UTC)
+OPERATOR = Actor("ann", "operator")
+
+
+def run(uri: str) -> list[Row]:
+    """Measure everything on the MongoDB at `uri`."""
+    with MongoClient[dict[str, Any]](uri) as client, _filled(client, COUNT // LIFE) as (whole, half):
+        bare, _ = _measured(uri, whole, "bare")
+        folded, memory = _measured(uri, whole, "folding")
+        newest, _ = _measured(uri, whole, "newest")
+        halved, less = _measured(uri, half, "folding")
+        of_half, _ = _measured(uri, half, "newest")
+    rate = f"replay, folding {COUNT:,} events / find"
+    return [
+        Row(
+            rate, f"{COUNT / folded:,.0f} events/s", f"{COUNT / bare:,.0f} events/s", bare / folded, ">= 0.5"
+        ),
+        Row("replay --newest / folding", f"{newest:.1f} s", f"{folded:.1f} s", newest / folded, "<= 0.1"),
+        Row(
+            "replay, memory: all / half of the events",
+            f"{memory:.0f} MB",
+            f"{less:.0f} MB",
+            memory / less,
+            "<= 1.1",
+        ),
+        Row("replay, time: all / half", f"{folded:.1f} s", f"{halved:.1f} s", folded / halved, "<= 2.2"),
+        Row("replay --newest: all / half", f"{newest:.1f} s", f"{of_half:.1f} s", newest / of_half, "<= 1.3"),
+    ]
+
+
+@contextmanager
+def _filled(client: MongoClient[dict[str, Any]], alarms: int) -> Iterator[tuple[str, str]]:
+    """Give two databases: a log, and one with the first half of its events, of the same alarms."""
+    names = [f"bench_{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    whole, half = (client[name] for name in names)
+    try:
+        events, number = log_of(alarms), 0
+        while documents := [event_document(event) for event in islice(events, BATCH)]:
+            number += len(documents)
+            whole[EVENTS].insert_many(documents)
+        out = {"$out": {"db": half.name, "coll": EVENTS}}
+        whole[EVENTS].aggregate([{"$match": {"_id": {"$lte": number // 2}}}, out])
+        for database in (whole, half):
+            database[EVENTS].create_indexes(INDEXES)
+        yield whole.name, half.name
+    finally:
+        for name in names:
+            client.drop_database(name)
+
+
+def _measured(uri: str, database: str, way: str) -> tuple[float, float]:
+    """Return the seconds that it takes in a process of its own, and the most memory it had (MB)."""
+    command = [sys.executable, "-m", "tests.bench.bench_replay", uri, database, way]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    seconds, memory = output.split()
+    return float(seconds), float(memory)
+
+
+async def _replay(uri: str, database: str, *, newest: bool) -> None:
+    async with storage(uri, database) as store:
+        model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
+        await replay_alarms(store.log, model, store.leases, holder(), newest=newest)
+
+
+def _work(uri: str, database: str, way: str) -> None:
+    began = time.perf_counter()
+    if way == "bare":
+        with MongoClient[dict[str, Any]](uri) as client:
+            for _ in client[database][EVENTS].find(sort=[("_id", 1)], batch_size=BATCH):
+                pass
+    else:
+        asyncio.run(_replay(uri, database, newest=way == "newest"))
+    seconds = time.perf_counter() - began
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def log_of(alarms: int) -> Iterator[Event]:
+    """Yield the events of a log in which each of so many alarms lives twice over, all at the same time."""
+    order = random.Random(1)
+    current = [Alarm.absent(Identity("default", f"pump-{n}", "overheat").alarm_id) for n in range(alarms)]
+    position, turns = 0, list(range(alarms))
+    for step in range(LIFE):
+        order.shuffle(turns)
+        for number in turns:
+            position += 1
+            now = STARTED + timedelta(milliseconds=25 * position)
+            event = decide(current[number], _command(number, step, current[number], now))
+            assert event is not None
+            placed = place(current[number], event, position, None)
+            current[number] = placed.alarm
+            yield placed
+
+
+def _command(number: int, step: int, alarm: Alarm, now: datetime) -> Command:
+    identity = Identity("default", f"pump-{number}", "overheat")
+    actor = OPERATOR if step in (2, 3, 6, 7) else Actor(identity.source, "source")
+    context = Context(event_id=str(uuid_utils.uuid7()), tenant="default", actor=actor, now=now)
+    match step:
+        case 0 | 1 | 5 | 9:
+            return Raise(
+                context=context,
+                identity=identity,
+                severity="major",
+                text=f"Bearing at {80 + step} degrees, the limit is 75",
+                labels={"plant": "north", "line": str(number % 7)},
+            )
+        case 2 | 6:
+            return Acknowledge(context=context, alarm_id=alarm.id, revision=alarm.revision)
+        case 3:
+            return Assign(context=context, alarm_id=alarm.id, assignee="bob")
+        case 7:
+            return Comment(context=context, alarm_id=alarm.id, text="Bearing ordered")
+        case _:
+            return Clear(context=context, alarm_id=alarm.id)
+
+
+if __name__ == "__main__":
+    _work(*sys.argv[1:])
