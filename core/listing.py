@@ -56,6 +56,9 @@ STATE_ORDER: dict[State, int] = {
 }
 """What needs an operator most comes first (ISA-18.2 §11.3: unacknowledged, then the rest)."""
 
+IN_SIGHT: frozenset[State] = frozenset({"unacked", "acked"})
+"""The states of the alarms that are active and in an operator's sight: they stand (IEC 62682 §16.5)."""
+
 _BY_RANK = sorted((-rank, severity) for severity, rank in SEVERITY_RANK.items())
 SEVERITY_ORDER: dict[Severity, int] = {severity: place for place, (_, severity) in enumerate(_BY_RANK)}
 """The most severe first."""
@@ -240,6 +243,11 @@ def ranks_of(alarm: Alarm) -> dict[Key, int]:
     return {key: value for key in RANKS if isinstance(value := _value(key, alarm), int)}
 
 
+def age_rank(raised_at: datetime) -> int:
+    """Return the rank of an alarm that was raised then: the newest has the least."""
+    return -((raised_at - BEGINNING) // _MILLISECOND)
+
+
 def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
@@ -251,7 +259,7 @@ def _value(key: Key, alarm: Alarm) -> Value:
         case "severity":
             return SEVERITY_ORDER[alarm.severity]
         case "raised_at":
-            return 0 if alarm.raised_at is None else -((alarm.raised_at - BEGINNING) // _MILLISECOND)
+            return 0 if alarm.raised_at is None else age_rank(alarm.raised_at)
         case "position":
             return -alarm.position
         case "occurrence":

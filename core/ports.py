@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm import Alarm, Severity, State
 from core.callers import Caller, Role
 from core.events import Event, Recorded
 from core.listing import AlarmPage, AlarmQuery
@@ -156,6 +156,20 @@ class Leases(Protocol):
         ...
 
 
+class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How many alarms there are, by state and by severity.
+
+    `active`: also those out of sight. `stale`: those in sight that were raised before some moment; `oldest`:
+    so many of them, the longest active first.
+    """
+
+    by_state: Mapping[State, int]
+    by_severity: Mapping[Severity, int]
+    active: int
+    stale: int
+    oldest: Sequence[Alarm]
+
+
 class AlarmList(Protocol):
     """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
 
@@ -172,6 +186,10 @@ class AlarmList(Protocol):
 
         A row that stays where it is in the order comes once, whatever others do between two pages.
         """
+        ...
+
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+        """Count the alarms that the query lists, and name at most `most` of the stale. Raises TooBroad."""
         ...
 
     def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:

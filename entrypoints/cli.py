@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,7 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
 from core.filter import FILTER_VALUES
+from core.kpi.rules import Rules
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState
 from entrypoints.identity import reset_identity, show_log
@@ -32,13 +34,14 @@ from entrypoints.limits import (
     StallSeconds,
 )
 from entrypoints.logs import LogFormat, LogLevel, configure_logs
-from entrypoints.maintenance import check_list, replay_list, verify_log
+from entrypoints.maintenance import check_list, replay_figures, replay_list, verify_log
 from entrypoints.serve import run_server
 from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
 from entrypoints.supervisor import PROCESSES, Supervisor
 from entrypoints.tail import follow, follow_server
 from entrypoints.token import minted
 from entrypoints.up import run_up
+from entrypoints.whatif import severities_of, show_whatif
 
 T = TypeVar("T")
 TokenRole = StrEnum("TokenRole", sorted(ROLES))  # type: ignore[misc]
@@ -64,6 +67,8 @@ err = Console(stderr=True, highlight=False)
 
 DEFAULT_URI = "mongodb://127.0.0.1:27017"
 DEFAULT_DATA = Path(".tocsin")
+TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+"""How a time may be given; all are UTC."""
 
 
 def _default_uri() -> str:
@@ -364,6 +369,55 @@ def replay_alarms(
         if check
         else replay_list(mongodb_uri, database, out, newest=newest)
     )
+
+
+@replay_app.command("kpis")
+def replay_kpis(mongodb_uri: MongodbUri, database: DatabaseName = "tocsin") -> None:
+    """Count the key figures anew from the log, beside those that are shown, and swap them in."""
+    _finish(replay_figures(mongodb_uri, database, out))
+
+
+@app.command()
+def whatif(
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=TIMES, help="UTC; default: a day before --to.")
+    ] = None,
+    to: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC; default: now.")] = None,
+    on_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds that a condition must hold to be annunciated.")
+    ] = 0.0,
+    off_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds within which one that comes back has not been away.")
+    ] = 0.0,
+    deadband: Annotated[
+        float, typer.Option(min=0, help="Seconds within which an alarm is not annunciated again.")
+    ] = 0.0,
+    shelve: Annotated[
+        list[str] | None, typer.Option(help="A source that calls nobody, or PREFIX/*; may be repeated.")
+    ] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(help="TYPE=SEVERITY for a type of alarm; may be repeated.")
+    ] = None,
+    tenant: Tenant = "default",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a period's key figures would have been under other rules. Nothing is written."""
+    until = to.replace(tzinfo=UTC) if to is not None else datetime.now(UTC)
+    begin = since.replace(tzinfo=UTC) if since is not None else until - timedelta(days=1)
+    try:
+        rules = Rules(
+            on_delay=on_delay,
+            off_delay=off_delay,
+            deadband=deadband,
+            shelved=frozenset(shelve or ()),
+            severities=severities_of(severity or ()),
+        )
+    except TocsinError as error:
+        raise _refused(error) from None
+    _finish(show_whatif((mongodb_uri, database, tenant), (begin, until), rules, out, as_json=json))
 
 
 @app.command()

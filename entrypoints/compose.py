@@ -27,6 +27,9 @@ from entrypoints.endpoint import RelayParts, WallTime
 from entrypoints.feed import Feed
 from entrypoints.host import holder, new_event_id, now
 from entrypoints.http.ingest import Counts as IngestCounts
+from entrypoints.kpis import PROJECTION as KPIS
+from entrypoints.kpis import KpiModel
+from entrypoints.lag import FEED, Lag, lags
 from entrypoints.metrics import Parts
 from entrypoints.outgoing import CheckingCaller, Outgoing
 from entrypoints.relay import Relay
@@ -58,8 +61,7 @@ class Process:
             handler=self.services.handler,
             traffic=traffic,
             ingested=ingested,
-            log=self.store.log,
-            checkpoints=self.store.checkpoints,
+            lags=self.services.lags,
             outbox=self.store.outbox,
             now=now,
         )
@@ -100,6 +102,8 @@ async def _running(
     _remember(feed, store.log, recollection)
     model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
+    kpis = KpiModel(store.kpis, store.checkpoints)
+    kpi_projector = Projector(store.log, feed.follow, kpis, store.leases, holder())
     handler = CommandHandler(store.log, StreamTurns(), recollection, store.answers)
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
@@ -115,7 +119,7 @@ async def _running(
     )
     relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
     relay = Relay(relaying, store.leases, holder())
-    for part in (projector, deadlines, router, relay):
+    for part in (projector, kpi_projector, deadlines, router, relay):
         feed.on_reset(part.log_replaced)
     services = Services(
         handler=handler,
@@ -130,13 +134,22 @@ async def _running(
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=outgoing(store, caller),
+        kpis=kpis,
+        lags=lambda: _lags(store, feed),
     )
     revoking = authentication.run(lambda: feed.bell("revocations"), stream.revoke)
     async with (
         store.log.running(lambda position: _committed(feed, store, position)),
         asyncio.TaskGroup() as tasks,
     ):
-        parts = (feed.run(), projector.run(), deadlines.run(), stream.run(), store.log.give_way(feed.bell))
+        parts = (
+            feed.run(),
+            projector.run(),
+            kpi_projector.run(),
+            deadlines.run(),
+            stream.run(),
+            store.log.give_way(feed.bell),
+        )
         work = (*parts, revoking, router.run(), relay.run())
         workers = [tasks.create_task(each) for each in work]
         yield Process(services, feed, projector, stream, relay, store)
@@ -203,6 +216,11 @@ async def _projected(checkpoints: MongoCheckpoints, feed: Feed, position: int, s
                 await moved.wait()
     except TimeoutError:
         return False
+
+
+async def _lags(store: Storage, feed: Feed) -> Sequence[Lag]:
+    places = {name: (await store.checkpoints.load(name)).position for name in (PROJECTION, KPIS)}
+    return await lags(store.log, {FEED: feed.position, **places}, now())
 
 
 def _not_ready(feed: Feed, projector: Projector, stream: StreamDriver) -> list[str]:

@@ -16,6 +16,7 @@ from rich.progress import (
 
 from entrypoints import check, replay
 from entrypoints.host import holder
+from entrypoints.kpis import KpiModel, replay_kpis
 from entrypoints.storage import storage
 from entrypoints.worker import AlarmModel
 
@@ -32,6 +33,16 @@ async def replay_list(uri: str, database: str, out: Console, *, newest: bool = F
                 store.log, model, store.leases, holder(), progress, newest=newest
             )
     out.print(f"the alarm list as of position {position:,}: swapped in")
+    return 0
+
+
+async def replay_figures(uri: str, database: str, out: Console) -> int:
+    """Count the key figures anew from the log; return the exit code, 0."""
+    async with storage(uri, database) as store:
+        model = KpiModel(store.kpis, store.checkpoints)
+        with _progress(out) as progress:
+            position = await replay_kpis(store.log, model, store.leases, holder(), progress)
+    out.print(f"the key figures as of position {position:,}: swapped in")
     return 0
 
 

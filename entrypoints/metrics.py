@@ -23,13 +23,12 @@ from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
 from core.handler import CommandHandler
 from core.outbox.ports import Backlog, Outbox
-from core.ports import Checkpoints, EventLog
 from entrypoints.feed import Feed
 from entrypoints.http.ingest import Counts as IngestCounts
+from entrypoints.lag import Lag
 from entrypoints.relay import Relay
 from entrypoints.sending import LATENCY_SECONDS
 from entrypoints.traffic import Traffic
-from entrypoints.worker import PROJECTION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0
@@ -38,10 +37,9 @@ ASK_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What only the store knows: how far the alarm list is behind, and what the outbox holds."""
+    """What only the store knows: how far each projection is behind, and what the outbox holds."""
 
-    lag: int
-    lag_seconds: float
+    lags: Sequence[Lag]
     backlog: Sequence[Backlog] = ()
 
 
@@ -56,8 +54,7 @@ class Parts:
     handler: CommandHandler
     traffic: Traffic
     ingested: IngestCounts
-    log: EventLog
-    checkpoints: Checkpoints
+    lags: Callable[[], Awaitable[Sequence[Lag]]]
     outbox: Outbox
     now: Callable[[], datetime]
 
@@ -80,12 +77,7 @@ class Metrics:
 
     async def _stored(self) -> Stored:
         parts = self._parts
-        at = await parts.checkpoints.load(PROJECTION)
-        lag = max(0, parts.feed.position - at.position)
-        waiting = (await parts.log.read(at.position, 1)).events if lag else ()
-        since = waiting[0].at if waiting else None
-        seconds = 0.0 if since is None else max(0.0, (parts.now() - since).total_seconds())
-        return Stored(lag, seconds, await parts.outbox.backlog())
+        return Stored(await parts.lags(), await parts.outbox.backlog())
 
 
 def metrics_route(text: Callable[[], Awaitable[bytes]]) -> Route:
@@ -174,8 +166,17 @@ class _Snapshot(Collector):
 
 
 def _stored(stored: Stored, now: datetime) -> Iterator[Metric]:
-    yield _gauge("tocsin_projection_lag_positions", "Events that the alarm list lacks.", stored.lag)
-    yield _gauge("tocsin_projection_lag_seconds", "Age of the oldest of them.", stored.lag_seconds)
+    positions = GaugeMetricFamily(
+        "tocsin_projection_lag_positions", "Events that a projection lacks.", labels=["projection"]
+    )
+    seconds = GaugeMetricFamily(
+        "tocsin_projection_lag_seconds", "Age of the oldest of them.", labels=["projection"]
+    )
+    for lag in stored.lags:
+        positions.add_metric([lag.projection], lag.positions)
+        seconds.add_metric([lag.projection], lag.seconds)
+    yield positions
+    yield seconds
     pending = GaugeMetricFamily("tocsin_outbox_pending", "Rows to be sent.", labels=["webhook"])
     dead = GaugeMetricFamily("tocsin_outbox_dead", "Rows that were given up.", labels=["webhook"])
     oldest = GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest.", labels=["webhook"])

@@ -125,7 +125,7 @@ async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and ho
         Unavailable: MongoDB cannot be reached; what was begun is of no consequence.
     """
     way = Newest(log) if newest else Folding(log)
-    async with _held(leases, holder) as kept:
+    async with kept_lease(leases, REPLAY_LEASE, holder, REPLAY_SECONDS) as kept:
         replay = _Replay(log, model, leases, way, progress)
         await replay.fill(await model.rebuild.begin(), kept)
         for _ in range(ROUNDS):
@@ -193,7 +193,7 @@ class _Replay:
             to = Checkpoint(self._way.position, self._way.event_id, checkpoint.generation + 1)
             return await self._model.rebuild.swap(self.shadow, lease, to)
         finally:
-            await _let_go(self._leases, lease)
+            await let_go(self._leases, lease)
 
 
 class _Keeping:
@@ -219,14 +219,15 @@ def _clock() -> float:
 
 
 @asynccontextmanager
-async def _held(leases: Takeover, holder: str) -> AsyncIterator[Kept]:
-    lease = await leases.acquire(REPLAY_LEASE, holder, REPLAY_SECONDS)
+async def kept_lease(leases: Takeover, name: str, holder: str, seconds: float) -> AsyncIterator[Kept]:
+    """Hold the lease of a replay, as long as what is given is called. Raises StartupRefused: another does."""
+    lease = await leases.acquire(name, holder, seconds)
     if lease is None:
-        raise StartupRefused("another replay of the alarm list is running")
+        raise StartupRefused("another replay of the same is running")
     try:
-        yield _Keeping(leases, lease, REPLAY_SECONDS, KEEP_SECONDS)
+        yield _Keeping(leases, lease, seconds, KEEP_SECONDS)
     finally:
-        await _let_go(leases, lease)
+        await let_go(leases, lease)
 
 
 def _chunks(rows: Iterable[Alarm]) -> Iterator[Sequence[Alarm]]:
@@ -235,7 +236,8 @@ def _chunks(rows: Iterable[Alarm]) -> Iterator[Sequence[Alarm]]:
         yield chunk
 
 
-async def _let_go(leases: Takeover, lease: Lease) -> None:
+async def let_go(leases: Takeover, lease: Lease) -> None:
+    """Release the lease, if that is possible."""
     # It runs out by itself too; what the replay came to is more important to tell.
     with suppress(Unavailable):
         await leases.release(lease)

@@ -8,6 +8,8 @@ from core.delivery.identifying import SessionInfo
 from core.handler import CommandHandler
 from core.ports import AlarmHistory, AlarmList, Checkpoints, EventLog
 from entrypoints.authentication import Authentication
+from entrypoints.kpis import KpiModel
+from entrypoints.lag import Lag
 from entrypoints.outgoing import Outgoing
 
 
@@ -17,8 +19,8 @@ class Services:
 
     `now`: the service's clock (UTC); `new_event_id`: a UUIDv7. `projected(position, seconds)` waits until
     the alarm list has reached the position and tells whether it has. `not_ready()` names what keeps the
-    process from serving, one line each; empty: it is ready. `sessions(tenant)`: the
-    tenant's, in this process.
+    process from serving, one line each; empty: it is ready. `lags()`: how far the feed and the projections
+    are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's, in this process.
     """
 
     handler: CommandHandler
@@ -33,3 +35,5 @@ class Services:
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
     outgoing: Outgoing
+    kpis: KpiModel
+    lags: Callable[[], Awaitable[Sequence[Lag]]]

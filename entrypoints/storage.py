@@ -14,7 +14,9 @@ from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
 from adapters.mongo.courtesy import TURNS
 from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
+from adapters.mongo.history import MongoAlarmHistory
 from adapters.mongo.journal import JournaledStore
+from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
 from adapters.mongo.outbox import MongoOutbox
@@ -47,6 +49,7 @@ class Storage:
     revocations: MongoRevocations
     webhooks: MongoWebhooks
     outbox: MongoOutbox
+    kpis: MongoKpiBuckets
     link: "Link"
 
 
@@ -89,6 +92,7 @@ async def storage(
             MongoRevocations(connection),
             MongoWebhooks(connection),
             MongoOutbox(connection),
+            MongoKpiBuckets(connection),
             link,
         )
         await built.log.create()
@@ -98,7 +102,26 @@ async def storage(
         await built.revocations.create()
         await built.webhooks.create()
         await built.outbox.create()
+        await built.kpis.create()
         yield built
+    finally:
+        connection.client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The log and its history, for who only reads."""
+
+    log: MongoLog
+    history: MongoAlarmHistory
+
+
+@asynccontextmanager
+async def record(uri: str, database: str) -> AsyncIterator[Record]:
+    """Connect to the log of a database without writing anything. Raises StartupRefused."""
+    connection = connect(uri, database)
+    try:
+        yield Record(MongoLog(connection), MongoAlarmHistory(connection))
     finally:
         connection.client.close()
 

@@ -1,4 +1,4 @@
-"""The projector: keeps the alarm list up with the log, in one process at a time."""
+"""The projector: keeps a read model up with the log, in one process at a time."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from core.backoff import backoff
 from core.errors import LogMismatch, Unavailable
@@ -29,6 +30,42 @@ Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
 """Yields every event of a position > the argument, in batches, none empty, in order, for ever."""
 
 
+class ReadModel(Protocol):
+    """What a projector keeps up. Its writes bear to be repeated: whatever comes again changes nothing."""
+
+    @property
+    def name(self) -> str:
+        """The name of its checkpoint."""
+        ...
+
+    @property
+    def lease(self) -> str:
+        """The name of its lease."""
+        ...
+
+    @property
+    def pace(self) -> float:
+        """How many seconds a batch that is not full waits for the next."""
+        ...
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where its checkpoint is."""
+        ...
+
+    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:
+        """Bring events into it, a batch in order. Raises UnknownEvent, Unavailable."""
+        ...
+
+    async def settle(self) -> None:
+        """Finish what a rebuild has left to do. Raises Unavailable."""
+        ...
+
+    async def start_over(self, lease: Lease, at: Checkpoint) -> None:
+        """Begin at the log's beginning, since the model is another log's. Raises Unavailable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmModel:
     """The alarm list, how far it is, and the way to build it anew."""
@@ -37,20 +74,42 @@ class AlarmModel:
     checkpoints: Checkpoints
     rebuild: AlarmRebuild
 
+    name: ClassVar[str] = PROJECTION
+    lease: ClassVar[str] = PROJECTOR_LEASE
+
+    @property
+    def pace(self) -> float:
+        """How many seconds a batch that is not full waits for the next."""
+        return PACE_SECONDS
+
+    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+        """Write the newest row of each alarm, guarded by position."""
+        await self.alarms.write(await rows_after(log, events))
+
+    async def settle(self) -> None:
+        """Carry out a swap that was written down."""
+        await self.rebuild.settle()
+
+    async def start_over(self, lease: Lease, at: Checkpoint) -> None:
+        """Put an empty list in place."""
+        empty = await self.rebuild.begin()
+        await self.rebuild.finish(empty)
+        await self.rebuild.swap(empty, lease, Checkpoint(0, "", at.generation + 1))
+
 
 class Projector:
-    """Writes the newest row of each alarm into the alarm list, then moves the checkpoint.
+    """Brings what follows into a read model, then moves the checkpoint.
 
-    A crash between the two, a second leader or an event that comes twice changes nothing: rows are
+    A crash between the two, a second leader or an event that comes twice changes nothing: what is written is
     guarded by position, the checkpoint by generation and lease token.
     """
 
-    def __init__(self, log: EventLog, follow: Follow, model: AlarmModel, leases: Leases, holder: str) -> None:
+    def __init__(self, log: EventLog, follow: Follow, model: ReadModel, leases: Leases, holder: str) -> None:
         self._log = log
         self._follow = follow
         self._model = model
         self._leases = leases
-        self._task = LeaderTask(leases, PROJECTOR_LEASE, holder, self.work)
+        self._task = LeaderTask(leases, model.lease, holder, self.work)
         self._failures = 0
 
     @property
@@ -94,30 +153,28 @@ class Projector:
                         return
                     at = to
                 if len(events) < BATCH_EVENTS:
-                    await asyncio.sleep(began + PACE_SECONDS - asyncio.get_running_loop().time())
+                    await asyncio.sleep(began + self._model.pace - asyncio.get_running_loop().time())
 
     async def _project(self, events: Sequence[Event], at: Checkpoint, lease: Lease) -> Checkpoint | None:
-        """Bring one batch into the list; None: the checkpoint moved otherwise meanwhile."""
+        """Bring in one batch; None: the checkpoint moved otherwise meanwhile."""
         if events[0].position != at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {at.position}")
-        await self._model.alarms.write(await rows_after(self._log, events))
+        await self._model.write(self._log, events, at.generation)
         to = Checkpoint(events[-1].position, events[-1].event_id, at.generation)
-        if not await self._model.checkpoints.advance(PROJECTION, lease, to):
+        if not await self._model.checkpoints.advance(self._model.name, lease, to):
             return None
         self._failures = 0
         return to
 
     async def _resumed(self, lease: Lease) -> Checkpoint:
         """Return the checkpoint to go on from, after making sure that it belongs to this log."""
-        await self._model.rebuild.settle()
-        at = await self._model.checkpoints.load(PROJECTION)
+        await self._model.settle()
+        at = await self._model.checkpoints.load(self._model.name)
         if await self._belongs(at):
             return at
-        logger.error("position %d of the alarm list is of another log: building it anew", at.position)
-        empty = await self._model.rebuild.begin()
-        await self._model.rebuild.finish(empty)
-        await self._model.rebuild.swap(empty, lease, Checkpoint(0, "", at.generation + 1))
-        return await self._model.checkpoints.load(PROJECTION)
+        logger.error("position %d of %s is of another log: building it anew", at.position, self._model.name)
+        await self._model.start_over(lease, at)
+        return await self._model.checkpoints.load(self._model.name)
 
     async def _belongs(self, at: Checkpoint) -> bool:
         if at.position == 0:

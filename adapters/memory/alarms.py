@@ -1,10 +1,12 @@
 """The alarm list in memory, for tests."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from core.alarm import Alarm
-from core.listing import AlarmPage, AlarmQuery, is_after, matches, page_of
+from core.listing import IN_SIGHT, AlarmPage, AlarmQuery, is_after, matches, page_of
+from core.ports import Counts
 
 SCAN_ROWS = 500
 
@@ -32,6 +34,23 @@ class MemoryAlarmList:
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list."""
         return listed(query, self.rows.values())
+
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+        """Count the alarms that the query lists."""
+        found = [alarm for alarm in self.rows.values() if matches(query, alarm)]
+        stale = [
+            alarm
+            for alarm in found
+            if alarm.state in IN_SIGHT and alarm.raised_at is not None and alarm.raised_at < stale_before
+        ]
+        stale.sort(key=lambda alarm: (alarm.raised_at or _NEVER, alarm.id))
+        return Counts(
+            by_state=Counter(alarm.state for alarm in found),
+            by_severity=Counter(alarm.severity for alarm in found if alarm.state != "normal"),
+            active=sum(alarm.active for alarm in found),
+            stale=len(stale),
+            oldest=stale[:most],
+        )
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all rows (of the tenant), in order of id, in pages."""

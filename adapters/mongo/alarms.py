@@ -1,19 +1,22 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Literal
 
-from pymongo import ASCENDING, IndexModel, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
+from adapters.mongo.counting import counted, counts_of, hidden_active, stale
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
 from adapters.mongo.listing import INDEXES as LIST_INDEXES
 from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
 from core.alarm import Alarm
-from core.listing import AlarmPage, AlarmQuery, page_of
+from core.listing import STATE_ORDER, AlarmPage, AlarmQuery, page_of
+from core.ports import Counts
 
 ALARMS = "alarms"
 SCAN_ROWS = 500
@@ -72,6 +75,20 @@ class MongoAlarmList:
                 if len(found) > query.limit:
                     break
         return page_of(query, [alarm_of(document) for document in found.values()])
+
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+        """Count the alarms that the query lists, by index. Raises TooBroad."""
+        by_rank = await bounded(
+            lambda: self._rows.aggregate(counted(query), maxTimeMS=QUERY_MS).to_list(len(STATE_ORDER) * 8)
+        )
+        hidden = await bounded(lambda: self._rows.count_documents(hidden_active(query), maxTimeMS=QUERY_MS))
+        old = stale(query, stale_before)
+        count = await bounded(lambda: self._rows.count_documents(old, maxTimeMS=QUERY_MS))
+        order = [("keys.raised_at", DESCENDING)]
+        oldest = await bounded(
+            lambda: self._rows.find(old, sort=order, limit=most, max_time_ms=QUERY_MS).to_list()
+        )
+        return counts_of(by_rank, hidden, count, [alarm_of(document) for document in oldest])
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all rows (of the tenant), in order of id, in pages."""

@@ -39,6 +39,7 @@ _FIELDS: dict[Key, str] = {
     "id": "_id",
 }
 _TERMS = "keys.terms"
+_RANKED_BY: tuple[Key, Key] = ("state", "severity")
 _BY_STATE, _BY_SOURCE, _BY_TYPE = "tenant_state", "tenant_source", "tenant_type"
 _BY_ORDER: dict[Key, str] = {
     "state": _BY_STATE,
@@ -124,6 +125,12 @@ def parts(query: AlarmQuery) -> Iterator[Part]:
             yield _part(query, keys[depth:], fixed, beyond)
 
 
+def condition(query: AlarmQuery) -> Document:
+    """Return what all rows fulfil that the query lists, in whatever order."""
+    ranks = [{_FIELDS[key]: {"$in": _ranks(query, key, {}, {})}} for key in _RANKED_BY]
+    return {"$and": [{"tenant": query.tenant}, *ranks, *_filters(query)]}
+
+
 def _constant(query: AlarmQuery) -> set[Key]:
     """Return the keys that are the same in all rows: sorted by them, no index would do."""
     exact, prefixes = split_sources(query.sources or ())
@@ -136,14 +143,15 @@ def _part(
 ) -> Part:
     """Return the part at the fixed values and beyond another, sorted by `keys`."""
     conditions: list[Document] = [{"tenant": query.tenant}]
-    ranked: tuple[Key, Key] = ("state", "severity")
-    for key in ranked:
+    for key in _RANKED_BY:
         ranks = _ranks(query, key, fixed, beyond)
         # The server merges one ordered scan for each value of those that it does not sort by.
         conditions.append({_FIELDS[key]: _range(ranks) if key in keys else {"$in": ranks}})
-    conditions += [{_FIELDS[key]: value} for key, value in fixed.items() if key not in ranked]
+    conditions += [{_FIELDS[key]: value} for key, value in fixed.items() if key not in _RANKED_BY]
     operator = "$lt" if query.order.reverse else "$gt"
-    conditions += [{_FIELDS[key]: {operator: value}} for key, value in beyond.items() if key not in ranked]
+    conditions += [
+        {_FIELDS[key]: {operator: value}} for key, value in beyond.items() if key not in _RANKED_BY
+    ]
     direction = DESCENDING if query.order.reverse else ASCENDING
     return Part({"$and": [*conditions, *_filters(query)]}, [(_FIELDS[key], direction) for key in keys])
 

@@ -1,19 +1,21 @@
 """What requests are answered with, and what the API's description says of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
 
-from core.alarm import Alarm, State
+from core.alarm import Alarm, Severity, State
 from core.callers import Role
 from core.delivery.identifying import SessionInfo
 from core.delivery.protocol import EventMessage
 from core.filter import Filter
+from core.kpi.figures import Acknowledging, BadAlarm, BadSource, Kpi, Priority
 from core.outbox.row import RowState
 from core.outbox.webhook import Format
 from core.ports import ApiKey
+from entrypoints.lag import Lag
 
 
 class CommandAnswer(msgspec.Struct, frozen=True):
@@ -68,10 +70,11 @@ class HealthAnswer(msgspec.Struct, frozen=True):
 
 
 class ReadinessAnswer(msgspec.Struct, frozen=True):
-    """Whether the process can serve, and why not."""
+    """Whether the process can serve, and why not; and how far what follows the log is behind it."""
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
+    lags: list[Lag]
 
 
 class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,3 +220,64 @@ def _shared(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]
     return {
         name: getattr(value, name) for name in kind.__struct_fields__ if name in type(value).__struct_fields__
     }
+
+
+class CurrentCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alarms there are that are not normal; `by_state` counts the normal ones too.
+
+    `unacked`: those that wait for an acknowledgement. `standing`: active and in sight. `stale`: of these,
+    those active for more than 24 h.
+    """
+
+    total: int
+    active: int
+    unacked: int
+    standing: int
+    stale: int
+    by_state: Mapping[State, int]
+    by_severity: Mapping[Severity, int]
+
+
+class Period(msgspec.Struct, frozen=True, kw_only=True):
+    """From when to when, in whole ten minutes."""
+
+    from_: datetime = msgspec.field(name="from")
+    to: datetime
+
+
+class Raised(msgspec.Struct, frozen=True, kw_only=True):
+    """How many alarms were annunciated in the ten minutes from `at` on."""
+
+    at: datetime
+    raised: int
+
+
+class StaleAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """An alarm that has been active for long."""
+
+    id: str
+    source: str
+    type: str
+    raised_at: datetime
+
+
+class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The counts, exact for `position` at least, and the figures of a period, up to `kpi_position`.
+
+    `complete`: false if there were more than 2,000 alarms in ten minutes, so that some
+    count in the totals alone.
+    """
+
+    position: int
+    kpi_position: int
+    current: CurrentCounts
+    period: Period
+    kpis: Sequence[Kpi]
+    series: Sequence[Raised]
+    top_sources: Sequence[BadSource]
+    chattering: Sequence[BadAlarm]
+    fleeting: Sequence[BadAlarm]
+    stale: Sequence[StaleAlarm]
+    priorities: Sequence[Priority]
+    acknowledge_seconds: Acknowledging
+    complete: bool

@@ -21,6 +21,7 @@ from entrypoints.http import (
     problems,
     queries,
     reference,
+    stats,
     webhooks,
 )
 from entrypoints.http.admission import Admission
@@ -51,6 +52,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
         *bulk.ROUTES,
         *listing.ROUTES,
         *queries.ROUTES,
+        *stats.ROUTES,
         *events.ROUTES,
         *ingest.ROUTES,
         *pagerduty.ROUTES,

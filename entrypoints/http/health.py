@@ -1,11 +1,20 @@
 """Whether the process runs, and whether it can serve."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.errors import Unavailable
 from entrypoints.http.answers import HealthAnswer, ReadinessAnswer
 from entrypoints.http.exchange import json_response, services
+from entrypoints.lag import FEED, Lag
+
+ASK_SECONDS = 2.0
+"""How long MongoDB may take for the lags."""
+FEED_SECONDS = 10.0
+"""How far the feed of a process that can serve may be behind the log."""
 
 
 async def healthz(_: Request) -> Response:
@@ -15,8 +24,18 @@ async def healthz(_: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """Answer 200 if the process can serve, else 503 with the reasons."""
-    reasons = services(request).not_ready()
-    answer = ReadinessAnswer("not ready" if reasons else "ready", reasons)
+    offered, lags = services(request), list[Lag]()
+    reasons = offered.not_ready()
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            lags = list(await offered.lags())
+    except (Unavailable, TimeoutError):
+        reasons.append("MongoDB does not answer")
+    for lag in lags:
+        # It may be connected and still bring nothing.
+        if lag.projection == FEED and lag.seconds > FEED_SECONDS:
+            reasons.append(f"the feed is {lag.seconds:.0f} s behind the log")
+    answer = ReadinessAnswer("not ready" if reasons else "ready", reasons, lags)
     return json_response(answer, 503 if reasons else 200)
 
 

@@ -22,6 +22,7 @@ from entrypoints.http.answers import (
     RowAnswer,
     RowsAnswer,
     SessionsAnswer,
+    StatsAnswer,
     TestAnswer,
     WebhookAnswer,
     WebhooksAnswer,
@@ -37,6 +38,7 @@ from entrypoints.http.parameters import (
     ListParameters,
     OutboxParameters,
     PageParameters,
+    StatsParameters,
 )
 from entrypoints.http.webhooks import NewWebhook, Nothing, WebhookChanges
 from entrypoints.outgoing import Retried
@@ -215,6 +217,15 @@ OPERATIONS: tuple[Operation, ...] = (
         EventsAnswer,
         parameters=EventsParameters,
         codes=(*AWAY, "invalid", "position_ahead", "log_changed", "not_acceptable", "too_many_sessions"),
+    ),
+    _get(
+        "/v1/stats",
+        "stats",
+        "alarms",
+        "Count the alarms, and show the key figures of a period",
+        StatsAnswer,
+        parameters=StatsParameters,
+        codes=(*AWAY, "invalid", "too_broad"),
     ),
     _post(
         "/v1/ingest/alertmanager",

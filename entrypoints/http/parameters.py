@@ -115,6 +115,26 @@ class PageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
 
 
+class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What `GET /v1/stats` takes: the period (RFC 3339, by default the last day), and which alarms count."""
+
+    from_: Annotated[datetime, Meta(tz=True)] | None = msgspec.field(name="from", default=None)
+    to: Annotated[datetime, Meta(tz=True)] | None = None
+    source: Names = frozenset()
+    type: Names = frozenset()
+
+    def query(self, tenant: str) -> AlarmQuery:
+        """Return which alarms count. Raises InvalidInput."""
+        query = AlarmQuery(
+            tenant=tenant,
+            states=frozenset(STATE_ORDER),
+            sources=self.source or None,
+            types=self.type or None,
+        )
+        query.check()
+        return query
+
+
 class OutboxParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What `GET /v1/outbox` takes."""
 
@@ -167,18 +187,20 @@ ALIASES = {"sources": "source", "types": "type", "alarm_ids": "alarm_id"}
 
 def parameters(request: Request, kind: type[P]) -> P:
     """Read the query parameters. Raises Problem 422 for one that is unknown, out of bounds or there twice."""
-    several = {name for name, hint in get_type_hints(kind).items() if get_origin(hint) is frozenset}
+    fields = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
+    hints = get_type_hints(kind)
+    several = {name for name, field in fields.items() if get_origin(hints[field]) is frozenset}
     values: dict[str, Any] = {}
     for given, value in request.query_params.multi_items():
         name = ALIASES.get(given, given) if issubclass(kind, EventFilterParameters) else given
         if name in several:
             values.setdefault(name, set()).update(_split(value))
-        elif name.startswith(_LABEL) and "label" in kind.__struct_fields__:
+        elif name.startswith(_LABEL) and "label" in fields:
             _once(values.setdefault("label", {}), name.removeprefix(_LABEL), value)
-        elif name in kind.__struct_fields__ and name != "label":
+        elif name in fields and name != "label":
             _once(values, name, value)
         else:
-            known = ", ".join(kind.__struct_fields__).replace("label,", "label.NAME,")
+            known = ", ".join(fields).replace("label,", "label.NAME,")
             raise Problem(422, "invalid", f"unknown query parameter {name[:64]!r}; there are {known}")
     try:
         read = msgspec.convert(values, kind, strict=False)
@@ -186,7 +208,7 @@ def parameters(request: Request, kind: type[P]) -> P:
         raise Problem(422, "invalid", str(error)) from None
     for name in values:
         # "null" is no value of any of them.
-        if getattr(read, name) is None:
+        if getattr(read, fields[name]) is None:
             raise Problem(422, "invalid", f"{name} must not be null")
     return read
 

@@ -13,7 +13,7 @@ from adapters.memory.alarms import MemoryAlarmList
 from adapters.mongo.alarms import ALARMS, MongoAlarmList
 from adapters.mongo.client import Database
 from core.alarm import Alarm, State
-from core.listing import AlarmQuery
+from core.listing import STATE_ORDER, AlarmQuery
 from core.ports import AlarmList
 from tests.kit.history import BEGINNING, History
 
@@ -62,6 +62,27 @@ async def scanned(alarms: AlarmList, tenant: str | None = None) -> list[Alarm]:
 
 
 class AlarmListContract:
+    async def test_the_counts_are_those_of_the_rows(self, alarms: AlarmList) -> None:
+        history = plant()
+        await alarms.write(history.alarms)
+        await alarms.write(shelved(10))
+        query = AlarmQuery(tenant="default", states=frozenset(STATE_ORDER))
+        counts = await alarms.counts(query, BEGINNING + timedelta(seconds=3), 10)
+        assert {state: n for state, n in counts.by_state.items() if n} == {
+            "acked": 1,
+            "unacked": 1,
+            "normal": 1,
+            "shelved": 5,
+        }
+        assert {name: n for name, n in counts.by_severity.items() if n} == {
+            "critical": 1,
+            "minor": 1,
+            "indeterminate": 5,
+        }
+        assert (counts.active, counts.stale, [alarm.source for alarm in counts.oldest]) == (2, 1, ["line/1"])
+        some = AlarmQuery(tenant="default", states=frozenset(STATE_ORDER), sources=frozenset({"line/2"}))
+        assert (await alarms.counts(some, BEGINNING, 10)).by_state["unacked"] == 1
+
     async def test_a_row_is_read_as_it_was_written(self, alarms: AlarmList) -> None:
         rows = plant().alarms
         await alarms.write(rows)

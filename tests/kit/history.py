@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
+from msgspec.structs import replace
+
 from core.alarm import Alarm, Identity, Severity
 from core.commands import Acknowledge, Clear, Command, Context, Raise
 from core.decider import decide
@@ -75,3 +77,18 @@ class History:
             actor=Actor("someone", kind),
             now=BEGINNING + timedelta(seconds=self.commands),
         )
+
+
+class Shift(History):
+    """A history whose times are told: `now` goes on by what `wait` says."""
+
+    def __init__(self, tenant: str = "default") -> None:
+        super().__init__(tenant)
+        self.now = BEGINNING
+
+    def wait(self, seconds: float) -> None:
+        """Let some time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def _context(self, kind: ActorKind) -> Context:
+        return replace(super()._context(kind), now=self.now)

@@ -13,6 +13,7 @@ from adapters.memory.answers import MemoryAnswers
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.history import MemoryAlarmHistory
+from adapters.memory.kpis import MemoryKpiBuckets
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
@@ -26,6 +27,8 @@ from core.projection import newest_rows
 from core.recollection import Recollection
 from entrypoints.authentication import Authentication, Issuing
 from entrypoints.http.app import create_app
+from entrypoints.kpis import KpiModel
+from entrypoints.lag import Lag, lags
 from entrypoints.outgoing import Outgoing
 from entrypoints.services import Services
 from entrypoints.worker import PROJECTION
@@ -63,6 +66,8 @@ class HttpStage:
                 lambda: datetime.now(UTC),
                 lambda: str(uuid.uuid4()),
             ),
+            kpis=KpiModel(MemoryKpiBuckets(), self.checkpoints),
+            lags=self._lags,
         )
         self._leases = MemoryLeases()
 
@@ -88,6 +93,10 @@ class HttpStage:
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
         ):
             yield client
+
+    async def _lags(self) -> list[Lag]:
+        at = (await self.checkpoints.load(PROJECTION)).position
+        return await lags(self.log, {PROJECTION: at}, datetime.now(UTC))
 
     async def _projected(self, position: int, _: float) -> bool:
         return (await self.checkpoints.load(PROJECTION)).position >= position

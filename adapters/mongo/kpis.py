@@ -1,0 +1,108 @@
+"""The buckets of activity in `kpi_buckets`: one document for ten minutes of a tenant."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from bson import Int64
+from pymongo import ASCENDING, IndexModel, ReplaceOne
+from pymongo.errors import BulkWriteError
+
+from adapters.mongo.client import CODEC, Database, Document
+from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
+from core.kpi.bucket import Bucket
+from core.kpi.ports import BucketKey
+
+BUCKETS = "kpi_buckets"
+PAGE_BUCKETS = 144
+INDEXES = [
+    IndexModel(
+        [("generation", ASCENDING), ("tenant", ASCENDING), ("start", ASCENDING)],
+        name="generation_tenant_start",
+        unique=True,
+    )
+]
+
+
+class MongoKpiBuckets:
+    """The buckets (see core.kpi.ports.KpiBuckets)."""
+
+    def __init__(self, database: Database) -> None:
+        self._buckets = database.get_collection(BUCKETS, codec_options=CODEC)
+
+    async def create(self) -> None:
+        """Make sure the indexes exist. Raises Unavailable."""
+        await retried(lambda: self._buckets.create_indexes(INDEXES), BULK_SECONDS)
+
+    async def load(self, generation: int, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
+        """Return those of the buckets that there are."""
+        if not keys:
+            return {}
+        condition = {"$or": [_key(generation, tenant, start) for tenant, start in keys]}
+        found = await retried(lambda: self._buckets.find(condition).to_list(), BULK_SECONDS)
+        buckets = [_bucket(document) for document in found]
+        return {(bucket.tenant, bucket.start): bucket for bucket in buckets}
+
+    async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
+        """Replace each bucket, unless it is at this position or a later one already."""
+        met = await retried(lambda: self._replace(generation, buckets, upsert=True), BULK_SECONDS)
+        if met:
+            # Most are further already. But of two leaders that bring a new bucket at once the one that is
+            # behind may have won: a plain replace sets that right.
+            again = [buckets[index] for index in met]
+            await retried(lambda: self._replace(generation, again, upsert=False), BULK_SECONDS)
+
+    async def period(
+        self, generation: int, tenant: str, start: datetime, end: datetime
+    ) -> AsyncIterator[Sequence[Bucket]]:
+        """Yield a tenant's buckets that start in the period, in pages, in order."""
+        while True:
+            condition = {"generation": generation, "tenant": tenant, "start": {"$gte": start, "$lt": end}}
+            found = await retried(lambda: self._page(condition))  # noqa: B023 (it runs before the next turn)
+            if not found:
+                return
+            buckets = [_bucket(document) for document in found]
+            yield buckets
+            start = buckets[-1].start.replace(microsecond=1_000)
+
+    async def drop(self, generation: int) -> None:
+        """Remove all buckets of other generations."""
+        condition = {"generation": {"$ne": generation}}
+        await retried(lambda: self._buckets.delete_many(condition), BULK_SECONDS)
+
+    async def _page(self, condition: Document) -> list[Document]:
+        return await self._buckets.find(condition, sort=[("start", ASCENDING)], limit=PAGE_BUCKETS).to_list()
+
+    async def _replace(self, generation: int, buckets: Sequence[Bucket], *, upsert: bool) -> Sequence[int]:
+        """Replace what is behind; return which buckets met one that is not."""
+        if not buckets:
+            return ()
+        replaces = [
+            ReplaceOne(
+                {**_key(generation, bucket.tenant, bucket.start), "position": {"$lt": bucket.position}},
+                _document(generation, bucket),
+                upsert=upsert,
+            )
+            for bucket in buckets
+        ]
+        try:
+            await self._buckets.bulk_write(replaces, ordered=False)
+        except BulkWriteError as error:
+            return duplicates(error)
+        return ()
+
+
+def _key(generation: int, tenant: str, start: datetime) -> Document:
+    return {"generation": generation, "tenant": tenant, "start": start}
+
+
+def _document(generation: int, bucket: Bucket) -> Document:
+    fields: Any = msgspec.to_builtins(bucket, builtin_types=(datetime,))
+    return {**fields, "generation": Int64(generation), "position": Int64(bucket.position)}
+
+
+def _bucket(document: Document) -> Bucket:
+    document.pop("_id")
+    document.pop("generation")
+    return msgspec.convert({**document, "start": document["start"].replace(tzinfo=UTC)}, Bucket)

@@ -1,0 +1,72 @@
+"""What of an event counts for the figures: the operator was called, took note, or need not have come."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from core.alarm import Severity
+from core.events import Event
+from core.projection import check_known
+
+ActivityKind = Literal["annunciated", "cleared", "acknowledged"]
+
+_IN_SIGHT = frozenset({"normal", "acked", "unacked", "rtn_unacked"})
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One thing that happened to an annunciated alarm.
+
+    `annunciated`: operators were called to it, by its first raise or by one more severe (ISA-18.2 §11.4).
+    `cleared`: its condition went; `noted`: after somebody had taken note. `seconds`: since it was raised.
+    """
+
+    kind: ActivityKind
+    at: datetime
+    tenant: str
+    alarm_id: str
+    source: str
+    type: str
+    severity: Severity
+    seconds: float = 0.0
+    noted: bool = False
+
+
+def activity_of(event: Event) -> Activity | None:
+    """Return what of the event counts; None: nothing. A shelved or suppressed alarm calls nobody.
+
+    Raises:
+        UnknownEvent: the event is of a newer version.
+    """
+    check_known(event)
+    alarm = event.alarm
+    kind = _kind(event)
+    if kind is None or not alarm.annunciate:
+        return None
+    since = alarm.raised_at or event.at
+    return Activity(
+        kind=kind,
+        at=event.at,
+        tenant=event.tenant,
+        alarm_id=event.stream,
+        source=alarm.source,
+        type=alarm.type,
+        severity=alarm.severity,
+        seconds=(event.at - since).total_seconds(),
+        noted=alarm.acked,
+    )
+
+
+def _kind(event: Event) -> ActivityKind | None:
+    state = event.alarm.state
+    match event.type:
+        case "alarm.raised":
+            return "annunciated" if state == "unacked" else None
+        case "alarm.updated":
+            return "annunciated" if state == "unacked" and event.data.get("reannounced") else None
+        case "alarm.cleared":
+            return "cleared" if state in _IN_SIGHT else None
+        case "alarm.acknowledged":
+            return "acknowledged"
+        case _:
+            return None

@@ -1,0 +1,262 @@
+"""The key figures of a period, each with what the standards call acceptable and what can be managed at all.
+
+IEC 62682 §16.5, EEMUA 191 §6.5: per day 144 and 288 at most, per hour 6 and 12, per ten minutes 1 and 2,
+under 1 % of ten-minute periods with more than 10 and of the time in flood, the ten busiest sources under 5 %
+of the load, chattering and fleeting none, stale under 5, priorities 80/15/5 %.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from core.alarm import SEVERITY_RANK, Severity
+from core.kpi.bucket import BUCKET, AlarmLoad, Bucket, merged_steps, quantile
+
+FLOOD_BEGINS = 10
+"""More than so many in ten minutes are a flood."""
+FLOOD_ENDS = 5
+"""Fewer than so many in ten minutes end it."""
+BAD_ACTORS = 10
+"""How many sources and alarms are named."""
+STALE = timedelta(hours=24)
+"""An alarm that has been active longer is stale."""
+STALE_TARGET = 5
+TOP_SHARE = 0.05
+HIGH_SHARE, MEDIUM_SHARE, LOW_SHARE = 0.05, 0.15, 0.8
+TARGET_SHARES: dict[Severity, float | None] = {
+    "critical": HIGH_SHARE,
+    "major": MEDIUM_SHARE,
+    "minor": LOW_SHARE,
+    "warning": None,
+    "indeterminate": None,
+}
+"""What share of all each priority should have; the lower ones count with minor."""
+_LOW: frozenset[Severity] = frozenset({"minor", "warning", "indeterminate"})
+
+
+class Kpi(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One figure. `target`: acceptable; `limit`: the most that can be managed. `met`: it is on target."""
+
+    name: str
+    title: str
+    value: float | None
+    unit: str
+    target: float | None = None
+    limit: float | None = None
+    met: bool | None = None
+
+
+class BadSource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A source that calls operators often, and its share of all calls."""
+
+    source: str
+    raised: int
+    share: float
+
+
+class BadAlarm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An alarm that does something too often."""
+
+    id: str
+    source: str
+    type: str
+    count: int
+
+
+class Priority(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How often operators were called at a severity, and the share of all that it has and should have."""
+
+    severity: Severity
+    count: int
+    share: float | None
+    target: float | None
+
+
+class Acknowledging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How long acknowledgements took (s), to within 19 %, and how many there were."""
+
+    median: float | None
+    p95: float | None
+    count: int
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a period came to. `series`: calls in each ten minutes. `complete`: all alarms were told apart."""
+
+    kpis: Sequence[Kpi]
+    series: Sequence[int]
+    top_sources: Sequence[BadSource]
+    chattering: Sequence[BadAlarm]
+    fleeting: Sequence[BadAlarm]
+    priorities: Sequence[Priority]
+    acknowledge_seconds: Acknowledging
+    complete: bool
+
+
+Wanted = Callable[[str, str], bool]
+"""Tells whether an alarm of this source and type counts."""
+
+
+def figures(
+    buckets: Iterable[Bucket], start: datetime, end: datetime, wanted: Wanted | None = None
+) -> Figures:
+    """Return the figures of the period from `start` to `end`, both on whole ten minutes.
+
+    `wanted`: which alarms count; None: all do.
+    """
+    series = [0] * max(1, (end - start) // BUCKET)
+    by_alarm: dict[str, list[AlarmLoad]] = {}
+    complete = True
+    for bucket in buckets:
+        loads = {
+            alarm_id: load
+            for alarm_id, load in bucket.alarms.items()
+            if wanted is None or wanted(load.source, load.type)
+        }
+        if bucket.others.count:
+            complete = False
+            if wanted is None:
+                loads[""] = bucket.others
+        series[(bucket.start - start) // BUCKET] += sum(load.count for load in loads.values())
+        for alarm_id, load in loads.items():
+            by_alarm.setdefault(alarm_id, []).append(load)
+    return _figures(series, by_alarm, complete=complete)
+
+
+def of_now(standing: int, stale: int) -> list[Kpi]:
+    """Return the figures that are about the present alone: what stands, and how much of it is stale."""
+    return [
+        _most("stale", "Alarms active for more than 24 h, now", stale, (STALE_TARGET, None)),
+        Kpi(name="standing", title="Active alarms in sight, now", value=standing, unit="alarms"),
+    ]
+
+
+def _figures(series: list[int], by_alarm: Mapping[str, Sequence[AlarmLoad]], *, complete: bool) -> Figures:
+    total = sum(series)
+    severities = Counter[Severity]()
+    sources = Counter[str]()
+    for load in (load for loads in by_alarm.values() for load in loads):
+        severities.update(load.annunciated)
+        if load.source:
+            sources[load.source] += load.count
+    top = [
+        BadSource(source=source, raised=count, share=count / total)
+        for source, count in sources.most_common(BAD_ACTORS)
+        if count
+    ]
+    chattering = _bad(by_alarm, lambda load: load.chattering)
+    fleeting = _bad(by_alarm, lambda load: load.fleeting)
+    steps = merged_steps(load for loads in by_alarm.values() for load in loads)
+    acknowledging = Acknowledging(
+        median=quantile(steps, 0.5), p95=quantile(steps, 0.95), count=sum(steps.values())
+    )
+    busiest = sum(each.share for each in top) if total else None
+    return Figures(
+        kpis=[
+            *_rates(series, total),
+            *_floods(series),
+            _share("top_10_sources_share", "The ten busiest sources", busiest, TOP_SHARE),
+            _most("chattering", "Alarms that chatter: 3 times in a minute", len(chattering), (0, None)),
+            _most("fleeting", "Alarms gone within 10 s, unacknowledged", len(fleeting), (0, None)),
+            *_priorities(severities, total),
+            *_acknowledging(acknowledging),
+        ],
+        series=series,
+        top_sources=top,
+        chattering=chattering[:BAD_ACTORS],
+        fleeting=fleeting[:BAD_ACTORS],
+        priorities=[
+            Priority(
+                severity=severity,
+                count=severities[severity],
+                share=severities[severity] / total if total else None,
+                target=TARGET_SHARES[severity],
+            )
+            for severity in sorted(SEVERITY_RANK, key=lambda each: -SEVERITY_RANK[each])
+        ],
+        acknowledge_seconds=acknowledging,
+        complete=complete,
+    )
+
+
+def _bad(by_alarm: Mapping[str, Sequence[AlarmLoad]], counted: Callable[[AlarmLoad], int]) -> list[BadAlarm]:
+    """Return the alarms that did something, those that did it most often first."""
+    found = [
+        BadAlarm(id=alarm_id, source=loads[0].source, type=loads[0].type, count=sum(map(counted, loads)))
+        for alarm_id, loads in by_alarm.items()
+        if alarm_id
+    ]
+    return sorted((bad for bad in found if bad.count), key=lambda bad: (-bad.count, bad.id))
+
+
+def _rates(series: Sequence[int], total: int) -> list[Kpi]:
+    mean = total / len(series)
+    per_day = mean * (timedelta(days=1) / BUCKET)
+    return [
+        _most("raised_per_day", "Alarms per day, on average", per_day, (144, 288)),
+        _most("raised_per_hour", "Alarms per hour, on average", mean * 6, (6, 12)),
+        _most("raised_per_10_minutes", "Alarms per 10 minutes, on average", mean, (1, 2)),
+        _most("peak_10_minutes", "Alarms in the busiest 10 minutes", max(series), (10, None)),
+    ]
+
+
+def _floods(series: Sequence[int]) -> list[Kpi]:
+    over = sum(count > FLOOD_BEGINS for count in series) / len(series)
+    flooded, in_flood = 0, False
+    for count in series:
+        # A flood goes on until it has ebbed away.
+        in_flood = count > FLOOD_BEGINS or (in_flood and count >= FLOOD_ENDS)
+        flooded += in_flood
+    return [
+        _share("flood_periods", f"10-minute periods with more than {FLOOD_BEGINS}", over, 0.01),
+        _share("flood_time", "Time in flood", flooded / len(series), 0.01),
+    ]
+
+
+def _priorities(severities: Mapping[Severity, int], total: int) -> list[Kpi]:
+    low = sum(severities.get(severity, 0) for severity in _LOW)
+    critical, major, rest = (
+        count / total if total else None
+        for count in (severities.get("critical", 0), severities.get("major", 0), low)
+    )
+    return [
+        _share("priority_high", "Critical alarms", critical, HIGH_SHARE),
+        _share("priority_medium", "Major alarms", major, MEDIUM_SHARE),
+        Kpi(
+            name="priority_low",
+            title="Minor alarms and below",
+            value=rest,
+            unit="share",
+            target=LOW_SHARE,
+            met=None if rest is None else rest >= LOW_SHARE,
+        ),
+    ]
+
+
+def _acknowledging(acknowledging: Acknowledging) -> list[Kpi]:
+    values = (("median", acknowledging.median), ("95th percentile", acknowledging.p95))
+    names = ("acknowledge_median", "acknowledge_p95")
+    return [
+        Kpi(name=name, title=f"Time to acknowledge, {which}", value=value, unit="s")
+        for name, (which, value) in zip(names, values, strict=True)
+    ]
+
+
+def _most(name: str, title: str, value: float, bounds: tuple[float, float | None]) -> Kpi:
+    target, limit = bounds
+    return Kpi(
+        name=name,
+        title=title,
+        value=value,
+        unit="alarms",
+        target=target,
+        limit=limit,
+        met=value <= target,
+    )
+
+
+def _share(name: str, title: str, value: float | None, target: float) -> Kpi:
+    met = None if value is None else value <= target
+    return Kpi(name=name, title=title, value=value, unit="share", target=target, met=met)

@@ -1,0 +1,35 @@
+"""Where the buckets are kept, and the counts of the alarm list."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from core.kpi.bucket import Bucket
+
+BucketKey = tuple[str, datetime]
+"""A bucket's tenant and start."""
+
+
+class KpiBuckets(Protocol):
+    """The buckets, by generation: a rebuild fills the next one beside that which is read.
+
+    Every method raises Unavailable.
+    """
+
+    async def load(self, generation: int, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
+        """Return those of the buckets that there are."""
+        ...
+
+    async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
+        """Replace each bucket whole, unless it is at this position or a later one already."""
+        ...
+
+    def period(
+        self, generation: int, tenant: str, start: datetime, end: datetime
+    ) -> AsyncIterator[Sequence[Bucket]]:
+        """Yield a tenant's buckets that start in the period, in pages, in order."""
+        ...
+
+    async def drop(self, generation: int) -> None:
+        """Remove all buckets of other generations."""
+        ...

@@ -1,0 +1,33 @@
+"""How far whatever follows the log is behind it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from core.ports import EventLog
+
+FEED = "feed"
+"""The name that the process's own feed goes by."""
+
+
+class Lag(msgspec.Struct, frozen=True, gc=False):
+    """How many events a projection, or the feed, lacks, and the age of the oldest of them (s)."""
+
+    projection: str
+    positions: int
+    seconds: float
+
+
+async def lags(log: EventLog, places: Mapping[str, int], now: datetime) -> list[Lag]:
+    """Measure each against the log itself, since a dead feed would know of nothing. Raises Unavailable.
+
+    Positions alone make one look well that stands still on a quiet log; so the age counts as well.
+    """
+    tail = await log.tail()
+    found = []
+    for name, position in places.items():
+        waiting = await log.stamp(position + 1) if position < tail.position else None
+        since = now if waiting is None or waiting.at is None else waiting.at
+        found.append(Lag(name, max(0, tail.position - position), max(0.0, (now - since).total_seconds())))
+    return found
