@@ -21,7 +21,7 @@ from entrypoints.http.operations import OPERATIONS
 from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css"}
+DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", "/", "/console/{name:path}"}
 
 
 @pytest.fixture
