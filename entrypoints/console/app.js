@@ -23,6 +23,7 @@ import { count } from "./words.js";
 
 const COUNT_MS = 200;
 const AGE_MS = 1_000;
+const BLINK_MS = 600;
 
 class Console {
   #params = new URLSearchParams(location.search);
@@ -67,6 +68,8 @@ class Console {
     this.#bind();
     new Connection(this.#session, this.#api, this.#live, (lost) => this.#grid.classList.toggle("stale", lost)).open();
     setInterval(() => document.hidden || this.#list.draw(), AGE_MS);
+    // All in one beat; the style sheet leaves it out for who wants no motion.
+    setInterval(() => (this.#grid.dataset.blink = this.#grid.dataset.blink === "off" ? "on" : "off"), BLINK_MS);
     await this.#page();
     if (this.#params.has("as_of")) this.#travel.start(this.#params.get("as_of"));
   }
