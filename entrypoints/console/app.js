@@ -120,8 +120,8 @@ class Console {
       if (waits && (this.#travel.active || !this.#view.get(alarm.id))) hidden += 1;
     }
     byId("hidden-criticals").hidden = hidden === 0;
-    const why = this.#travel.active ? "is there now" : "is hidden by the filters";
-    say(byId("hidden-criticals-text"), `${count(hidden, "unacknowledged critical alarm")} ${hidden === 1 ? why : why.replace("is ", "are ")}.`);
+    const why = this.#travel.active ? "now, not shown here" : "hidden by the filters";
+    say(byId("hidden-criticals-text"), `${count(hidden, "unacknowledged critical alarm")} ${why}.`);
   }
 
   #shown() {
@@ -367,8 +367,12 @@ class Console {
     byId("to-kpis").toggleAttribute("aria-current", kpis);
     byId("to-alarms").toggleAttribute("aria-current", !kpis);
     if (kpis && this.#kpis === null) {
-      const { KpiPage } = await import("./kpi.js");
-      this.#kpis = new KpiPage(this.#api);
+      try {
+        const { KpiPage } = await import("./kpi.js");
+        this.#kpis ??= new KpiPage(this.#api);
+      } catch {
+        toast("This page could not be loaded.", "problem");
+      }
     }
     this.#kpis?.show(kpis);
     this.#list.draw();
