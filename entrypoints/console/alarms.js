@@ -6,8 +6,9 @@
  *   const list = new AlarmList((list) => draw([...list.rows.values()]));
  *   client.subscribe({ snapshot: true, filter }, list.handlers);
  *
- * `onChange(list)` is called after everything that changed it. While a snapshot is coming in, after a
- * reconnection too, the rows of before stay until it is whole: no reader sees a half of it.
+ * `onChange(list, events)` is called after everything that changed it; `events`: those it was changed by, or
+ * null: it is another list altogether. While a snapshot is coming in, after a reconnection too, the rows of
+ * before stay until it is whole: no reader sees a half of it.
  */
 export class AlarmList {
   /** Alarms by id: all that match the filter and are not normal. */
@@ -34,22 +35,23 @@ export class AlarmList {
     this.rows = this.#coming;
     this.#coming = new Map();
     this.whole = true;
-    this.#onChange(this);
+    this.#onChange(this, null);
   }
 
   #events(events) {
-    for (const { alarm, left } of events) {
-      if (!put(this.rows, alarm)) continue;
+    const news = events.filter(({ alarm, left }) => {
+      if (!put(this.rows, alarm)) return false;
       if (left || alarm.state === "normal") this.rows.delete(alarm.id);
-    }
-    this.#onChange(this);
+      return true;
+    });
+    this.#onChange(this, news);
   }
 
   #reset() {
     this.rows = new Map();
     this.#coming = new Map();
     this.whole = false;
-    this.#onChange(this);
+    this.#onChange(this, null);
   }
 }
 

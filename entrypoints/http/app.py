@@ -12,6 +12,7 @@ from entrypoints.http import (
     access,
     bulk,
     commands,
+    console,
     events,
     health,
     ingest,
@@ -61,6 +62,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
         *access.ROUTES,
         *health.ROUTES,
         *reference.ROUTES,
+        *console.ROUTES,
     ]
     counting = Middleware(Counting, traffic or Traffic())
     guard = Middleware(Guard, services.authentication, allowed_origins, local=local)

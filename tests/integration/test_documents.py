@@ -22,7 +22,7 @@ from entrypoints.metrics import metrics_route
 from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css"}
+DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", "/", "/console/{name:path}"}
 
 
 @pytest.fixture

@@ -80,7 +80,8 @@ async def test_without_a_token_every_route_is_shut_but_health(
             assert method == "HEAD" or problem(answer) == (401, "token_missing")
             assert answer.headers["www-authenticate"] == 'Bearer realm="tocsin"'
     described = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css"}
-    assert opened == {"/healthz", "/readyz"} | described | {path for _, path in OPEN}
+    console = {"/", "/console/{name:path}"}
+    assert opened == {"/healthz", "/readyz"} | described | console | {path for _, path in OPEN}
 
 
 @pytest.mark.parametrize(

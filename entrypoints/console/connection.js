@@ -1,0 +1,96 @@
+// The live connection: says how it stands, and shows unmistakably when it is lost.
+
+import { byId, say } from "./dom.js";
+import { TocsinClient } from "./tocsin.js";
+import { moment } from "./words.js";
+
+const WORDS = { live: "Live", connecting: "Connecting", lost: "Not connected" };
+// A restarting process hands its clients over in less than this: no reason to alarm anybody.
+const PATIENCE_MS = 700;
+
+/** Keeps a list up to date, and tells `onLost(lost)` when it can't. */
+export class Connection {
+  #session;
+  #api;
+  #list;
+  #onLost;
+  #since = null;
+  #retryAt = null;
+  #timer = null;
+  #reason = "";
+
+  constructor(session, api, list, onLost) {
+    this.#session = session;
+    this.#api = api;
+    this.#list = list;
+    this.#onLost = onLost;
+  }
+
+  /** Connect; where the server wants a token, ask for it first. */
+  async open() {
+    const needed = await this.#needsToken();
+    const client = new TocsinClient({
+      url: `${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/v1/stream`,
+      token: needed ? ({ refused }) => this.#token(refused) : undefined,
+      onState: (state, detail) => this.#state(state, detail),
+    });
+    client.subscribe({ snapshot: true, conflate: true }, this.#list.handlers);
+    client.open();
+  }
+
+  async #needsToken() {
+    if (this.#session.token !== null) return true;
+    try {
+      await this.#api.get("/v1/alarms?limit=1");
+      return false;
+    } catch (error) {
+      return error.status === 401;
+    }
+  }
+
+  #token(refused) {
+    const { token } = this.#session;
+    return token === null || refused ? this.#session.ask(refused ? "The token is not valid any more." : "") : token;
+  }
+
+  #state(state, { retryInMs, reason }) {
+    if (state === "live") return this.#back();
+    if (state === "connecting" && this.#since === null) return this.#show("connecting");
+    if (reason) this.#reason = reason;
+    this.#since ??= Date.now();
+    this.#retryAt = state === "waiting" ? Date.now() + retryInMs : null;
+    if (state === "closed") this.#retryAt = Infinity;
+    this.#timer ??= setTimeout(() => this.#lost(), PATIENCE_MS);
+    return undefined;
+  }
+
+  #back() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#since = null;
+    byId("lost").hidden = true;
+    this.#onLost(false);
+    this.#show("live");
+  }
+
+  // Shown until it is back; the words change with the time that is left.
+  #lost() {
+    this.#timer = setTimeout(() => this.#lost(), 1000);
+    byId("lost").hidden = false;
+    this.#onLost(true);
+    this.#show("lost");
+    const shown = `The list shows how it stood at ${moment(this.#since)}.`;
+    say(byId("lost-text"), `${shown} ${this.#next()}`);
+  }
+
+  #next() {
+    if (this.#retryAt === Infinity) return `The server wants no more of us: ${this.#reason || "reload the page"}.`;
+    const seconds = this.#retryAt === null ? 0 : Math.ceil((this.#retryAt - Date.now()) / 1000);
+    return seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again …";
+  }
+
+  #show(state) {
+    byId("connection").dataset.state = state;
+    say(byId("connection-word"), WORDS[state]);
+  }
+}

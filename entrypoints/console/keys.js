@@ -1,0 +1,35 @@
+// The keys, and the page that lists them.
+
+import { byId, make } from "./dom.js";
+
+const KEY = "tocsin.keys";
+const WRITING = "input:not([type=checkbox]), textarea, select";
+
+/**
+ * Let keys act. bindings: [[keys], words, action][]; a key is as in KeyboardEvent.key, `Ctrl+a` with Ctrl or Cmd.
+ *
+ * Single characters can be turned off (WCAG 2.2, 2.1.4), and never act while somebody writes.
+ */
+export function keys(bindings) {
+  const actions = new Map(bindings.flatMap(([names, , action]) => names.map((name) => [name, action])));
+  const list = byId("key-list");
+  for (const [names, words] of bindings) {
+    list.append(make("dt", {}, ...names.map((name) => make("kbd", { text: shown(name) }))), make("dd", { text: words }));
+  }
+  const box = byId("keys-on");
+  box.checked = localStorage.getItem(KEY) !== "off";
+  box.addEventListener("change", () => localStorage.setItem(KEY, box.checked ? "on" : "off"));
+  addEventListener("keydown", (event) => {
+    const name = event.ctrlKey || event.metaKey ? `Ctrl+${event.key}` : event.key;
+    const action = actions.get(name);
+    if (!action || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.target.matches(WRITING)) return name === "Escape" && event.target.blur();
+    // Enter and Space on a button are the button's own.
+    if ((name === "Enter" || name === " ") && !event.target.matches("[role=grid], body")) return;
+    if (name.length === 1 && !box.checked) return;
+    if (action(event) !== false) event.preventDefault();
+  });
+}
+
+const SHOWN = { ArrowDown: "↓", ArrowUp: "↑", Escape: "Esc", " ": "Space", PageDown: "Page ↓", PageUp: "Page ↑" };
+const shown = (name) => SHOWN[name] ?? name;
