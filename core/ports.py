@@ -281,6 +281,18 @@ class Turns(Protocol):
         ...
 
 
+class Presence(Protocol):
+    """The processes that share the worker tasks, judged by the server's clock. Both raise Unavailable."""
+
+    async def announce(self, process: str, seconds: float) -> int:
+        """Say that the process is there for so long; return how many are."""
+        ...
+
+    async def leave(self, process: str) -> None:
+        """Say that the process is gone."""
+        ...
+
+
 class Takeover(Leases, Protocol):
     """Leases that can also be taken from a living holder, for work that cannot wait for its end."""
 

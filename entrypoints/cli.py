@@ -1,4 +1,4 @@
-"""The command line: `tocsin up | serve | replay | verify | tail | token | log | outbox`."""
+"""The command line: `tocsin up | serve | worker | replay | whatif | verify | tail | token | log | outbox`."""
 
 import asyncio
 import sys
@@ -36,7 +36,7 @@ from entrypoints.limits import (
 from entrypoints.logs import LogFormat, LogLevel, configure_logs
 from entrypoints.maintenance import check_list, replay_figures, replay_list, verify_log
 from entrypoints.serve import run_server
-from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
+from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Role, Settings
 from entrypoints.supervisor import PROCESSES, Supervisor
 from entrypoints.tail import follow, follow_server
 from entrypoints.token import minted
@@ -198,6 +198,14 @@ LogRequests = Annotated[
         help="Log a line for each request: method, path, status, ms, subject.",
     ),
 ]
+RoleOption = Annotated[
+    Role,
+    typer.Option(
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_ROLE",
+        help="all: serve and work; api: leave projections, deadlines and webhooks to others; worker: these.",
+    ),
+]
 LogFormatOption = Annotated[
     LogFormat,
     typer.Option(envvar="TOCSIN_LOG_FORMAT", help="auto: for people on a terminal, JSON elsewhere."),
@@ -266,6 +274,7 @@ def serve(
     processes: Processes = 1,
     own_ports: OwnPorts = False,
     shared_port: SharedPort = False,
+    role: RoleOption = "all",
 ) -> None:
     """Run a server on a MongoDB that is there already, as one process or several."""
     if processes > 1:
@@ -289,9 +298,37 @@ def serve(
         drain_seconds=drain_seconds,
         log_requests=log_requests,
         shared_port=shared_port,
+        role=role,
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))
+
+
+@app.command()
+def worker(
+    *,
+    mongodb_uri: MongodbUri,
+    database: DatabaseName = "tocsin",
+    host: Host = "127.0.0.1",
+    port: Port = 8081,
+    feed: Feed = "auto",
+    redis_url: RedisUrl = None,
+    auth_secret: AuthSecret = None,
+    auth_jwks: AuthJwks = None,
+    webhook_allow: WebhookAllow = "",
+    webhooks_file: WebhooksFile = None,
+    log_requests: LogRequests = False,
+) -> None:
+    """Run a process that only works: projections, deadlines, webhooks. Its port has health and metrics."""
+    settings = replace(
+        _settings(mongodb_uri, database, host, port, "", feed=feed, redis_url=redis_url),
+        auth_secret=auth_secret,
+        auth_jwks=auth_jwks,
+        log_requests=log_requests,
+        role="worker",
+    )
+    settings = _with_webhooks(settings, webhook_allow, webhooks_file)
+    _run(run_server(settings, lambda url: out.print(f"The worker's health is at {url}/readyz")))
 
 
 @app.command()

@@ -35,6 +35,8 @@ from entrypoints.outgoing import CheckingCaller, Outgoing
 from entrypoints.relay import Relay
 from entrypoints.router import Router, RouterParts
 from entrypoints.services import Services
+from entrypoints.settings import Role
+from entrypoints.spreading import Spreading
 from entrypoints.storage import Storage
 from entrypoints.traffic import Traffic
 from entrypoints.worker import PROJECTION, AlarmModel, Projector
@@ -74,10 +76,12 @@ async def running(
     tokens: Tokens | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
+    role: Role = "all",
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers for as long as the context lasts.
 
-    `tokens`: whose word counts for who a caller is; None: there is no authentication.
+    `tokens`: whose word counts for who a caller is; None: there is no authentication. `role`: with `api` the
+    worker tasks are left to other processes.
 
     Raises:
         StartupRefused: `webhook_allow`, what webhooks may call beyond the public Internet, is malformed.
@@ -86,14 +90,19 @@ async def running(
     authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
     async with (
         aclosing(HttpCaller(webhook_allow)) as caller,
-        _running(store, authentication, limits, caller) as process,
+        _running(store, authentication, limits, caller, works=role != "api") as process,
     ):
         yield process
 
 
 @asynccontextmanager
 async def _running(
-    store: Storage, authentication: Authentication, limits: Limits | None, caller: CheckingCaller
+    store: Storage,
+    authentication: Authentication,
+    limits: Limits | None,
+    caller: CheckingCaller,
+    *,
+    works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
     feed = Feed(store.log, store.doorbell)
@@ -119,8 +128,10 @@ async def _running(
     )
     relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
     relay = Relay(relaying, store.leases, holder())
-    for part in (projector, kpi_projector, deadlines, router, relay):
-        feed.on_reset(part.log_replaced)
+    workers = (projector, kpi_projector, deadlines, router, relay)
+    for worker in workers:
+        feed.on_reset(worker.log_replaced)
+    spreading = Spreading(store.presence, holder(), [worker.task for worker in workers])
     services = Services(
         handler=handler,
         log=store.log,
@@ -142,19 +153,13 @@ async def _running(
         store.log.running(lambda position: _committed(feed, store, position)),
         asyncio.TaskGroup() as tasks,
     ):
-        parts = (
-            feed.run(),
-            projector.run(),
-            kpi_projector.run(),
-            deadlines.run(),
-            stream.run(),
-            store.log.give_way(feed.bell),
-        )
-        work = (*parts, revoking, router.run(), relay.run())
-        workers = [tasks.create_task(each) for each in work]
+        parts = [_followed(feed, stream), stream.run(), store.log.give_way(feed.bell), revoking]
+        if works:
+            parts += [*(worker.run() for worker in workers), spreading.run()]
+        under_way = [tasks.create_task(part) for part in parts]
         yield Process(services, feed, projector, stream, relay, store)
-        for worker in workers:
-            worker.cancel()
+        for task in under_way:
+            task.cancel()
 
 
 def trusted_tokens(secret: str | None, jwks: Path | None) -> Tokens | None:
@@ -218,6 +223,12 @@ async def _projected(checkpoints: MongoCheckpoints, feed: Feed, position: int, s
         return False
 
 
+async def _followed(feed: Feed, stream: StreamDriver) -> None:
+    await feed.run()
+    # It has met an event that it cannot read: a newer process can, and its clients go there.
+    await stream.drain()
+
+
 async def _lags(store: Storage, feed: Feed) -> Sequence[Lag]:
     places = {name: (await store.checkpoints.load(name)).position for name in (PROJECTION, KPIS)}
     return await lags(store.log, {FEED: feed.position, **places}, now())
@@ -225,7 +236,9 @@ async def _lags(store: Storage, feed: Feed) -> Sequence[Lag]:
 
 def _not_ready(feed: Feed, projector: Projector, stream: StreamDriver) -> list[str]:
     reasons = ["it is draining: send no more clients here"] if stream.draining else []
-    if not feed.live:
+    if feed.stopped is not None:
+        reasons.append(f"the feed: stopped: {feed.stopped}")
+    elif not feed.live:
         reasons.append("the feed is not connected to MongoDB")
     if projector.status not in ("leading", "standby"):
         reasons.append(f"the projector: {projector.status}")

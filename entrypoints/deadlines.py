@@ -62,21 +62,21 @@ class Deadlines:
         self._sources = sources
         self._handler = handler
         self._minting = minting
-        self._task = LeaderTask(leases, DEADLINES_LEASE, holder, self.work)
+        self.task = LeaderTask(leases, DEADLINES_LEASE, holder, self.work)
         self._failures = 0
 
     @property
     def status(self) -> str:
         """`leading`, `standby`, or in one line why it has stopped."""
-        return self._task.status
+        return self.task.status
 
     async def run(self) -> None:
         """End shelves for ever; cancelling it lets go of the lease. Returns at a newer version's event."""
-        await self._task.run()
+        await self.task.run()
 
     def log_replaced(self) -> None:
         """Read the shelves again: the feed has seen another log."""
-        self._task.restart()
+        self.task.restart()
 
     async def work(self, _: Lease) -> None:
         """End shelves until the lease is lost, through every outage. Raises UnknownEvent."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 
 from core.backoff import backoff
-from core.errors import Unavailable
+from core.errors import Unavailable, UnknownEvent
 from core.events import Event
 from core.ports import START, Doorbell, EventLog, Page, Ring, Stamp
 
@@ -53,6 +53,8 @@ class Feed:
         self._failures = 0
         self.live = False
         """Whether the doorbell is connected."""
+        self.stopped: UnknownEvent | None = None
+        """The event of a newer version that this process cannot read: it follows the log no further."""
 
     @property
     def position(self) -> int:
@@ -94,13 +96,26 @@ class Feed:
         self._heard = self._last.position
 
     async def run(self) -> None:
-        """Follow the log for ever; whatever breaks is opened anew."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._stay_connected())
-            tasks.create_task(self._chase())
+        """Follow the log for ever; whatever breaks is opened anew.
+
+        Returns at an event whose shape only a newer version knows: going on behind it would be a gap.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._stay_connected())
+                tasks.create_task(self._chase())
+        except* UnknownEvent as group:
+            self.stopped = next(error for error in group.exceptions if isinstance(error, UnknownEvent))
+            logger.error("stopped: %s", self.stopped)  # noqa: TRY400 (one clear line is the point)
+            self._moved.set()
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
-        """Yield every event of a position > after, in batches, in order, for ever. Raises Unavailable."""
+        """Yield every event of a position > after, in batches, in order, for ever.
+
+        Raises:
+            UnknownEvent: the next event is of a newer version.
+            Unavailable.
+        """
         while True:
             moved = self._moved
             batch = self._newer(after)
@@ -109,6 +124,8 @@ class Feed:
             if batch:
                 yield batch
                 after = batch[-1].position
+            elif self.stopped is not None:
+                raise self.stopped
             else:
                 await moved.wait()
 

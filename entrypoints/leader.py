@@ -14,6 +14,8 @@ logger = logging.getLogger("tocsin.worker")
 LEASE_SECONDS = 4.0
 STANDBY_SECONDS = 0.8
 """How often a standby process tries: after a kill the lease and this are how long nobody leads."""
+AWAY_SECONDS = 2 * STANDBY_SECONDS
+"""How long a process that stepped down leaves the lease to others."""
 RELEASE_SECONDS = 1.0
 CANCEL_SECONDS = 1.0
 """After how long a task that goes on in spite of being cancelled is cancelled again."""
@@ -45,6 +47,7 @@ class LeaderTask:
         self._work = work
         self._seconds = seconds
         self._working: asyncio.Future[None] | None = None
+        self._away = 0.0
         self.status = STANDBY
         """`leading`, `standby`, or in one line why it has stopped."""
 
@@ -65,8 +68,20 @@ class LeaderTask:
         if self._working is not None:
             self._working.cancel()
 
+    @property
+    def leading(self) -> bool:
+        """Whether the work is under way here."""
+        return self._working is not None
+
+    def step_down(self) -> None:
+        """Let go of the lease, and keep away from it long enough for another process to come first."""
+        self._away = AWAY_SECONDS
+        self.restart()
+
     async def _acquired(self) -> tuple[Lease, float]:
         """Wait for the lease; return it and until when it is held, by the clock of the loop."""
+        away, self._away = self._away, 0.0
+        await asyncio.sleep(away)
         while True:
             sent = _clock()
             with suppress(Unavailable):

@@ -30,22 +30,22 @@ class Relay:
 
     def __init__(self, parts: RelayParts, leases: Leases, holder: str) -> None:
         self._parts = parts
-        self._task = LeaderTask(leases, RELAY_LEASE, holder, self.work)
+        self.task = LeaderTask(leases, RELAY_LEASE, holder, self.work)
         self.counts: dict[str, Counts] = {}
         """By webhook, what its calls came to."""
 
     @property
     def status(self) -> str:
         """`leading` or `standby`."""
-        return self._task.status
+        return self.task.status
 
     async def run(self) -> None:
         """Relay for ever; cancelling it lets go of the lease."""
-        await self._task.run()
+        await self.task.run()
 
     def log_replaced(self) -> None:
         """Look through the whole outbox again: the feed has seen another log."""
-        self._task.restart()
+        self.task.restart()
 
     async def work(self, _: Lease) -> None:
         """Relay until the lease is lost, through every outage."""

@@ -60,21 +60,21 @@ class Router:
     def __init__(self, parts: RouterParts, leases: Leases, holder: str) -> None:
         self._parts = parts
         self._leases = leases
-        self._task = LeaderTask(leases, ROUTER_LEASE, holder, self.work)
+        self.task = LeaderTask(leases, ROUTER_LEASE, holder, self.work)
         self._failures = 0
 
     @property
     def status(self) -> str:
         """`leading`, `standby`, or in one line why it has stopped."""
-        return self._task.status
+        return self.task.status
 
     async def run(self) -> None:
         """Route for ever; cancelling it lets go of the lease. Returns at an event of a newer version."""
-        await self._task.run()
+        await self.task.run()
 
     def log_replaced(self) -> None:
         """Compare the log with the checkpoint again: the feed has seen another one."""
-        self._task.restart()
+        self.task.restart()
 
     async def work(self, lease: Lease) -> None:
         """Route until the lease is lost, through every outage. Raises UnknownEvent."""

@@ -19,7 +19,7 @@ from core.errors import StartupRefused
 from entrypoints.collector import Collector
 from entrypoints.compose import running, trusted_tokens
 from entrypoints.http.admission import Admission
-from entrypoints.http.app import create_app
+from entrypoints.http.app import EVERYTHING, HEALTH, create_app
 from entrypoints.integrations import tenant_of_routing_key
 from entrypoints.metrics import Metrics, metrics_route
 from entrypoints.settings import Settings
@@ -61,21 +61,27 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
     async with (
         storage(*chosen) as store,
-        alone(store),
+        alone(store, settings.role),
         running(
-            store, tokens=tokens, limits=settings.limits, webhook_allow=settings.webhook_allow
+            store,
+            tokens=tokens,
+            limits=settings.limits,
+            webhook_allow=settings.webhook_allow,
+            role=settings.role,
         ) as process,
     ):
         if entries is not None:
             await apply_entries(entries, process.services.outgoing)
         driver, authentication = process.stream, process.services.authentication
         everybody = None if authentication.required else DEFAULT_TENANT
+        serves = settings.role != "worker"
         stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
         traffic = Traffic(logs=settings.log_requests)
         app = create_app(
             process.services,
-            [WebSocketRoute("/v1/stream", stream)],
+            [WebSocketRoute("/v1/stream", stream)] if serves else [],
             driver,
+            own=EVERYTHING if serves else HEALTH,
             allowed_origins=origins,
             local=not authentication.required,
             admission=Admission(settings.command_rate),

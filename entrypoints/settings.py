@@ -11,6 +11,9 @@ from core.errors import StartupRefused
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
 """Which doorbell to use; auto: changestream on a replica set, local on a standalone mongod."""
 
+Role = Literal["all", "api", "worker"]
+"""What a process does: serve clients, run the worker tasks under their leases, or both."""
+
 PING_SECONDS = 20.0
 """How often a WebSocket is pinged, and how long its client may take to answer."""
 DRAIN_SECONDS = 5.0
@@ -26,6 +29,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     allowed_origins: tuple[str, ...] = ()
+    role: Role = "all"
     feed: FeedChoice = "auto"
     redis_url: str | None = None
     limits: Limits = field(default_factory=Limits)

@@ -20,6 +20,7 @@ from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.leases import MongoLeases
 from adapters.mongo.log import MongoLog
 from adapters.mongo.outbox import MongoOutbox
+from adapters.mongo.presence import MongoPresence
 from adapters.mongo.rebuild import MongoAlarmRebuild
 from adapters.mongo.revocations import MongoRevocations
 from adapters.mongo.watch import TopicWatch
@@ -27,7 +28,7 @@ from adapters.mongo.webhooks import MongoWebhooks
 from core.errors import StartupRefused
 from core.ports import Doorbell
 from entrypoints.host import holder
-from entrypoints.settings import FeedChoice
+from entrypoints.settings import FeedChoice, Role
 from entrypoints.sole import only_process
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Storage:
     webhooks: MongoWebhooks
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
+    presence: MongoPresence
     link: "Link"
 
 
@@ -93,6 +95,7 @@ async def storage(
             MongoWebhooks(connection),
             MongoOutbox(connection),
             MongoKpiBuckets(connection),
+            MongoPresence(connection),
             link,
         )
         await built.log.create()
@@ -103,6 +106,7 @@ async def storage(
         await built.webhooks.create()
         await built.outbox.create()
         await built.kpis.create()
+        await built.presence.create()
         yield built
     finally:
         connection.client.close()
@@ -126,12 +130,16 @@ async def record(uri: str, database: str) -> AsyncIterator[Record]:
         connection.client.close()
 
 
-def alone(store: Storage) -> AbstractAsyncContextManager[None]:
+def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[None]:
     """Hold off every process that could not hear of this one. Raises StartupRefused, Unavailable."""
     match store.link.kind:
         case "changestream":
             return nullcontext()
         case "local":
+            if role != "all":
+                raise StartupRefused(
+                    f"on a standalone mongod without Redis one process does all; its role cannot be {role}"
+                )
             return only_process(store.leases, holder())
         case "redis":
             return only_process(store.leases, "redis", shared=True)

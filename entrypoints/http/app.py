@@ -31,6 +31,26 @@ from entrypoints.integrations import TenantOf, tenant_of_routing_key
 from entrypoints.services import Services
 from entrypoints.traffic import Counting, Traffic
 
+EVERYTHING: Sequence[BaseRoute] = (
+    *commands.ROUTES,
+    *bulk.ROUTES,
+    *listing.ROUTES,
+    *queries.ROUTES,
+    *stats.ROUTES,
+    *events.ROUTES,
+    *ingest.ROUTES,
+    *pagerduty.ROUTES,
+    *webhooks.ROUTES,
+    *outbox.ROUTES,
+    *access.ROUTES,
+    *health.ROUTES,
+    *reference.ROUTES,
+    *console.ROUTES,
+)
+"""What a process offers that serves clients."""
+HEALTH: Sequence[BaseRoute] = health.ROUTES
+"""What a process offers that only works."""
+
 
 def create_app(  # noqa: PLR0913 (what the process was set up with)
     services: Services,
@@ -42,28 +62,13 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     traffic: Traffic | None = None,
     allowed_origins: Collection[str] = (),
     local: bool = False,
+    own: Sequence[BaseRoute] = EVERYTHING,
 ) -> Starlette:
-    """Return the application over the process's services; `routes` come beside those of this package.
+    """Return the application over the process's services; `routes` come beside `own`.
 
     `stream`: what serves event streams, on a server that runs with `HttpProtocol`. `allowed_origins`,
     `local`: see Guard.
     """
-    own = [
-        *commands.ROUTES,
-        *bulk.ROUTES,
-        *listing.ROUTES,
-        *queries.ROUTES,
-        *stats.ROUTES,
-        *events.ROUTES,
-        *ingest.ROUTES,
-        *pagerduty.ROUTES,
-        *webhooks.ROUTES,
-        *outbox.ROUTES,
-        *access.ROUTES,
-        *health.ROUTES,
-        *reference.ROUTES,
-        *console.ROUTES,
-    ]
     counting = Middleware(Counting, traffic or Traffic())
     guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
     app = Starlette(

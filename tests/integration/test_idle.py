@@ -12,6 +12,7 @@ from tests.kit.redis import RedisServer
 from tests.kit.waiting import NeverHappened
 
 RENEWALS = 4
+WORKERS = {("update", "leases"), ("update", "processes"), ("aggregate", "processes")}
 SECONDS = 30.0
 
 Asked = Counter[tuple[str, str]]
@@ -56,12 +57,12 @@ async def idle(uri: str, database: str, feed: FeedChoice, redis_url: str | None 
 
 async def test_with_a_change_stream(mongodb_uri: str, database: str) -> None:
     asked = await idle(mongodb_uri, database, "changestream")
-    assert set(asked) <= {("update", "leases"), ("getmore", "$cmd.aggregate")}
+    assert set(asked) <= {*WORKERS, ("getmore", "$cmd.aggregate")}
 
 
 async def test_on_a_standalone(standalone: Mongod, database: str) -> None:
     asked = await idle(standalone.uri, database, "local")
-    assert set(asked) <= {("update", "leases")}
+    assert set(asked) <= WORKERS
 
 
 async def test_with_redis_the_tail_is_read_once_a_second(
@@ -69,6 +70,6 @@ async def test_with_redis_the_tail_is_read_once_a_second(
 ) -> None:
     with RedisServer(tmp_path) as redis:
         asked = await idle(standalone.uri, database, "redis", redis.url)
-    assert set(asked) <= {("update", "leases"), ("aggregate", "events")}
-    # Three leases are renewed every 1.3 s: four renewals take less than 3 s.
+    assert set(asked) <= {*WORKERS, ("aggregate", "events")}
+    # Five leases are renewed every 1.3 s: four renewals take less than 3 s.
     assert 1 <= asked["aggregate", "events"] <= RENEWALS

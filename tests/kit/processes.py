@@ -68,8 +68,10 @@ class Process:
         *,
         env: Mapping[str, str] | None = None,
         shown: int = TAIL_LINES,
+        cwd: Path = REPOSITORY,
     ) -> None:
         """Take the command, its path absolute, and how many of its last lines a failure shows."""
+        self._cwd = cwd
         self.name = name
         self.command = list(command)
         self.env = env
@@ -129,7 +131,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
+                cwd=self._cwd,
                 env=self.env,
                 start_new_session=True,
             )

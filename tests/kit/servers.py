@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.kit.ports import free_port
-from tests.kit.processes import Process
+from tests.kit.processes import REPOSITORY, Process
 from tests.kit.running import START_SECONDS, Running
 
 
@@ -23,8 +23,9 @@ class TocsinServer(Running):
         *,
         options: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        code: Path = REPOSITORY,
     ) -> None:
-        """Take a folder for its output, and options and environment on top of the usual.
+        """Take a folder for its output, options and environment on top of the usual, and where its code is.
 
         What TOCSIN_* variables the tests run with does not reach it.
         """
@@ -37,7 +38,11 @@ class TocsinServer(Running):
         ]
         usual = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
         self.process = Process(
-            f"tocsin:{self.port}", command, folder / f"tocsin-{self.port}.log", env={**usual, **(env or {})}
+            f"tocsin:{self.port}",
+            command,
+            folder / f"tocsin-{self.port}.log",
+            env={**usual, **(env or {})},
+            cwd=code,
         )
 
     @property

@@ -302,7 +302,7 @@ def test_two_leaders_at_once_end_it_once() -> None:
     async def test() -> None:
         world = World()
         first, second = world.worker("a"), world.worker("b")
-        second._task._leases = MemoryLeases()
+        second.task._leases = MemoryLeases()
         async with running(first, second):
             await world.shelve("a", 10)
             await asyncio.sleep(20)

@@ -1,0 +1,52 @@
+"""Spreading the worker tasks over the processes: who leads more than its share lets go of some."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from math import ceil
+
+from core.errors import Unavailable
+from core.ports import Presence
+from entrypoints.leader import LeaderTask
+
+logger = logging.getLogger("tocsin.worker")
+
+PRESENT_SECONDS = 30.0
+"""For how long a process that was killed counts."""
+LOOK_SECONDS = 10.0
+"""How often a process says that it is there, and looks whether it leads too much."""
+LEAVE_SECONDS = 1.0
+
+
+class Spreading:
+    """Says that this process is there, and keeps it from leading more than its share of the tasks.
+
+    Nothing rests on it: whoever leads, leads rightly. At each look one task at most is let go of, and whoever
+    did keeps away from it long enough for another to come first.
+    """
+
+    def __init__(self, presence: Presence, process: str, tasks: Sequence[LeaderTask]) -> None:
+        self._presence = presence
+        self._process = process
+        self._tasks = tasks
+
+    async def run(self) -> None:
+        """Look again and again, for ever."""
+        try:
+            while True:
+                with suppress(Unavailable):
+                    await self.look()
+                await asyncio.sleep(LOOK_SECONDS * (0.75 + random.random() / 4))
+        finally:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(LEAVE_SECONDS):
+                    await self._presence.leave(self._process)
+
+    async def look(self) -> None:
+        """Let go of a task if others are there to share them. Raises Unavailable."""
+        present = await self._presence.announce(self._process, PRESENT_SECONDS)
+        leading = [task for task in self._tasks if task.leading]
+        if len(leading) > ceil(len(self._tasks) / max(1, present)):
+            leading[-1].step_down()

@@ -1,0 +1,35 @@
+"""What core.ports.Presence promises, in memory and on MongoDB."""
+
+import pytest
+
+from adapters.memory.presence import MemoryPresence
+from adapters.mongo.client import Database
+from adapters.mongo.presence import MongoPresence
+from core.ports import Presence
+
+
+class PresenceContract:
+    async def test_each_process_counts_once(self, presence: Presence) -> None:
+        assert await presence.announce("a", 60) == 1
+        assert await presence.announce("b", 60) == 2
+        assert await presence.announce("a", 60) == 2
+
+    async def test_one_that_left_or_ran_out_counts_no_more(self, presence: Presence) -> None:
+        await presence.announce("a", 60)
+        await presence.announce("b", 0)
+        assert await presence.announce("c", 60) == 2
+        await presence.leave("a")
+        await presence.leave("never there")
+        assert await presence.announce("c", 60) == 1
+
+
+class TestMemoryPresence(PresenceContract):
+    @pytest.fixture
+    def presence(self) -> Presence:
+        return MemoryPresence()
+
+
+class TestMongoPresence(PresenceContract):
+    @pytest.fixture
+    def presence(self, connected: Database) -> Presence:
+        return MongoPresence(connected)

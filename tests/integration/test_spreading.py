@@ -1,0 +1,66 @@
+"""The worker tasks are spread over the processes, and taken over from one that is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from adapters.memory.presence import MemoryPresence
+from adapters.mongo.client import Database
+from adapters.mongo.leases import MongoLeases
+from adapters.mongo.presence import MongoPresence
+from core.ports import Lease, Leases, Presence
+from entrypoints import spreading
+from entrypoints.leader import LeaderTask
+from entrypoints.spreading import Spreading
+
+TASKS = 4
+SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreading, "LOOK_SECONDS", 0.1)
+
+
+async def work(_: Lease) -> None:
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def process(leases: Leases, presence: Presence, name: str) -> AsyncIterator[list[LeaderTask]]:
+    tasks = [LeaderTask(leases, f"task {number}", name, work) for number in range(TASKS)]
+    running = [asyncio.create_task(each.run()) for each in tasks]
+    running.append(asyncio.create_task(Spreading(presence, name, tasks).run()))
+    try:
+        yield tasks
+    finally:
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def shares(processes: list[list[LeaderTask]], wanted: list[int]) -> None:
+    """Wait until each process leads so many."""
+    async with asyncio.timeout(SECONDS):
+        while [sum(task.leading for task in tasks) for tasks in processes] != wanted:
+            await asyncio.sleep(0.02)
+
+
+async def test_a_second_process_gets_its_share_and_gives_it_back(connected: Database) -> None:
+    leases, presence = MongoLeases(connected), MongoPresence(connected)
+    async with process(leases, presence, "a") as first:
+        await shares([first], [TASKS])
+        async with process(leases, presence, "b") as second:
+            await shares([first, second], [2, 2])
+        await shares([first], [TASKS])
+
+
+async def test_one_process_alone_keeps_all(connected: Database) -> None:
+    async with process(MongoLeases(connected), MemoryPresence(), "a") as first:
+        await shares([first], [TASKS])
+        looks = Spreading(MemoryPresence(), "a", first)
+        for _ in range(5):
+            await looks.look()
+        assert all(task.leading for task in first)
