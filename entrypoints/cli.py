@@ -206,6 +206,15 @@ RoleOption = Annotated[
         help="all: serve and work; api: leave projections, deadlines and webhooks to others; worker: these.",
     ),
 ]
+TracesOption = Annotated[
+    bool,
+    typer.Option(
+        "--traces",
+        rich_help_panel="Processes and logs",
+        envvar="TOCSIN_TRACES",
+        help="Send OpenTelemetry traces to OTEL_EXPORTER_OTLP_ENDPOINT; needs the extra otel.",
+    ),
+]
 LogFormatOption = Annotated[
     LogFormat,
     typer.Option(envvar="TOCSIN_LOG_FORMAT", help="auto: for people on a terminal, JSON elsewhere."),
@@ -275,6 +284,7 @@ def serve(
     own_ports: OwnPorts = False,
     shared_port: SharedPort = False,
     role: RoleOption = "all",
+    traces: TracesOption = False,
 ) -> None:
     """Run a server on a MongoDB that is there already, as one process or several."""
     if processes > 1:
@@ -299,6 +309,7 @@ def serve(
         log_requests=log_requests,
         shared_port=shared_port,
         role=role,
+        traces=traces,
     )
     settings = _with_webhooks(settings, webhook_allow, webhooks_file)
     _run(run_server(settings, lambda url: out.print(f"Tocsin is at {url}")))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adapters.memory.turns import StreamTurns
 from adapters.mongo.checkpoints import MongoCheckpoints
@@ -38,8 +39,12 @@ from entrypoints.services import Services
 from entrypoints.settings import Role
 from entrypoints.spreading import Spreading
 from entrypoints.storage import Storage
+from entrypoints.tracing import traced
 from entrypoints.traffic import Traffic
 from entrypoints.worker import PROJECTION, AlarmModel, Projector
+
+if TYPE_CHECKING:
+    from adapters.otel.traces import Traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +75,19 @@ class Process:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 (what the process was set up with)
     store: Storage,
     *,
     tokens: Tokens | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
     role: Role = "all",
+    traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers for as long as the context lasts.
 
     `tokens`: whose word counts for who a caller is; None: there is no authentication. `role`: with `api` the
-    worker tasks are left to other processes.
+    worker tasks are left to other processes. `traces`: what makes spans of appends and deliveries.
 
     Raises:
         StartupRefused: `webhook_allow`, what webhooks may call beyond the public Internet, is malformed.
@@ -90,17 +96,18 @@ async def running(
     authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
     async with (
         aclosing(HttpCaller(webhook_allow)) as caller,
-        _running(store, authentication, limits, caller, works=role != "api") as process,
+        _running(store, authentication, limits, caller, traces, works=role != "api") as process,
     ):
         yield process
 
 
 @asynccontextmanager
-async def _running(
+async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
     authentication: Authentication,
     limits: Limits | None,
     caller: CheckingCaller,
+    traces: "Traces | None",
     *,
     works: bool,
 ) -> AsyncIterator[Process]:
@@ -113,14 +120,15 @@ async def _running(
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
     kpis = KpiModel(store.kpis, store.checkpoints)
     kpi_projector = Projector(store.log, feed.follow, kpis, store.leases, holder())
-    handler = CommandHandler(store.log, StreamTurns(), recollection, store.answers)
+    log = store.log if traces is None else traces.log(store.log)
+    handler = CommandHandler(log, StreamTurns(), recollection, store.answers)
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
-    feed.listen(stream.publish, lambda: stream.reset(feed.identity, feed.position))
+    feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     router = Router(
         RouterParts(store.log, store.webhooks, store.outbox, store.checkpoints, feed.follow, feed.bell, now),
         store.leases,

@@ -9,8 +9,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
+from starlette.types import ASGIApp
 
 from adapters.sse.protocol import HttpProtocol
 from adapters.websocket.protocol import StreamProtocol
@@ -25,6 +25,7 @@ from entrypoints.metrics import Metrics, metrics_route
 from entrypoints.settings import Settings
 from entrypoints.storage import alone, storage
 from entrypoints.stream import stream_endpoint
+from entrypoints.tracing import Traced, tracing
 from entrypoints.traffic import Traffic
 from entrypoints.webhooks_file import apply_entries, read_entries
 
@@ -60,6 +61,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
     tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
     async with (
+        tracing(wanted=settings.traces) as traces,
         storage(*chosen) as store,
         alone(store, settings.role),
         running(
@@ -68,6 +70,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             limits=settings.limits,
             webhook_allow=settings.webhook_allow,
             role=settings.role,
+            traces=traces,
         ) as process,
     ):
         if entries is not None:
@@ -95,7 +98,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
         try:
             await serve(
-                app,
+                app if traces is None else Traced(app, traces),
                 settings,
                 started=lambda: started(url),
                 drain=lambda: driver.drain(settings.drain_seconds),
@@ -105,7 +108,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
 
 
 async def serve(
-    app: Starlette,
+    app: ASGIApp,
     settings: Settings,
     *,
     started: Callable[[], None],
@@ -138,7 +141,7 @@ async def serve(
         listener.close()
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=HttpProtocol,

@@ -42,6 +42,7 @@ class Settings:
     webhook_allow: tuple[str, ...] = ()
     webhooks_file: Path | None = None
     log_requests: bool = False
+    traces: bool = False
     shared_port: bool = False
 
     @property
