@@ -52,7 +52,9 @@ async def test_every_file_that_another_names_is_there(http: httpx.AsyncClient) -
 
 
 def test_no_file_parses_markup_or_calls_anybody_else() -> None:
-    markup = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function")
+    markup = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function"
+    )
     for path in FOLDER.glob("*.js"):
         text = path.read_text(encoding="utf-8")
         assert not markup.search(text), path.name
