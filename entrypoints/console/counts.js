@@ -5,7 +5,7 @@ import { count } from "./words.js";
 
 const TITLE = document.title;
 const UNACKED = new Set(["unacked", "rtn_unacked"]);
-const STATS_MS = 1_000;
+const STATS_MS = 5_000;
 // A server without statistics is not asked again before this.
 const ABSENT_MS = 60_000;
 
@@ -43,7 +43,7 @@ function numbered(part) {
   return make("span", { class: "count" }, make("b", { text: part.slice(0, space) }), part.slice(space));
 }
 
-/** What the server counts (GET /v1/stats), asked at most once a second. */
+/** What the server counts (GET /v1/stats), asked at most once in five seconds: the list itself is up to date at once. */
 export class ServerCounts {
   /** Its `current`; null: there is none. */
   current = null;
