@@ -1,42 +1,53 @@
 // The console: puts its parts together.
 
+import { Address } from "./address.js";
 import { AlarmList } from "./alarms.js";
 import { announced } from "./announcing.js";
 import { Api } from "./api.js";
-import { Commander, COMMANDS, fitting } from "./commands.js";
+import { bindings } from "./bindings.js";
+import { Commander } from "./commands.js";
 import { Connection } from "./connection.js";
 import { ServerCounts, counted, tell } from "./counts.js";
+import { tellHidden } from "./criticals.js";
 import { Cursor } from "./cursor.js";
 import { Details } from "./details.js";
-import { byId, make, say } from "./dom.js";
+import { byId, say } from "./dom.js";
+import { exports } from "./export.js";
 import { FilterBar, filterOf, matching, queryOf } from "./filters.js";
+import { Headings } from "./headings.js";
 import { keys } from "./keys.js";
 import { VirtualList } from "./list.js";
 import { toast } from "./notices.js";
-import { COLUMNS, fillRow, makeRow } from "./row.js";
+import { Pages } from "./pages.js";
+import { fillRow, makeRow } from "./row.js";
+import { Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Sound } from "./sound.js";
 import { themes } from "./theme.js";
 import { Travel } from "./travel.js";
-import { AlarmView, reversed } from "./view.js";
-import { count } from "./words.js";
+import { AlarmView } from "./view.js";
 
 const COUNT_MS = 200;
 const AGE_MS = 1_000;
 const BLINK_MS = 600;
 
 class Console {
-  #params = new URLSearchParams(location.search);
+  #address = new Address();
   #session = new Session((token) => new Api(() => token, () => {}).get("/v1/alarms?limit=1"));
   #api = new Api(() => this.#session.token, (why) => this.#session.ask(why));
   #sound = new Sound();
   #live = new AlarmList((list, events) => this.#heard(list, events));
-  #bar = new FilterBar(filterOf(this.#params), (filter) => this.#arrange(filter));
+  #bar = new FilterBar(filterOf(this.#address.params), (filter) => this.#arrange(filter));
   #view = new AlarmView(matching(this.#bar.filter), this.#bar.filter.sort);
-  #selected = new Set();
+  #selection = new Selection(this.#view, {
+    onChange: () => this.#shown(),
+    onCommand: (name) => this.#command(name),
+    past: () => this.#travel.active,
+  });
+  #headings = new Headings(byId("grid-head"), (sort) => this.#bar.change({ sort }));
   #counting = null;
   #frame = null;
-  #kpis = null;
+  #pages = new Pages(this.#api, (page) => this.#show({ page }));
   #grid = byId("grid");
   #list = new VirtualList(this.#grid, byId("grid-body"), {
     rows: () => this.#view.rows,
@@ -57,21 +68,33 @@ class Console {
   #travel = new Travel(this.#api, {
     onShow: (alarms) => this.#showPast(alarms),
     onEnd: () => this.#showLive(),
-    remember: (moment) => this.#address({ as_of: moment }),
+    remember: (moment) => this.#show({ as_of: moment }),
   });
   #server = new ServerCounts(this.#api, () => this.#count());
 
   async start() {
-    themes(() => this.#kpis?.redraw());
-    this.#headings();
+    themes(() => this.#pages.redraw());
+    this.#headings.show(this.#bar.filter.sort);
     this.#listen();
-    this.#bind();
+    keys(
+      bindings({
+        cursor: this.#cursor,
+        list: this.#list,
+        selection: this.#selection,
+        travel: this.#travel,
+        sound: this.#sound,
+        open: () => this.#openAtCursor(),
+        command: (name) => this.#command(name),
+        pause: () => this.#pause(),
+        escape: () => this.#escape(),
+      }),
+    );
     new Connection(this.#session, this.#api, this.#live, (lost) => this.#grid.classList.toggle("stale", lost)).open();
     setInterval(() => document.hidden || this.#list.draw(), AGE_MS);
     // All in one beat; the style sheet leaves it out for who wants no motion.
     setInterval(() => (this.#grid.dataset.blink = this.#grid.dataset.blink === "off" ? "on" : "off"), BLINK_MS);
-    await this.#page();
-    if (this.#params.has("as_of")) this.#travel.start(this.#params.get("as_of"));
+    await this.#pages.show(this.#address.get("page"));
+    if (this.#address.get("as_of")) this.#travel.start(this.#address.get("as_of"));
   }
 
   // What came from the server. The list is drawn in the next frame, whatever the rate.
@@ -82,6 +105,9 @@ class Console {
     } else {
       this.#view.changed(events.map(({ alarm }) => alarm.id));
       this.#announce(events);
+      const own = events.findLast(({ alarm }) => alarm.id === this.#details.id);
+      // Also when it has become normal, and left the list.
+      if (own && !this.#travel.active) this.#details.show(own.alarm);
     }
     this.#server.stale();
     this.#later();
@@ -109,30 +135,17 @@ class Console {
     const numbers = counted([...this.#live.rows.values()]);
     tell(numbers, this.#server.current);
     this.#bar.count(this.#travel.active ? counted(this.#travel.alarms).counts : numbers.counts);
-    this.#hiddenCriticals();
-  }
-
-  // A filter, or a look into the past, never hides that a critical alarm waits.
-  #hiddenCriticals() {
-    let hidden = 0;
-    for (const alarm of this.#live.rows.values()) {
-      const waits = alarm.severity === "critical" && alarm.state === "unacked";
-      if (waits && (this.#travel.active || !this.#view.get(alarm.id))) hidden += 1;
-    }
-    byId("hidden-criticals").hidden = hidden === 0;
-    const why = this.#travel.active ? "now, not shown here" : "hidden by the filters";
-    say(byId("hidden-criticals-text"), `${count(hidden, "unacknowledged critical alarm")} ${why}.`);
+    tellHidden(this.#live.rows.values(), this.#view, this.#travel.active);
   }
 
   #shown() {
     const { rows } = this.#view;
     this.#cursor.settle();
-    for (const id of this.#selected) if (!this.#view.get(id)) this.#selected.delete(id);
+    this.#selection.settle();
     this.#grid.setAttribute("aria-rowcount", rows.length + 1);
     say(byId("shown"), this.#bar.active ? `${rows.length.toLocaleString()} shown` : "");
     this.#emptiness();
     this.#pauseWord();
-    this.#bulk();
     const alarm = this.#details.id && (this.#view.get(this.#details.id) ?? this.#live.rows.get(this.#details.id));
     if (alarm) this.#details.show(alarm);
     this.#list.draw();
@@ -153,7 +166,7 @@ class Console {
   #fill(slot, alarm, index) {
     const { id } = alarm;
     fillRow(slot, alarm, index, {
-      selected: this.#selected.has(id),
+      selected: this.#selection.has(id),
       cursor: this.#cursor.id === id,
       pending: this.#commander.pending.has(id),
       now: this.#travel.now ?? Date.now(),
@@ -163,62 +176,26 @@ class Console {
 
   #arrange(filter) {
     this.#view.arrange(matching(filter), filter.sort);
-    this.#address({});
-    this.#sorted();
+    this.#show({});
+    this.#headings.show(filter.sort);
     this.#grid.scrollTop = 0;
     this.#count();
     this.#shown();
   }
 
-  #address(parts) {
-    const params = queryOf(this.#bar.filter);
-    const kept = { as_of: this.#params.get("as_of"), alarm: this.#params.get("alarm"), page: this.#params.get("page"), ...parts };
-    for (const [name, value] of Object.entries(kept)) if (value) params.set(name, value);
-    this.#params = params;
-    const query = params.toString();
-    history.replaceState(null, "", query ? `?${query}` : location.pathname);
-  }
-
-  #headings() {
-    const cells = COLUMNS.map(([name, word, sort]) => {
-      const content = sort
-        ? make("button", { type: "button", text: word, onclick: () => this.#sortBy(sort) })
-        : make("span", { text: word, class: name === "select" || name === "action" ? "hidden-text" : null });
-      return make("div", { role: "columnheader", class: `c-${name}`, "data-sort": sort }, content);
-    });
-    byId("grid-head").append(make("div", { role: "row", class: "row", "aria-rowindex": "1" }, ...cells));
-    this.#sorted();
-  }
-
-  #sortBy(sort) {
-    this.#bar.change({ sort: this.#bar.filter.sort === sort ? reversed(sort) : sort });
-  }
-
-  #sorted() {
-    const { sort } = this.#bar.filter;
-    for (const head of byId("grid-head").querySelectorAll("[data-sort]")) {
-      const own = head.dataset.sort;
-      if (own === sort || own === reversed(sort)) head.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
-      else head.removeAttribute("aria-sort");
-    }
+  #show(parts) {
+    this.#address.show(this.#bar.filter, parts);
   }
 
   #listen() {
     byId("grid-body").addEventListener("click", (event) => this.#clicked(event));
     byId("pause").addEventListener("click", () => this.#pause());
     byId("travel").addEventListener("click", () => this.#travel.toggle());
-    byId("export").addEventListener("click", () => this.#export());
+    exports(this.#api, () => this.#exported());
     byId("help").addEventListener("click", () => byId("keys").showModal());
     byId("show-criticals").addEventListener("click", () => this.#showCriticals());
     for (const button of document.querySelectorAll("[data-close]")) {
       button.addEventListener("click", () => button.closest("dialog").close());
-    }
-    for (const [id, page] of [["to-alarms", null], ["to-kpis", "kpis"]]) {
-      byId(id).addEventListener("click", (event) => {
-        event.preventDefault();
-        this.#address({ page });
-        this.#page();
-      });
     }
   }
 
@@ -227,67 +204,29 @@ class Console {
     if (!slot) return;
     const alarm = slot.row;
     this.#cursor.put(alarm.id);
-    if (event.target.closest(".c-select")) this.#select(alarm.id, event.shiftKey);
+    if (event.target.closest(".c-select")) this.#selection.toggle(alarm.id, event.shiftKey);
     else if (event.target.closest(".row-action")) this.#commander.give("acknowledge", [alarm]);
     else if (!getSelection().toString()) this.#open(alarm);
     this.#shown();
   }
 
-  #select(id, through = false) {
-    if (through && this.#anchor !== null) {
-      const [from, to] = [this.#view.indexOf(this.#anchor), this.#view.indexOf(id)].sort((a, b) => a - b);
-      for (const alarm of this.#view.rows.slice(Math.max(0, from), to + 1)) this.#selected.add(alarm.id);
-    } else if (!this.#selected.delete(id)) this.#selected.add(id);
-    this.#anchor = id;
-    this.#shown();
-  }
-  #anchor = null;
-
   #chosen() {
-    if (this.#selected.size > 0) return this.#view.rows.filter(({ id }) => this.#selected.has(id));
+    const { alarms } = this.#selection;
+    if (alarms.length > 0) return alarms;
     const alarm = this.#view.get(this.#cursor.id);
     return alarm ? [alarm] : [];
   }
 
   async #command(name) {
     if (this.#travel.active) return toast("This is the past: go back to live to act.", "problem");
-    if (await this.#commander.give(name, this.#chosen())) this.#selected.clear();
+    if (await this.#commander.give(name, this.#chosen())) this.#selection.none();
     this.#grid.focus({ preventScroll: true });
     return this.#shown();
   }
 
-  #bulk() {
-    const node = byId("bulk");
-    const alarms = this.#selected.size > 0 && !this.#travel.active ? this.#chosen() : [];
-    node.hidden = alarms.length === 0;
-    const names = fitting(alarms);
-    const key = `${alarms.length} ${names}`;
-    if (node.hidden || node.dataset.key === key) return;
-    node.dataset.key = key;
-    const focused = document.activeElement?.dataset?.bulk;
-    const button = (name, text, onclick) => make("button", { type: "button", "data-bulk": name, text, onclick });
-    node.replaceChildren(
-      make("b", { text: `${count(alarms.length, "alarm")} selected` }),
-      ...names.map((name) => button(name, COMMANDS[name].word, () => this.#command(name))),
-      button("all", "Select all shown", () => this.#selectAll()),
-      button("none", "Select none", () => this.#selectNone()),
-    );
-    if (focused) node.querySelector(`[data-bulk="${focused}"]`)?.focus();
-  }
-
-  #selectAll() {
-    for (const { id } of this.#view.rows) this.#selected.add(id);
-    this.#shown();
-  }
-
-  #selectNone() {
-    this.#selected.clear();
-    this.#shown();
-  }
-
   #open(alarm) {
     this.#details.show(alarm);
-    this.#address({ alarm: alarm.id });
+    this.#show({ alarm: alarm.id });
   }
 
   #openAtCursor() {
@@ -299,7 +238,7 @@ class Console {
 
   // The address names an alarm: show it, once there is a list.
   async #openWanted() {
-    const id = this.#params.get("alarm");
+    const id = this.#address.get("alarm");
     if (!id || this.#details.id === id) return;
     try {
       this.#details.show(this.#live.rows.get(id) ?? (await this.#api.get(`/v1/alarms/${encodeURIComponent(id)}`)));
@@ -309,14 +248,14 @@ class Console {
   }
 
   #closed() {
-    this.#address({ alarm: null });
+    this.#show({ alarm: null });
     this.#grid.focus({ preventScroll: true });
     this.#list.draw();
   }
 
   #escape() {
     if (this.#details.id) this.#details.close();
-    else if (this.#selected.size > 0) this.#selectNone();
+    else if (this.#selection.alarms.length > 0) this.#selection.none();
     else if (this.#travel.active) this.#travel.end();
   }
 
@@ -347,64 +286,12 @@ class Console {
     this.#grid.focus();
   }
 
-  async #export() {
+  #exported() {
     const query = queryOf(this.#bar.filter);
-    if (this.#travel.active) query.set("as_of", this.#params.get("as_of"));
-    try {
-      const file = URL.createObjectURL(await this.#api.file(`/v1/alarms/export?${query}`));
-      const link = make("a", { href: file, download: "alarms.csv" });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(file), 10_000);
-    } catch (error) {
-      toast(error.message, "problem");
-    }
+    if (this.#travel.active) query.set("as_of", this.#address.get("as_of"));
+    return query;
   }
 
-  async #page() {
-    const kpis = this.#params.get("page") === "kpis";
-    byId("alarms-page").hidden = kpis;
-    byId("kpis-page").hidden = !kpis;
-    byId("to-kpis").toggleAttribute("aria-current", kpis);
-    byId("to-alarms").toggleAttribute("aria-current", !kpis);
-    if (kpis && this.#kpis === null) {
-      try {
-        const { KpiPage } = await import("./kpi.js");
-        this.#kpis ??= new KpiPage(this.#api);
-      } catch {
-        toast("This page could not be loaded.", "problem");
-      }
-    }
-    this.#kpis?.show(kpis);
-    this.#list.draw();
-  }
-
-  #bind() {
-    const on = (name) => () => this.#command(name);
-    const move = (by) => () => this.#cursor.move(by);
-    keys([
-      [["j", "ArrowDown"], "Next alarm", move(1)],
-      [["k", "ArrowUp"], "Previous alarm", move(-1)],
-      [["PageDown"], "A page down", () => this.#cursor.move(this.#list.page)],
-      [["PageUp"], "A page up", () => this.#cursor.move(-this.#list.page)],
-      [["g", "Home"], "First alarm", () => this.#cursor.move(-Infinity)],
-      [["G", "End"], "Last alarm", () => this.#cursor.move(Infinity)],
-      [["Enter", "o"], "Details and history", () => this.#openAtCursor()],
-      [["x", " "], "Select", () => this.#cursor.id && this.#select(this.#cursor.id)],
-      [["Ctrl+a"], "Select all shown", () => this.#selectAll()],
-      [["a"], "Acknowledge", on("acknowledge")],
-      [["c"], "Clear", on("clear")],
-      [["s"], "Shelve", on("shelve")],
-      [["u"], "Unshelve", on("unshelve")],
-      [["i"], "Assign", on("assign")],
-      [["n"], "Comment", on("comment")],
-      [["/"], "Search", () => byId("q").focus()],
-      [["p"], "Pause, go on", () => this.#pause()],
-      [["t"], "Time travel", () => this.#travel.toggle()],
-      [["m"], "Sound on, off", () => this.#sound.toggle()],
-      [["Escape"], "Close, select none, back to live", () => this.#escape()],
-      [["?"], "This page", () => byId("keys").showModal()],
-    ]);
-  }
 }
 
 new Console().start();

@@ -33,7 +33,7 @@ function options(element) {
     cursor: { drag: { x: false, y: false } },
     // Room for the limits also while all is quiet.
     scales: { y: { range: (_, __, most) => [0, Math.max(MANAGEABLE * 1.5, most * 1.05)] } },
-    axes: [axis, { ...axis, size: 44 }],
+    axes: [axis, { ...axis, size: 56 }],
     series: [
       {},
       { label: "raised", fill: colour("--accent"), width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.85, 40], align: 1 }) },

@@ -7,6 +7,7 @@ import { moment } from "./words.js";
 const WORDS = { live: "Live", connecting: "Connecting", lost: "Not connected" };
 // A restarting process hands its clients over in less than this: no reason to alarm anybody.
 const PATIENCE_MS = 700;
+const ASK_AGAIN_MS = 2_000;
 
 /** Keeps a list up to date, and tells `onLost(lost)` when it can't. */
 export class Connection {
@@ -40,11 +41,15 @@ export class Connection {
 
   async #needsToken() {
     if (this.#session.token !== null) return true;
-    try {
-      await this.#api.get("/v1/alarms?limit=1");
-      return false;
-    } catch (error) {
-      return error.status === 401;
+    for (;;) {
+      try {
+        await this.#api.get("/v1/alarms?limit=1");
+        return false;
+      } catch (error) {
+        // Nobody answered: neither yes nor no.
+        if (error.status !== 0) return error.status === 401;
+      }
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
     }
   }
 

@@ -4,7 +4,8 @@ import { byId, make, say } from "./dom.js";
 import { count } from "./words.js";
 
 const TITLE = document.title;
-const STATS_MS = 1_000;
+const UNACKED = new Set(["unacked", "rtn_unacked"]);
+const STATS_MS = 5_000;
 // A server without statistics is not asked again before this.
 const ABSENT_MS = 60_000;
 
@@ -15,7 +16,7 @@ export function counted(rows) {
   for (const { severity, state } of rows) {
     add(counts, `severity:${severity}`);
     add(counts, `state:${state}`);
-    if (severity === "critical" && state === "unacked") criticals += 1;
+    if (severity === "critical" && UNACKED.has(state)) criticals += 1;
   }
   return { counts, criticals, total: rows.length };
 }
@@ -26,7 +27,7 @@ const add = (counts, key) => counts.set(key, (counts.get(key) ?? 0) + 1);
 export function tell({ counts, criticals, total }, current) {
   const unacked = (counts.get("state:unacked") ?? 0) + (counts.get("state:rtn_unacked") ?? 0);
   const parts = [count(total, "alarm"), `${unacked.toLocaleString()} unacknowledged`];
-  if (criticals) parts.push(`${criticals.toLocaleString()} critical`);
+  if (criticals) parts.push(`${criticals.toLocaleString()} of them critical`);
   if (current?.stale) parts.push(`${current.stale.toLocaleString()} stale`);
   const text = parts.join(" · ");
   const node = byId("counts");
@@ -42,7 +43,7 @@ function numbered(part) {
   return make("span", { class: "count" }, make("b", { text: part.slice(0, space) }), part.slice(space));
 }
 
-/** What the server counts (GET /v1/stats), asked at most once a second. */
+/** What the server counts (GET /v1/stats), asked at most once in five seconds: the list itself is up to date at once. */
 export class ServerCounts {
   /** Its `current`; null: there is none. */
   current = null;

@@ -14,8 +14,9 @@ from entrypoints.http.problems import Problem
 FOLDER = Path(__file__).parents[1] / "console"
 PAGE = "index.html"
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:;"
-    " font-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self' ws: wss:; font-src 'self';"
+    " base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 )
 """Nothing inline: text that got into the page as markup still could do nothing."""
 TYPES = {

@@ -18,6 +18,12 @@ from tests.kit.web import Files
 pytestmark = pytest.mark.e2e
 
 CONSOLE = REPOSITORY / "entrypoints" / "console"
+FOLLOWING = """new Promise((resolve) => {
+  window.sources = [];
+  const source = new EventSource("/v1/events?after=0");
+  source.addEventListener("alarm.raised", ({ data }) => sources.push(JSON.parse(data).alarm.source));
+  source.onopen = () => resolve();
+})"""
 PAGE = REPOSITORY / "tests" / "e2e" / "page.html"
 
 
@@ -54,6 +60,24 @@ async def test_a_page_shows_the_list_and_goes_on_at_the_other_process(
             await http.post("/v1/alarms", json=raising(2))
             await http.post("/v1/clear", json={"source": "pump-1", "type": "hot"})
             await expect(alarms).to_have_text(["pump-1 rtn_unacked", "pump-2 unacked"])
+
+
+async def test_a_browsers_own_event_source_resumes_by_itself(
+    mongodb_uri: str, database: str, tmp_path: Path, browser: Browser
+) -> None:
+    with TocsinServer(tmp_path, mongodb_uri, database) as server:
+        page = await browser.new_page()
+        await page.goto(f"{server.url}/healthz")
+        await page.evaluate(FOLLOWING)
+        async with server.client() as http:
+            await http.post("/v1/alarms", json=raising(1))
+            await page.wait_for_function("sources.length === 1")
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+            # It comes back when it likes: what happens before that is not to be missed.
+            await http.post("/v1/alarms", json=raising(2))
+        await page.wait_for_function("sources.length >= 2")
+        assert await page.evaluate("sources") == ["pump-1", "pump-2"]
 
 
 async def test_a_page_of_another_origin_is_sent_away_for_good(browser: Browser, origin: str) -> None:

@@ -1,103 +1,92 @@
 """The operator's console in real browsers, with two server processes behind it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
+import uuid
+from collections.abc import AsyncIterator, Iterable, Iterator
+from importlib import resources
+from typing import Any, Literal
 
-import axe_playwright_python
+import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.conftest import Servers
 from tests.kit.bursts import raising
+from tests.kit.consoles import Tenant
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 from tests.kit.tokens import SECRET, token
 
 pytestmark = pytest.mark.e2e
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+MOST_ROWS = 60
+"""How many rows are elements, of however many alarms."""
+FRAMES = """(() => {
+  let gaps = [], last = performance.now();
+  const tick = (now) => { gaps.push(now - last); last = now; requestAnimationFrame(tick); };
+  requestAnimationFrame(tick);
+  window.frames = () => {
+    const sorted = gaps.sort((a, b) => a - b);
+    gaps = [];
+    const at = (part) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]);
+    return { count: sorted.length, median: at(0.5), p95: at(0.95), most: at(1) };
+  };
+})()"""
+SCROLLING = """new Promise((resolve) => {
+  const grid = document.getElementById("grid");
+  let left = 90;
+  const step = () => {
+    grid.scrollTop += 900;
+    if (left-- > 0) requestAnimationFrame(step);
+    else resolve();
+  };
+  step();
+})"""
 HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=1</script>"\' javascript:alert(1)'
 
 
-class Opened:
-    """A page of the console, and everything that went wrong in it."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self._said(said.text) if said.type == "error" else None)
-
-    def _said(self, text: str) -> None:
-        # A process that is away cannot be reached, which is what some tests are about.
-        if "WebSocket connection" not in text and "Failed to load resource" not in text:
-            self.errors.append(text)
-
-    def row(self, source: str) -> Locator:
-        """Return the row of the alarm of a source."""
-        return self.page.locator("#grid-body .row:not([hidden])").filter(
-            has=self.page.locator(".c-source").get_by_text(source, exact=True)
-        )
-
-    async def state(self, source: str, state: str) -> None:
-        """Wait until the row shows a state."""
-        await expect(self.row(source).locator(".c-state")).to_have_text(state)
-
-    async def live(self) -> None:
-        """Wait until the list is live."""
-        await expect(self.page.locator("#connection-word")).to_have_text("Live")
-
-
-async def opened(browser: Browser, server: TocsinServer, query: str = "", **options: Any) -> Opened:
-    """Open the console of a process in a browser of its own."""
-    context = await browser.new_context(**options)
-    console = Opened(await context.new_page())
-    await console.page.goto(f"{server.url}/{query}")
-    await console.live()
-    return console
-
-
-async def raised(server: TocsinServer, number: int, **more: Any) -> dict[str, Any]:
-    """Raise an alarm over HTTP; return it."""
-    async with server.client() as http:
-        answer = await http.post("/v1/alarms", json={**raising(number), **more})
-        assert answer.is_success, answer.text
-        alarm: dict[str, Any] = answer.json()["alarm"]
-        return alarm
+@pytest.fixture(scope="module")
+def pair(_replica_set: ReplicaSet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Give two server processes that all of these tests share: each has a tenant of its own there."""
+    folder, database = tmp_path_factory.mktemp("console"), f"console_{uuid.uuid4().hex}"
+    env = {"TOCSIN_AUTH_SECRET": SECRET}
+    with (
+        TocsinServer(folder, _replica_set.uri, database, env=env) as first,
+        TocsinServer(folder, _replica_set.uri, database, env=env) as second,
+    ):
+        yield first, second
 
 
 @pytest.fixture
-def server(replica_set: ReplicaSet, database: str, tmp_path: Path) -> Iterator[TocsinServer]:
-    """Give one running server."""
-    with TocsinServer(tmp_path, replica_set.uri, database) as running:
-        yield running
+def server(pair: Servers) -> TocsinServer:
+    """Give one of the two."""
+    return pair[1]
 
 
 @pytest_asyncio.fixture
-async def two(browser: Browser, servers: Servers) -> AsyncIterator[tuple[Opened, Opened]]:
-    """Give the console in two browsers, each on a process of its own."""
-    first, second = servers
-    consoles = await opened(browser, first), await opened(browser, second)
-    yield consoles
-    for console in consoles:
+async def tenant(browser: Browser) -> AsyncIterator[Tenant]:
+    """Give a tenant; at the end none of its pages has seen an error."""
+    given = Tenant(browser)
+    yield given
+    for console in given.consoles:
         assert console.errors == []
 
 
 async def test_what_one_operator_does_on_one_process_another_sees_on_the_other(
-    two: tuple[Opened, Opened], servers: Servers
+    tenant: Tenant, pair: Servers
 ) -> None:
-    here, there = two
-    await raised(servers[0], 1, text=HOSTILE, qualifier=HOSTILE, labels={"<b>": HOSTILE})
-    for console in two:
+    here = await tenant.opened(pair[0])
+    there = await tenant.opened(pair[1], subject="bob")
+    await tenant.raised(pair[0], 1, text=HOSTILE, qualifier=HOSTILE, labels={"<b>": HOSTILE})
+    for console in (here, there):
         await console.state("pump-1", "Unacked")
         # What came from outside stands there letter by letter, and is nothing but text.
         await expect(console.row("pump-1").locator(".c-text")).to_have_text(HOSTILE)
     await here.row("pump-1").get_by_role("button").click()
     await there.state("pump-1", "Acked")
-    await expect(there.row("pump-1").locator(".c-acked_by")).to_have_text("anonymous")
+    await expect(there.row("pump-1").locator(".c-acked_by")).to_have_text("ann")
     await expect(there.page.locator("#counts")).to_contain_text("0 unacknowledged")
     await there.row("pump-1").locator(".c-source").click()
     details = there.page.locator("#details")
@@ -107,17 +96,16 @@ async def test_what_one_operator_does_on_one_process_another_sees_on_the_other(
     assert await there.page.title() == "Tocsin"
 
 
-async def test_a_lost_process_is_unmistakable_and_nothing_is_missed(
-    two: tuple[Opened, Opened], servers: Servers
-) -> None:
-    (here, _), (doomed, other) = two, servers
-    await raised(other, 1)
+async def test_a_lost_process_is_unmistakable_and_nothing_is_missed(tenant: Tenant, pair: Servers) -> None:
+    doomed, other = pair
+    here = await tenant.opened(doomed)
+    await tenant.raised(other, 1)
     await here.state("pump-1", "Unacked")
     await asyncio.to_thread(doomed.kill)
     await expect(here.page.locator("#lost")).to_contain_text("Connection lost")
     await expect(here.page.locator("#grid")).to_have_class("grid stale")
     await here.row("pump-1").get_by_role("button").click()
-    await raised(other, 2)
+    await tenant.raised(other, 2)
     await asyncio.to_thread(doomed.start)
     await expect(here.page.locator("#lost")).to_be_hidden(timeout=20_000)
     await expect(here.page.locator("#grid")).to_have_class("grid")
@@ -126,10 +114,10 @@ async def test_a_lost_process_is_unmistakable_and_nothing_is_missed(
     await here.state("pump-1", "Acked")
 
 
-async def test_an_operator_works_by_keys_alone(browser: Browser, server: TocsinServer) -> None:
+async def test_an_operator_works_by_keys_alone(tenant: Tenant, server: TocsinServer) -> None:
     for number in (1, 2, 3):
-        await raised(server, number)
-    console = await opened(browser, server)
+        await tenant.raised(server, number)
+    console = await tenant.opened(server)
     page, keys = console.page, console.page.keyboard
     await console.state("pump-3", "Unacked")
     # The newest comes first; selecting two and acknowledging them is one request.
@@ -160,35 +148,34 @@ async def test_an_operator_works_by_keys_alone(browser: Browser, server: TocsinS
     await expect(page.locator("#details h2")).to_have_text("pump-1")
     await keys.press("?")
     await expect(page.locator("#keys")).to_be_visible()
-    assert console.errors == []
 
 
 async def test_a_refusal_is_told_beside_the_row_and_a_pause_hides_no_critical(
-    browser: Browser, server: TocsinServer
+    tenant: Tenant, server: TocsinServer
 ) -> None:
-    alarm = await raised(server, 1)
-    console = await opened(browser, server, "?severity=major")
+    alarm = await tenant.raised(server, 1)
+    console = await tenant.opened(server, "?severity=major")
     await console.state("pump-1", "Unacked")
     await console.page.keyboard.press("p")
-    async with server.client() as http:
+    async with tenant.client(server) as http:
         await http.post(f"/v1/alarms/{alarm['id']}/acknowledge", json={"revision": alarm["revision"]})
     await expect(console.page.locator("#pause")).to_have_text("Paused · 1 wait")
-    await raised(server, 2, severity="critical", text="burst")
+    await tenant.raised(server, 2, severity="critical", text="burst")
     await expect(console.page.locator("#critical")).to_have_text("Critical: pump-2 hot. burst")
     await expect(console.page.locator("#hidden-criticals")).to_contain_text("1 unacknowledged critical alarm")
     await console.row("pump-1").get_by_role("button").click()
     await expect(console.page.locator("#row-notice")).to_contain_text("acknowledged")
     await console.page.get_by_role("button", name="Show them").click()
     await console.state("pump-2", "Unacked")
-    assert console.errors == []
 
 
-async def test_the_list_as_of_any_event(browser: Browser, server: TocsinServer) -> None:
+async def test_the_list_as_of_any_event(tenant: Tenant, server: TocsinServer) -> None:
     for number in (1, 2):
-        await raised(server, number)
-    async with server.client() as http:
-        await http.post("/v1/clear", json={"source": "pump-1", "type": "hot"})
-    console = await opened(browser, server, "?as_of=3")
+        await tenant.raised(server, number)
+    async with tenant.client(server) as http:
+        answer = await http.post("/v1/clear", json={"source": "pump-1", "type": "hot"})
+    cleared = answer.json()["position"]
+    console = await tenant.opened(server, f"?as_of={cleared}")
     page = console.page
     await console.state("pump-1", "Returned, unacked")
     await page.get_by_role("button", name="◀ Event").click()
@@ -196,54 +183,46 @@ async def test_the_list_as_of_any_event(browser: Browser, server: TocsinServer) 
     await expect(console.row("pump-1").get_by_role("button")).to_be_hidden()
     await page.get_by_role("button", name="◀ Event").click()
     await expect(console.row("pump-2")).to_have_count(0)
-    await expect(page).to_have_url(f"{server.url}/?as_of=1")
+    await expect(page).to_have_url(f"{server.url}/?as_of={cleared - 2}")
     await page.get_by_role("slider").fill("0")
     await expect(page.locator("#travel-bar")).to_contain_text("Nothing had been recorded by then")
     await page.get_by_role("button", name="Back to live").click()
     await console.state("pump-2", "Unacked")
-    assert console.errors == []
 
 
-async def test_a_server_with_a_secret_asks_for_a_token(
-    browser: Browser, replica_set: ReplicaSet, database: str, tmp_path: Path
-) -> None:
-    env = {"TOCSIN_AUTH_SECRET": SECRET}
-    with TocsinServer(tmp_path, replica_set.uri, database, env=env) as server:
-        page = await browser.new_page()
-        await page.goto(server.url)
-        await expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
-        await page.get_by_label("Token").fill("nonsense")
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#sign-in-problem")).not_to_be_empty()
-        await page.get_by_label("Token").fill(token("ann"))
-        await page.keyboard.press("Enter")
-        await expect(page.locator("#connection-word")).to_have_text("Live")
-        await expect(page.locator("#who")).to_have_text("ann")
-        assert await page.evaluate("localStorage.length") == 0
+async def test_a_server_with_a_secret_asks_for_a_token(browser: Browser, server: TocsinServer) -> None:
+    page = await browser.new_page()
+    await page.goto(server.url)
+    await expect(page.get_by_role("dialog", name="Sign in")).to_be_visible()
+    await page.get_by_label("Token").fill("nonsense")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#sign-in-problem")).not_to_be_empty()
+    await page.get_by_label("Token").fill(token("ann"))
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#connection-word")).to_have_text("Live")
+    await expect(page.locator("#who")).to_have_text("ann")
+    assert await page.evaluate("localStorage.length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_serious(browser: Browser, server: TocsinServer, scheme: str) -> None:
-    await raised(server, 1, severity="critical", labels={"area": "north"})
-    await raised(server, 2)
-    console = await opened(browser, server, color_scheme=scheme)
+async def test_axe_finds_nothing_serious_in_either_theme(tenant: Tenant, server: TocsinServer) -> None:
+    await tenant.raised(server, 1, severity="critical", labels={"area": "north"})
+    await tenant.raised(server, 2)
+    console = await tenant.opened(server)
     page = console.page
     await console.state("pump-1", "Unacked")
     found = {"list": await serious(page)}
-    for key in ("j", "x", "Enter"):
-        await page.keyboard.press(key)
+    await console.press("j", "x", "Enter")
     await expect(page.locator("#details .timeline li")).to_have_count(1)
     found["details"] = await serious(page)
-    await page.keyboard.press("s")
+    await console.press("s")
     found["shelve"] = await serious(page)
-    await page.keyboard.press("Escape")
-    await page.keyboard.press("t")
-    await expect(page.locator("#travel-bar")).to_be_visible()
+    await console.press("Escape", "t")
+    await expect(page.locator("#travel-bar")).to_contain_text("raised by")
     found["travel"] = await serious(page)
     await page.get_by_role("button", name="Back to live").click()
-    await page.keyboard.press("?")
+    await console.press("?")
     found["keys"] = await serious(page)
-    await page.keyboard.press("Escape")
+    await console.press("Escape")
     await page.get_by_role("link", name="KPIs").click()
     await expect(page.get_by_role("heading", name="Alarm system performance")).to_be_visible()
     found["kpis"] = await serious(page)
@@ -251,11 +230,50 @@ async def test_axe_finds_nothing_serious(browser: Browser, server: TocsinServer,
 
 
 async def serious(page: Page) -> list[str]:
-    """Return what axe-core finds that would keep somebody out."""
+    """Return what axe-core finds that would keep somebody out; of the dark theme, its contrasts."""
     await page.evaluate(AXE)
-    answer = await page.evaluate("axe.run({resultTypes: ['violations']})")
-    return [
-        f"{each['id']}: {each['help']}: {each['nodes'][0]['html']}"
-        for each in answer["violations"]
-        if each["impact"] in ("serious", "critical")
-    ]
+    found: list[str] = []
+    schemes: dict[Literal["light", "dark"], Any] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
+    for scheme, options in schemes.items():
+        await page.emulate_media(color_scheme=scheme)
+        answer = await page.evaluate(
+            "(options) => axe.run({...options, resultTypes: ['violations']})", options
+        )
+        found += [
+            f"{scheme}: {each['id']}: {each['help']}: {each['nodes'][0]['html']}"
+            for each in answer["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+    return found
+
+
+async def test_ten_thousand_rows_and_a_flood_leave_the_page_at_work(
+    tenant: Tenant, server: TocsinServer
+) -> None:
+    async with tenant.client(server) as http:
+        for start in range(0, 10_000, 1_000):
+            await reported(http, range(start, start + 1_000), "warning")
+        console = await tenant.opened(server)
+        page = console.page
+        await expect(page.locator("#counts")).to_contain_text("10,000 alarms", timeout=30_000)
+        await page.evaluate(FRAMES)
+        await page.evaluate(SCROLLING)
+        scrolled = await page.evaluate("frames()")
+        # 200 events a second, which move rows to the top and change their texts.
+        for start in range(0, 600, 20):
+            _, __ = await asyncio.gather(
+                reported(http, range(start, start + 20), "critical"), asyncio.sleep(0.1)
+            )
+        await expect(page.locator("#counts")).to_contain_text("600 of them critical")
+        flooded = await page.evaluate("frames()")
+        await console.press("g")
+        await console.state("pump-599", "Unacked")
+        assert await page.locator("#grid-body .row").count() < MOST_ROWS
+        print(f"frames in ms: scrolling {scrolled}, 200 events a second {flooded}")  # noqa: T201
+
+
+async def reported(http: httpx.AsyncClient, numbers: Iterable[int], severity: str) -> None:
+    """Report an alarm of each number, all in one request."""
+    commands = [{"command": "raise", **raising(number), "severity": severity} for number in numbers]
+    answer = await http.post("/v1/commands", json=commands)
+    assert answer.is_success, answer.text
