@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Which Python makes .venv: the first of these that is 3.11 or newer.
 PYTHON ?= python3.11 python3 python3.12 python3.13
-# More for pytest, e.g. make test PYTEST_ARGS="-n 2 -k log"
-PYTEST_ARGS ?=
+# More for pytest, e.g. make test PYTEST_ARGS="-k log"; by default the tests run in two processes
+PYTEST_ARGS ?= -n 2 --dist loadfile
 # Which benches, e.g. make bench BENCH_ARGS=log
 BENCH_ARGS ?=
 # Anything at all has a simulated plant raise alarms: make run DEMO=1
@@ -39,7 +39,7 @@ bench: $(INSTALLED) ## Measure: ratios to a floor of the same run
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 faults: $(INSTALLED) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
-	$(BIN)/python -m pytest tests/faults -s $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults -s
 
 clean: ## Remove .venv and caches; the data in .tocsin stays
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,9 @@
 """The projector under its lease, on a real MongoDB and a real feed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -120,6 +121,33 @@ async def test_one_of_two_leads_and_the_other_takes_over_as_soon_as_it_stops(sto
         await storage.plant(history.events[10:])
         await storage.reached(len(history.events))
     assert await storage.rows() == history.fold()
+
+
+class FailingAlarms(MongoAlarmList):
+    """A list whose every other write does not arrive."""
+
+    def __init__(self, connected: Database) -> None:
+        super().__init__(connected)
+        self.writes = 0
+
+    async def write(self, rows: Mapping[str, Alarm]) -> None:
+        self.writes += 1
+        if self.writes % 2:
+            raise Unavailable("the connection was lost")
+        await super().write(rows)
+
+
+async def test_no_checkpoint_is_written_before_its_rows(storage: Storage) -> None:
+    history = history_of(20)
+    failing = FailingAlarms(storage.connected)
+    storage.model = replace(storage.model, alarms=failing)
+    async with running(storage.projector("a")):
+        for start in range(0, len(history.events), 5):
+            planted = history.events[start : start + 5]
+            await storage.plant(planted)
+            await storage.reached(planted[-1].position)
+            assert await storage.rows() == history.fold(planted[-1].position)
+    assert failing.writes > 4
 
 
 async def test_stopping_lets_go_of_the_lease(storage: Storage) -> None:
