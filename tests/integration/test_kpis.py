@@ -19,12 +19,16 @@ from core.errors import InvalidInput, StartupRefused
 from core.kpi.bucket import Bucket
 from core.kpi.rules import Rules
 from core.ports import NO_CHECKPOINT
+from entrypoints.check import check_alarms
 from entrypoints.compose import Process, running
 from entrypoints.http.app import create_app
 from entrypoints.kpis import PROJECTION, KpiModel, replay_kpis
+from entrypoints.replay import replay_alarms
 from entrypoints.storage import Record, Storage, record, storage
 from entrypoints.whatif import compared, severities_of, show_whatif
+from entrypoints.worker import AlarmModel
 from tests.kit.history import BEGINNING, Shift
+from tests.kit.mongods import Mongod
 
 SECONDS = 20
 HOUR = timedelta(hours=1)
@@ -191,6 +195,29 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
                 await asyncio.sleep(0.02)
         await reached(store, len(made.events))
         assert [sum(load.count for load in each.alarms.values()) for each in await kept(store)] == [41]
+
+
+async def test_on_a_standalone_it_is_all_the_same(standalone: Mongod, database: str) -> None:
+    made = flood()
+    async with storage(standalone.uri, database) as store:
+        await plant(store.link.connection, made)
+        async with serving(store) as (process, http):
+            process.feed.hear(len(made.events))
+            await reached(store, len(made.events))
+            raised = await http.post(
+                "/v1/alarms", json={"source": "tank 2", "type": "pressure", "severity": "minor"}
+            )
+            position = raised.json()["position"]
+            before = (await http.get("/v1/alarms", params={"min_position": position})).json()["alarms"]
+            model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
+            for newest in (False, True):
+                await replay_alarms(store.log, model, store.leases, "a", newest=newest)
+                assert [each async for each in check_alarms(store.log, model)] == []
+            await replay_kpis(store.log, KpiModel(store.kpis, store.checkpoints), store.leases, "a")
+            assert (await http.get("/v1/alarms")).json()["alarms"] == before
+            found = (await http.get("/v1/stats")).json()
+            assert sum(each["raised"] for each in found["series"]) == 1
+            assert found["current"]["total"] == 4
 
 
 async def test_what_if_shows_both_and_writes_nothing(

@@ -1,7 +1,7 @@
 """The key figures: what is counted, in which bucket, and what a period comes to."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -67,6 +67,33 @@ def test_batches_that_overlap_and_come_again_make_the_same_buckets(
     places = [0, *sorted(cut % (len(events) + 1) for cut in cuts), len(events)]
     batches = [events[max(0, start - 3) : end] for start, end in pairwise(places)]
     assert asyncio.run(projected(batches)) == of(events)
+
+
+async def leading(events: Sequence[Event], kept: MemoryKpiBuckets, size: int) -> AsyncIterator[None]:
+    """A leader that may be paused, or killed, between any two steps."""
+    for start in range(0, len(events), size):
+        changed = await brought_on(events[start : start + size], lambda keys: kept.load(0, keys))
+        yield
+        await kept.write(0, changed)
+        yield
+
+
+@given(steps, st.lists(st.integers(0, 2), max_size=60), st.lists(st.integers(1, 9), min_size=3, max_size=3))
+def test_leaders_that_get_in_each_others_way_make_the_same_buckets(
+    moves: list[tuple[str, str, float]], turns: list[int], sizes: list[int]
+) -> None:
+    events, kept = shift(moves).events, MemoryKpiBuckets()
+
+    async def all_of_them() -> None:
+        leaders = [leading(events, kept, size) for size in sizes]
+        for turn in turns:
+            await anext(leaders[turn], None)
+        for leader in reversed(leaders):
+            async for _ in leader:
+                pass
+
+    asyncio.run(all_of_them())
+    assert sorted(kept.kept.values(), key=lambda bucket: bucket.start) == of(events)
 
 
 @given(steps)
