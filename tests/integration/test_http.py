@@ -112,7 +112,7 @@ async def test_head_of_what_cannot_be_read_is_a_problem_without_its_body(http: h
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/alarms/", "/v1/alarms/none/explode/now", "/v1/ingest/nagios"])
+@pytest.mark.parametrize("path", ["/v1/alarms/", "/v1/alarms/none/explode/now", "/v1/ingest/nagios"])
 async def test_other_paths_are_not_found_and_lead_nowhere(http: httpx.AsyncClient, path: str) -> None:
     assert problem(await http.get(path)) == (404, "not_found")
 
