@@ -57,15 +57,14 @@ async def stats(request: Request) -> Response:
 def _period(given: StatsParameters, now: datetime) -> tuple[datetime, datetime]:
     """Return the start of the first bucket and the end of the last. Raises Problem 422."""
     to = now if given.to is None else given.to
-    from_ = to - DEFAULT if given.from_ is None else given.from_
-    if from_ >= to:
-        raise Problem(422, "invalid", "the period must begin before it ends: from must be before to")
     try:
-        start = start_of(from_)
-        end = start_of(to)
+        from_ = to - DEFAULT if given.from_ is None else given.from_
+        start, end = start_of(from_), start_of(to)
         end += BUCKET if end < to else timedelta(0)
     except OverflowError:
         raise Problem(422, "invalid", "from and to must be times that a calendar can hold") from None
+    if from_ >= to:
+        raise Problem(422, "invalid", "the period must begin before it ends: from must be before to")
     if end - start > LONGEST + BUCKET:
         raise Problem(422, "invalid", f"the period must not be longer than {LONGEST.days} days")
     return start, end

@@ -131,6 +131,8 @@ async def test_the_figures_of_a_period_are_answered_over_http(store: Storage, co
         {"from": "2026-01-02T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
         {"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
         {"from": "yesterday"},
+        {"to": "0001-01-01T00:00:00Z"},
+        {"from": "9999-12-31T00:00:00Z", "to": "9999-12-31T23:59:59Z"},
         {"since": "2026-01-01T00:00:00Z"},
         {"to": "2026-01-01T00:00:00"},
     ],
