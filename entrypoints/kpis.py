@@ -1,18 +1,30 @@
 """The key figures as a projection: kept up under a lease, and built anew beside what is read."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from core.errors import StartupRefused
+from core.errors import StartupRefused, Unavailable
 from core.events import Event
 from core.kpi.ports import KpiBuckets
 from core.kpi.projecting import brought_on
 from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Takeover
 from entrypoints.leader import LEASE_SECONDS
 from entrypoints.reading import check_gapless, pages, whole
-from entrypoints.replay import NEAR_EVENTS, REPLAY_SECONDS, ROUNDS, Progress, kept_lease, let_go, silent
+from entrypoints.replay import (
+    NEAR_EVENTS,
+    REPLAY_SECONDS,
+    ROUNDS,
+    SWAPS,
+    Keeping,
+    Kept,
+    Progress,
+    kept_lease,
+    let_go,
+    silent,
+)
 
 PROJECTION = "kpis"
 KPI_LEASE = "kpi projector"
@@ -42,11 +54,15 @@ class KpiModel:
         await self.buckets.write(generation, changed)
 
     async def settle(self) -> None:
-        """Remove what another generation has left: nobody reads it."""
-        await self.buckets.drop((await self.checkpoints.load(self.name)).generation)
+        """Remove what earlier generations have left. The next one may be under way: it is left alone."""
+        generation = (await self.checkpoints.load(self.name)).generation
+        # There is time for that; what follows the log is not to wait for it.
+        with suppress(Unavailable):
+            await self.buckets.drop(generation)
 
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:
         """Begin at the log's beginning, with a generation that has no buckets."""
+        await self.buckets.clear(at.generation + 1)
         await self.checkpoints.set_back(self.name, lease, Checkpoint(0, "", at.generation + 1))
 
 
@@ -61,33 +77,51 @@ async def replay_kpis(
         UnknownEvent, Unavailable.
     """
     async with kept_lease(leases, REPLAY_LEASE, holder, REPLAY_SECONDS) as kept:
-        before = await model.checkpoints.load(PROJECTION)
-        generation = before.generation + 1
+        replay = _Replay(log, model, progress, await model.checkpoints.load(PROJECTION))
         # What a replay that was killed has left of this generation.
-        await model.buckets.drop(before.generation)
-        at = Checkpoint(0, "", generation)
-
-        async def catch_up(at: Checkpoint) -> Checkpoint:
-            until = (await log.tail()).position
-            async for events in pages(whole(log), at.position, until):
-                check_gapless(events, at.position)
-                await model.write(log, events, generation)
-                at = Checkpoint(events[-1].position, events[-1].event_id, generation)
-                progress("counting events", at.position, until)
-                await kept()
-            return at
-
+        await model.buckets.clear(replay.at.generation)
         for _ in range(ROUNDS):
-            at = await catch_up(at)
-            if (await log.tail()).position - at.position <= NEAR_EVENTS:
+            await replay.catch_up(kept)
+            if (await log.tail()).position - replay.at.position <= NEAR_EVENTS:
                 break
-        lease = await leases.take_over(KPI_LEASE, f"{holder}:replay", LEASE_SECONDS)
-        try:
-            # It stands still from here on: the figures must not fall back behind what was shown.
-            if await model.checkpoints.fence(PROJECTION, lease) is not None:
-                at = await catch_up(at)
-                if await model.checkpoints.set_back(PROJECTION, lease, at):
-                    return at.position
-        finally:
-            await let_go(leases, lease)
-    raise StartupRefused("others changed the checkpoint meanwhile: is another replay running?")
+        for _ in range(SWAPS):
+            lease = await leases.take_over(KPI_LEASE, f"{holder}:replay", LEASE_SECONDS)
+            try:
+                if await replay.swap(lease, Keeping(leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)):
+                    return replay.at.position
+            finally:
+                await let_go(leases, lease)
+    raise StartupRefused("others kept changing the checkpoint: is another replay running?")
+
+
+class _Replay:
+    """How far the next generation is."""
+
+    def __init__(self, log: EventLog, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
+        self._log = log
+        self._model = model
+        self._progress = progress
+        self.at = Checkpoint(0, "", live.generation + 1)
+
+    async def catch_up(self, kept: Kept) -> None:
+        """Count up to the log's end as it is now. Raises StartupRefused: it is another's generation now."""
+        until = (await self._log.tail()).position
+        async for events in pages(whole(self._log), self.at.position, until):
+            check_gapless(events, self.at.position)
+            await self._model.write(self._log, events, self.at.generation)
+            self.at = Checkpoint(events[-1].position, events[-1].event_id, self.at.generation)
+            self._progress("counting events", self.at.position, until)
+            await kept()
+            if (await self._model.checkpoints.load(PROJECTION)).generation >= self.at.generation:
+                raise StartupRefused("the key figures were begun anew meanwhile: start again")
+
+    async def swap(self, lease: Lease, kept: Kept) -> bool:
+        """Let the next generation be the one that is read, once it has all that was shown."""
+        # It stands still from here on: the figures must not fall back behind what was shown.
+        if await self._model.checkpoints.fence(PROJECTION, lease) is None:
+            return False
+        await self.catch_up(kept)
+        if await self._model.checkpoints.set_back(PROJECTION, lease, self.at):
+            return True
+        # It may have been this one, whose answer was lost.
+        return await self._model.checkpoints.load(PROJECTION) == self.at

@@ -22,6 +22,7 @@ CANCEL_SECONDS = 1.0
 
 LEADING = "leading"
 STANDBY = "standby"
+STOPPED = "stopped"
 
 
 class LeaderTask:
@@ -60,7 +61,7 @@ class LeaderTask:
             while True:
                 await self._lead(*await self._acquired())
         except UnknownEvent as error:
-            self.status = f"stopped: {error}"
+            self.status = f"{STOPPED}: {error}"
             logger.error("%s %s", self._name, self.status)  # noqa: TRY400 (one clear line is the point)
 
     def restart(self) -> None:
@@ -72,6 +73,11 @@ class LeaderTask:
     def leading(self) -> bool:
         """Whether the work is under way here."""
         return self._working is not None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it met an event of a newer version, and leads no more."""
+        return self.status.startswith(STOPPED)
 
     def step_down(self) -> None:
         """Let go of the lease, and keep away from it long enough for another process to come first."""

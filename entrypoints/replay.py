@@ -188,7 +188,7 @@ class _Replay:
             # The list must not fall back behind what its readers were told; unless that was another log.
             stamp = await self._log.stamp(checkpoint.position)
             same = stamp is not None and stamp.event_id == checkpoint.event_id
-            kept = _Keeping(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
+            kept = Keeping(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
             await self.catch_up(kept, checkpoint.position if same else 0)
             to = Checkpoint(self._way.position, self._way.event_id, checkpoint.generation + 1)
             return await self._model.rebuild.swap(self.shadow, lease, to)
@@ -196,7 +196,7 @@ class _Replay:
             await let_go(self._leases, lease)
 
 
-class _Keeping:
+class Keeping:
     """Renews a lease whenever it is called, but not all the time."""
 
     def __init__(self, leases: Takeover, lease: Lease, seconds: float, every: float) -> None:
@@ -207,6 +207,7 @@ class _Keeping:
         self._due = _clock() + every
 
     async def __call__(self) -> None:
+        """Renew it if it is time to. Raises StartupRefused: it was lost."""
         if _clock() < self._due:
             return
         self._due = _clock() + self._every
@@ -225,7 +226,7 @@ async def kept_lease(leases: Takeover, name: str, holder: str, seconds: float) -
     if lease is None:
         raise StartupRefused("another replay of the same is running")
     try:
-        yield _Keeping(leases, lease, seconds, KEEP_SECONDS)
+        yield Keeping(leases, lease, seconds, KEEP_SECONDS)
     finally:
         await let_go(leases, lease)
 

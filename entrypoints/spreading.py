@@ -46,6 +46,10 @@ class Spreading:
 
     async def look(self) -> None:
         """Let go of a task if others are there to share them. Raises Unavailable."""
+        if any(task.stopped for task in self._tasks):
+            # It takes no share any more, and nobody is to wait for that.
+            await self._presence.leave(self._process)
+            return
         present = await self._presence.announce(self._process, PRESENT_SECONDS)
         leading = [task for task in self._tasks if task.leading]
         if len(leading) > ceil(len(self._tasks) / max(1, present)):

@@ -49,7 +49,8 @@ class Traced:
             return
         headers = MutableHeaders(scope=scope)
         with self._traces.request(scope["method"], headers.get("traceparent")) as (own, answered):
-            headers["traceparent"] = own
+            if own:
+                headers["traceparent"] = own
 
             async def sent(message: Message) -> None:
                 if message["type"] == "http.response.start":

@@ -35,8 +35,16 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
         InvalidInput: the period is empty, too long, or holds too much.
         LogMismatch, UnknownEvent, Unavailable.
     """
-    start, last = start_of(start), start_of(end)
-    end = last + BUCKET if end > last else last
+    delays = (rules.on_delay, rules.off_delay, rules.deadband)
+    if not all(0 <= delay <= LONGEST.total_seconds() for delay in delays):
+        raise InvalidInput(f"delays and the deadband must be at most {LONGEST.days} days, in seconds")
+    try:
+        start, last = start_of(start), start_of(end)
+        end = last + BUCKET if end > last else last
+        # What is held back must still have a time.
+        end + LONGEST, start - LONGEST
+    except OverflowError:
+        raise InvalidInput("the period must be one that a calendar can hold") from None
     if not timedelta(0) < end - start <= LONGEST + BUCKET:
         raise InvalidInput(f"the period must be longer than nothing and at most {LONGEST.days} days")
     activities = await _activities(log, tenant, start, end)

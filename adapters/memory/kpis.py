@@ -35,6 +35,10 @@ class MemoryKpiBuckets:
             if (kept, of) == (generation, tenant) and start <= at < end:
                 yield [deepcopy(self.kept[kept, of, at])]
 
-    async def drop(self, generation: int) -> None:
-        """Remove all buckets of other generations."""
-        self.kept = {key: bucket for key, bucket in self.kept.items() if key[0] == generation}
+    async def drop(self, before: int) -> None:
+        """Remove the buckets of all generations before this one."""
+        self.kept = {key: bucket for key, bucket in self.kept.items() if key[0] >= before}
+
+    async def clear(self, generation: int) -> None:
+        """Remove the buckets of one generation."""
+        self.kept = {key: bucket for key, bucket in self.kept.items() if key[0] != generation}

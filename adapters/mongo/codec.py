@@ -62,9 +62,15 @@ def alarm_of(document: Mapping[str, Any]) -> Alarm:
     return msgspec.convert(fields, Alarm)
 
 
-def snapshot_of(document: Mapping[str, Any], version: int) -> Alarm:
-    """Return the alarm in an event's document of this version that was read with naive times."""
-    return msgspec.convert(_alarm(document, version), Alarm)
+def snapshot_of(document: Mapping[str, Any]) -> Alarm:
+    """Return the snapshot of an event's document that was read with naive times. Raises UnknownEvent."""
+    version = document["v"]
+    try:
+        return msgspec.convert(_alarm(document["alarm"], version), Alarm)
+    except msgspec.ValidationError:
+        if version > SCHEMA_VERSION:
+            raise UnknownEvent(document["type"], version, document["_id"]) from None
+        raise
 
 
 def _alarm_fields(alarm: Alarm) -> Document:

@@ -79,9 +79,9 @@ class MongoAlarmHistory:
         listed = await bounded(lambda: self._listed(query, position))
         positions = [alarm.position for alarm in listed]
         found = await retried(
-            lambda: self._events.find({"_id": {"$in": positions}}, {"alarm": 1, "v": 1}).to_list()
+            lambda: self._events.find({"_id": {"$in": positions}}, {"alarm": 1, "v": 1, "type": 1}).to_list()
         )
-        alarms = {int(document["_id"]): snapshot_of(document["alarm"], document["v"]) for document in found}
+        alarms = {int(document["_id"]): snapshot_of(document) for document in found}
         return page_of(query, [alarms[each] for each in positions])
 
     async def _listed(self, query: AlarmQuery, position: int) -> list[Alarm]:

@@ -1,7 +1,9 @@
 """The buckets of activity in `kpi_buckets`: one document for ten minutes of a tenant."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +17,8 @@ from core.kpi.bucket import Bucket
 from core.kpi.ports import BucketKey
 
 BUCKETS = "kpi_buckets"
-PAGE_BUCKETS = 144
+PAGE_BUCKETS = 24
+REMOVED_AT_ONCE = 500
 INDEXES = [
     IndexModel(
         [("generation", ASCENDING), ("tenant", ASCENDING), ("start", ASCENDING)],
@@ -62,14 +65,26 @@ class MongoKpiBuckets:
             found = await retried(lambda: self._page(condition))  # noqa: B023 (it runs before the next turn)
             if not found:
                 return
-            buckets = [_bucket(document) for document in found]
+            # They may be large, and this loop has others to serve.
+            buckets = await asyncio.to_thread(lambda documents: [*map(_bucket, documents)], found)
             yield buckets
             start = buckets[-1].start.replace(microsecond=1_000)
 
-    async def drop(self, generation: int) -> None:
-        """Remove all buckets of other generations."""
-        condition = {"generation": {"$ne": generation}}
-        await retried(lambda: self._buckets.delete_many(condition), BULK_SECONDS)
+    async def drop(self, before: int) -> None:
+        """Remove the buckets of all generations before this one."""
+        await self._remove({"generation": {"$lt": before}})
+
+    async def clear(self, generation: int) -> None:
+        """Remove the buckets of one generation."""
+        await self._remove({"generation": generation})
+
+    async def _remove(self, condition: Document) -> None:
+        # A few at a time: years of them in one command would outlast every patience.
+        while found := await retried(
+            lambda: self._buckets.find(condition, {"_id": 1}, limit=REMOVED_AT_ONCE).to_list()
+        ):
+            ids = {"_id": {"$in": [document["_id"] for document in found]}}
+            await retried(partial(self._buckets.delete_many, ids))
 
     async def _page(self, condition: Document) -> list[Document]:
         return await self._buckets.find(condition, sort=[("start", ASCENDING)], limit=PAGE_BUCKETS).to_list()

@@ -65,8 +65,9 @@ def _kind(event: Event) -> ActivityKind | None:
         case "alarm.updated":
             return "annunciated" if state == "unacked" and event.data.get("reannounced") else None
         case "alarm.cleared":
-            return "cleared" if state in _IN_SIGHT else None
+            # One that ended its shelf with it was out of sight before.
+            return "cleared" if state in _IN_SIGHT and not event.data.get("unshelved") else None
         case "alarm.acknowledged":
-            return "acknowledged"
+            return "acknowledged" if state in _IN_SIGHT else None
         case _:
             return None

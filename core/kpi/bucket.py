@@ -43,6 +43,15 @@ class AlarmLoad(msgspec.Struct, kw_only=True, omit_defaults=True):
         """How often it was annunciated."""
         return sum(self.annunciated.values())
 
+    def merge(self, other: "AlarmLoad") -> None:
+        """Add what the same alarm asked at another time."""
+        for severity, count in other.annunciated.items():
+            self.annunciated[severity] = self.annunciated.get(severity, 0) + count
+        for step, count in other.acknowledged.items():
+            self.acknowledged[step] = self.acknowledged.get(step, 0) + count
+        self.chattering += other.chattering
+        self.fleeting += other.fleeting
+
     def add(self, activity: Activity) -> None:
         """Count one more activity."""
         match activity.kind:

@@ -20,6 +20,8 @@ FLOOD_ENDS = 5
 """Fewer than so many in ten minutes end it."""
 BAD_ACTORS = 10
 """How many sources and alarms are named."""
+OTHERS = ""
+"""What stands for the alarms that a bucket does not tell apart."""
 STALE = timedelta(hours=24)
 """An alarm that has been active longer is stale."""
 STALE_TARGET = 5
@@ -99,30 +101,51 @@ Wanted = Callable[[str, str], bool]
 """Tells whether an alarm of this source and type counts."""
 
 
+class Tally:
+    """The activity of a period from `start` to `end`, both on whole ten minutes, added up bucket by bucket.
+
+    `wanted`: which alarms count; None: all do. Its memory grows with the alarms, not with the period.
+    """
+
+    def __init__(self, start: datetime, end: datetime, wanted: Wanted | None = None) -> None:
+        self.start = start
+        self.end = end
+        self._wanted = wanted
+        self._series = [0] * max(1, (end - start) // BUCKET)
+        self._loads: dict[str, AlarmLoad] = {}
+        self._complete = True
+
+    def add(self, buckets: Iterable[Bucket]) -> None:
+        """Add buckets of the period, each once."""
+        for bucket in buckets:
+            number = (bucket.start - self.start) // BUCKET
+            for alarm_id, load in bucket.alarms.items():
+                if self._wanted is None or self._wanted(load.source, load.type):
+                    self._add(number, alarm_id, load)
+            if bucket.others.count:
+                self._complete = False
+                if self._wanted is None:
+                    self._add(number, OTHERS, bucket.others)
+
+    def figures(self) -> Figures:
+        """Return what the period came to."""
+        return _figures(self._series, self._loads, complete=self._complete)
+
+    def _add(self, number: int, alarm_id: str, load: AlarmLoad) -> None:
+        self._series[number] += load.count
+        known = self._loads.get(alarm_id)
+        if known is None:
+            known = self._loads[alarm_id] = AlarmLoad(source=load.source, type=load.type)
+        known.merge(load)
+
+
 def figures(
     buckets: Iterable[Bucket], start: datetime, end: datetime, wanted: Wanted | None = None
 ) -> Figures:
-    """Return the figures of the period from `start` to `end`, both on whole ten minutes.
-
-    `wanted`: which alarms count; None: all do.
-    """
-    series = [0] * max(1, (end - start) // BUCKET)
-    by_alarm: dict[str, list[AlarmLoad]] = {}
-    complete = True
-    for bucket in buckets:
-        loads = {
-            alarm_id: load
-            for alarm_id, load in bucket.alarms.items()
-            if wanted is None or wanted(load.source, load.type)
-        }
-        if bucket.others.count:
-            complete = False
-            if wanted is None:
-                loads[""] = bucket.others
-        series[(bucket.start - start) // BUCKET] += sum(load.count for load in loads.values())
-        for alarm_id, load in loads.items():
-            by_alarm.setdefault(alarm_id, []).append(load)
-    return _figures(series, by_alarm, complete=complete)
+    """Return what the buckets of a period come to (see Tally)."""
+    tally = Tally(start, end, wanted)
+    tally.add(buckets)
+    return tally.figures()
 
 
 def of_now(standing: int, stale: int) -> list[Kpi]:
@@ -133,11 +156,11 @@ def of_now(standing: int, stale: int) -> list[Kpi]:
     ]
 
 
-def _figures(series: list[int], by_alarm: Mapping[str, Sequence[AlarmLoad]], *, complete: bool) -> Figures:
+def _figures(series: list[int], by_alarm: Mapping[str, AlarmLoad], *, complete: bool) -> Figures:
     total = sum(series)
     severities = Counter[Severity]()
     sources = Counter[str]()
-    for load in (load for loads in by_alarm.values() for load in loads):
+    for load in by_alarm.values():
         severities.update(load.annunciated)
         if load.source:
             sources[load.source] += load.count
@@ -148,7 +171,7 @@ def _figures(series: list[int], by_alarm: Mapping[str, Sequence[AlarmLoad]], *, 
     ]
     chattering = _bad(by_alarm, lambda load: load.chattering)
     fleeting = _bad(by_alarm, lambda load: load.fleeting)
-    steps = merged_steps(load for loads in by_alarm.values() for load in loads)
+    steps = merged_steps(by_alarm.values())
     acknowledging = Acknowledging(
         median=quantile(steps, 0.5), p95=quantile(steps, 0.95), count=sum(steps.values())
     )
@@ -181,12 +204,12 @@ def _figures(series: list[int], by_alarm: Mapping[str, Sequence[AlarmLoad]], *, 
     )
 
 
-def _bad(by_alarm: Mapping[str, Sequence[AlarmLoad]], counted: Callable[[AlarmLoad], int]) -> list[BadAlarm]:
+def _bad(by_alarm: Mapping[str, AlarmLoad], counted: Callable[[AlarmLoad], int]) -> list[BadAlarm]:
     """Return the alarms that did something, those that did it most often first."""
     found = [
-        BadAlarm(id=alarm_id, source=loads[0].source, type=loads[0].type, count=sum(map(counted, loads)))
-        for alarm_id, loads in by_alarm.items()
-        if alarm_id
+        BadAlarm(id=alarm_id, source=load.source, type=load.type, count=counted(load))
+        for alarm_id, load in by_alarm.items()
+        if alarm_id != OTHERS
     ]
     return sorted((bad for bad in found if bad.count), key=lambda bad: (-bad.count, bad.id))
 

@@ -30,6 +30,10 @@ class KpiBuckets(Protocol):
         """Yield a tenant's buckets that start in the period, in pages, in order."""
         ...
 
-    async def drop(self, generation: int) -> None:
-        """Remove all buckets of other generations."""
+    async def drop(self, before: int) -> None:
+        """Remove the buckets of all generations before this one: nobody will read them again."""
+        ...
+
+    async def clear(self, generation: int) -> None:
+        """Remove the buckets of one generation."""
         ...

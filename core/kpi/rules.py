@@ -31,10 +31,13 @@ class _AlarmState(msgspec.Struct):
 
     pending: Activity | None = None
     """Annunciated, and held back until the condition has lasted."""
-    cleared_at: datetime | None = None
+    ending: Activity | None = None
+    """Cleared, and held back until the condition has been away for long enough."""
     last: datetime | None = None
     """When it was last annunciated under the rules."""
-    shown: bool = False
+    active: bool = False
+    """Whether the condition is there, under the rules."""
+    shown: bool = True
     """Whether the present annunciation counts, and with it what follows from it."""
 
 
@@ -58,37 +61,55 @@ def _next(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Acti
         case "annunciated":
             yield from _annunciated(state, activity, rules)
         case "cleared":
-            state.cleared_at = activity.at
-            if state.pending is not None:
-                # It went before it would have been annunciated.
-                state.pending = None
-            elif state.shown:
-                yield activity
+            yield from _cleared(state, activity, rules)
         case "acknowledged":
             if state.shown and state.pending is None:
                 yield activity
 
 
 def _annunciated(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Activity]:
-    away = None if state.cleared_at is None else (activity.at - state.cleared_at).total_seconds()
-    state.cleared_at = None
-    if away is not None and away < rules.off_delay and state.shown:
-        return
-    if rules.on_delay > 0:
-        state.pending, state.shown = activity, False
-        return
-    yield from _shown(state, activity, rules)
+    if state.ending is not None:
+        # It came back before it would have been away.
+        state.ending = None
+    elif state.pending is not None:
+        # More severe, but the same condition: it has lasted since it began.
+        state.pending = replace(activity, at=state.pending.at)
+    elif state.active or rules.on_delay == 0:
+        state.active = True
+        yield from _shown(state, activity, rules)
+    else:
+        state.active, state.pending, state.shown = True, activity, False
+
+
+def _cleared(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Activity]:
+    if state.pending is not None:
+        # It went before it would have been annunciated.
+        state.pending, state.active = None, False
+    elif rules.off_delay > 0:
+        state.ending = activity
+    else:
+        state.active = False
+        if state.shown:
+            yield activity
 
 
 def _due(state: _AlarmState, now: datetime | None, rules: Rules) -> Iterator[Activity]:
     """Let go of what was held back long enough; `now` None: the period is over."""
-    held = state.pending
+    held, delay = state.pending, rules.on_delay
+    if held is None:
+        held, delay = state.ending, rules.off_delay
     if held is None:
         return
-    due = held.at + timedelta(seconds=rules.on_delay)
-    if now is None or now >= due:
+    due = held.at + timedelta(seconds=delay)
+    if now is not None and now < due:
+        return
+    if held is state.pending:
         state.pending = None
         yield from _shown(state, replace(held, at=due), rules)
+    else:
+        state.ending, state.active = None, False
+        if state.shown:
+            yield replace(held, at=due, seconds=held.seconds + delay)
 
 
 def _shown(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Activity]:

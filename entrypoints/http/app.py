@@ -1,5 +1,6 @@
 """The HTTP application: every route, every error's handler."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 
 from starlette.applications import Starlette
@@ -81,4 +82,5 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     app.state.admission = admission or Admission()
     app.state.tenant_of_routing_key = tenant_of or tenant_of_routing_key("", DEFAULT_TENANT)
     app.state.ingested = ingest.Counts()
+    app.state.adding_up = asyncio.Semaphore(stats.AT_ONCE)
     return app

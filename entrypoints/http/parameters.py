@@ -1,7 +1,7 @@
 """The query parameters: declared once, with their bounds and defaults."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar, get_origin, get_type_hints
 
 import msgspec
@@ -27,6 +27,7 @@ Names = Annotated[frozenset[str], Meta(max_length=FILTER_VALUES)]
 Position = Annotated[int, Meta(ge=0, le=LATEST)]
 Moment = Position | Annotated[datetime, Meta(tz=True)]
 """A position in the log, or a time (RFC 3339) that stands for the newest position recorded by then."""
+TIME = {"format": "date-time"}
 MOMENT = {"pattern": "^([0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z)$"}
 
 
@@ -118,10 +119,18 @@ class PageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What `GET /v1/stats` takes: the period (RFC 3339, by default the last day), and which alarms count."""
 
-    from_: Annotated[datetime, Meta(tz=True)] | None = msgspec.field(name="from", default=None)
-    to: Annotated[datetime, Meta(tz=True)] | None = None
+    from_: Annotated[str, Meta(extra_json_schema=TIME)] | None = msgspec.field(name="from", default=None)
+    to: Annotated[str, Meta(extra_json_schema=TIME)] | None = None
     source: Names = frozenset()
     type: Names = frozenset()
+
+    def period(self, now: datetime, default: timedelta) -> tuple[datetime, datetime]:
+        """Return from when to when; `default`: how long, where nothing is said. Raises Problem 422."""
+        try:
+            to = now if self.to is None else _time("to", self.to)
+            return to - default if self.from_ is None else _time("from", self.from_), to
+        except OverflowError:
+            raise Problem(422, "invalid", "from and to must be times that a calendar can hold") from None
 
     def query(self, tenant: str) -> AlarmQuery:
         """Return which alarms count. Raises InvalidInput."""
@@ -133,6 +142,17 @@ class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
         )
         query.check()
         return query
+
+
+def _time(name: str, text: str) -> datetime:
+    """Read a time. Raises Problem 422, OverflowError."""
+    try:
+        # Strict: a number would be taken for seconds since 1970.
+        time: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
+        return time.astimezone(UTC)
+    except msgspec.ValidationError:
+        detail = f"{name} must be a time like 2026-01-31T08:00:00Z; send a + in it as %2B"
+        raise Problem(422, "invalid", detail) from None
 
 
 class OutboxParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """The counts of the alarm list, and the key figures of a period."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from msgspec.structs import asdict
@@ -7,19 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.errors import TooBroad
 from core.filter import split_sources
 from core.kpi.bucket import BUCKET, start_of
-from core.kpi.figures import BAD_ACTORS, STALE, Wanted, figures, of_now
+from core.kpi.figures import BAD_ACTORS, STALE, Figures, Tally, Wanted, of_now
 from core.ports import Counts
 from entrypoints.http.answers import CurrentCounts, Period, Raised, StaleAlarm, StatsAnswer
 from entrypoints.http.exchange import caller, json_response, services
 from entrypoints.http.parameters import StatsParameters, parameters
 from entrypoints.http.problems import Problem
 from entrypoints.kpis import PROJECTION as KPIS
+from entrypoints.services import Services
 from entrypoints.worker import PROJECTION as ALARMS
 
 LONGEST = timedelta(days=31)
 DEFAULT = timedelta(days=1)
+STATS_SECONDS = 10.0
+"""How long the buckets of a period may take to be added up, waiting for one's turn included."""
+AT_ONCE = 2
+"""For how many requests a process adds up buckets at the same time."""
 
 
 async def stats(request: Request) -> Response:
@@ -27,13 +35,15 @@ async def stats(request: Request) -> Response:
     given, tenant = parameters(request, StatsParameters), caller(request).tenant
     offered = services(request)
     now = offered.now()
-    start, end = _period(given, now)
+    start, end = _period(*given.period(now, DEFAULT))
     # Before the rows: they may be newer than it, never older.
     position = (await offered.checkpoints.load(ALARMS)).position
     counts = await offered.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
-    at = await offered.checkpoints.load(KPIS)
-    pages = offered.kpis.buckets.period(at.generation, tenant, start, end)
-    found = figures([bucket async for page in pages for bucket in page], start, end, _wanted(given))
+    try:
+        async with asyncio.timeout(STATS_SECONDS), request.app.state.adding_up:
+            kpi_position, found = await _figures(offered, tenant, lambda: Tally(start, end, _wanted(given)))
+    except TimeoutError:
+        raise TooBroad("the period has more activity than there is time for: ask for a shorter one") from None
     parts = asdict(found) | {
         "kpis": [*found.kpis, *of_now(_standing(counts), counts.stale)],
         "series": [
@@ -42,7 +52,7 @@ async def stats(request: Request) -> Response:
     }
     answer = StatsAnswer(
         position=position,
-        kpi_position=at.position,
+        kpi_position=kpi_position,
         current=_current(counts),
         period=Period(from_=start, to=end),
         stale=[
@@ -54,17 +64,27 @@ async def stats(request: Request) -> Response:
     return json_response(answer)
 
 
-def _period(given: StatsParameters, now: datetime) -> tuple[datetime, datetime]:
+async def _figures(offered: Services, tenant: str, begun: Callable[[], Tally]) -> tuple[int, Figures]:
+    """Add up the buckets; return up to which position they are, and what they come to."""
+    while True:
+        tally, at = begun(), await offered.checkpoints.load(KPIS)
+        async for buckets in offered.kpis.buckets.period(at.generation, tenant, tally.start, tally.end):
+            # It takes a while, and this loop has others to serve.
+            await asyncio.to_thread(tally.add, buckets)
+        # A rebuild that was swapped in meanwhile may have taken some of the buckets away.
+        if (await offered.checkpoints.load(KPIS)).generation == at.generation:
+            return at.position, await asyncio.to_thread(tally.figures)
+
+
+def _period(from_: datetime, to: datetime) -> tuple[datetime, datetime]:
     """Return the start of the first bucket and the end of the last. Raises Problem 422."""
-    to = now if given.to is None else given.to
+    if from_ >= to:
+        raise Problem(422, "invalid", "the period must begin before it ends: from must be before to")
     try:
-        from_ = to - DEFAULT if given.from_ is None else given.from_
         start, end = start_of(from_), start_of(to)
         end += BUCKET if end < to else timedelta(0)
     except OverflowError:
         raise Problem(422, "invalid", "from and to must be times that a calendar can hold") from None
-    if from_ >= to:
-        raise Problem(422, "invalid", "the period must begin before it ends: from must be before to")
     if end - start > LONGEST + BUCKET:
         raise Problem(422, "invalid", f"the period must not be longer than {LONGEST.days} days")
     return start, end

@@ -82,7 +82,7 @@ class _Connection(asyncio.Protocol):
             self.done.set_result(None)
             self._transport.close()
             return
-        head = f"POST {self._path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        head = f"POST {self._path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         self._sent = time.perf_counter()
         self._transport.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
 

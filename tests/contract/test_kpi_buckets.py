@@ -53,11 +53,13 @@ class BucketsContract:
         part = kept.period(0, "default", BEGINNING + BUCKET, BEGINNING + 3 * BUCKET)
         assert [each async for page in part for each in page] == many[1:3]
 
-    async def test_dropping_leaves_one_generation(self, kept: KpiBuckets) -> None:
+    async def test_earlier_generations_are_dropped_and_later_ones_left_alone(self, kept: KpiBuckets) -> None:
         for generation in range(3):
-            await kept.write(generation, [bucket(generation)])
+            await kept.write(generation, [bucket(number) for number in range(generation + 1)])
         await kept.drop(1)
-        assert [len(await found(kept, generation)) for generation in range(3)] == [0, 1, 0]
+        assert [len(await found(kept, generation)) for generation in range(3)] == [0, 2, 3]
+        await kept.clear(1)
+        assert [len(await found(kept, generation)) for generation in range(3)] == [0, 0, 3]
 
 
 class TestMemoryBuckets(BucketsContract):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import httpx
@@ -132,6 +132,8 @@ async def test_the_figures_of_a_period_are_answered_over_http(store: Storage, co
         {"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"},
         {"from": "yesterday"},
         {"to": "0001-01-01T00:00:00Z"},
+        {"to": "253402300800"},
+        {"to": "1.5"},
         {"from": "9999-12-31T00:00:00Z", "to": "9999-12-31T23:59:59Z"},
         {"since": "2026-01-01T00:00:00Z"},
         {"to": "2026-01-01T00:00:00"},
@@ -150,15 +152,18 @@ async def test_a_rebuild_counts_the_same_while_the_log_grows(store: Storage, con
         await reached(store, len(made.events))
         before, more = await kept(store), len(made.events)
 
+        model = KpiModel(store.kpis, store.checkpoints)
+
         def grow(_what: str, _done: int, _total: int) -> None:
             if len(made.events) == more:
                 made.wait(60)
                 made.raised("tank 2")
+                # A process that begins to lead meanwhile.
+                settling.append(asyncio.create_task(model.settle()))
 
-        replaying = asyncio.create_task(
-            replay_kpis(store.log, KpiModel(store.kpis, store.checkpoints), store.leases, "a", grow)
-        )
-        assert await replaying == more
+        settling: list[asyncio.Task[None]] = []
+        assert await replay_kpis(store.log, model, store.leases, "a", grow) == more
+        await asyncio.gather(*settling)
         assert await kept(store) == before
         assert (await store.checkpoints.load(PROJECTION)).generation == 1
         await plant(connected, made, more)
@@ -255,5 +260,11 @@ async def test_what_if_refuses_what_it_cannot_do(log: Record) -> None:
     with pytest.raises(InvalidInput, match="at most 31 days"):
         await compared(log, "default", BEGINNING, BEGINNING + 24 * 60 * HOUR, Rules())
     assert (await compared(log, "default", BEGINNING, BEGINNING + HOUR, Rules())).before.complete
+    for rules in (Rules(on_delay=float("inf")), Rules(off_delay=float("nan")), Rules(deadband=1e300)):
+        with pytest.raises(InvalidInput, match="delays"):
+            await compared(log, "default", BEGINNING, BEGINNING + HOUR, rules)
+    early = datetime(1, 1, 1, tzinfo=UTC)
+    with pytest.raises(InvalidInput, match="calendar"):
+        await compared(log, "default", early, early + HOUR, Rules())
     with pytest.raises(StartupRefused, match="TYPE=SEVERITY"):
         severities_of(["pressure=loud"])

@@ -221,8 +221,9 @@ class TestRules:
     @given(steps)
     def test_no_rules_change_nothing(self, moves: list[tuple[str, str, float]]) -> None:
         activities = self.activities(*moves)
-        kinds = [each for each in applied(activities, Rules()) if each.kind == "annunciated"]
-        assert kinds == [each for each in activities if each.kind == "annunciated"]
+        assert list(applied(activities, Rules())) == activities
+        # Nor if the period begins in the middle of it all.
+        assert list(applied(activities[1:], Rules())) == activities[1:]
 
     @given(steps, st.floats(0, 600), st.floats(0, 600), st.floats(0, 600))
     def test_rules_never_call_more_often(
@@ -236,6 +237,17 @@ class TestRules:
         activities = self.activities(("raised", "a", 5), ("cleared", "a", 60), ("raised", "a", 60))
         assert self.called(activities, Rules(on_delay=10)) == [("a", 75.0)]
 
+    def test_what_grew_worse_has_lasted_since_it_began(self) -> None:
+        made = Shift()
+        made.raised("a", "minor")
+        made.wait(50)
+        made.raised("a", "critical")
+        made.wait(20)
+        made.cleared("a")
+        activities = [each for event in made.events if (each := activity_of(event)) is not None]
+        assert self.called(activities, Rules(on_delay=60)) == [("a", 60.0)]
+        assert self.called(activities, Rules(on_delay=40)) == [("a", 40.0), ("a", 50.0)]
+
     def test_an_off_delay_takes_one_that_comes_back_soon_for_the_same(self) -> None:
         activities = self.activities(
             ("raised", "a", 60),
@@ -245,6 +257,12 @@ class TestRules:
             ("raised", "a", 0),
         )
         assert self.called(activities, Rules(off_delay=10)) == [("a", 0.0), ("a", 185.0)]
+
+    def test_what_is_bridged_by_an_off_delay_is_not_fleeting(self) -> None:
+        activities = self.activities(*[("raised", "a", 5), ("cleared", "a", 5)] * 4)
+        kept = list(applied(activities, Rules(off_delay=10)))
+        assert [each.kind for each in kept] == ["annunciated", "cleared"]
+        assert (kept[1].seconds, self.since(kept[1].at)) == (15.0, 45.0)
 
     def test_a_deadband_calls_once_in_its_time(self) -> None:
         activities = self.activities(*[("raised", "a", 10), ("cleared", "a", 10)] * 6)
