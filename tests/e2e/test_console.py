@@ -225,6 +225,8 @@ async def test_axe_finds_nothing_serious_in_either_theme(tenant: Tenant, server:
     await console.press("Escape")
     await page.get_by_role("link", name="KPIs").click()
     await expect(page.get_by_role("heading", name="Alarm system performance")).to_be_visible()
+    await expect(page.locator("#kpis-page canvas")).to_be_visible()
+    await expect(page.locator("#kpis-page .tile")).not_to_have_count(0)
     found["kpis"] = await serious(page)
     assert {name: each for name, each in found.items() if each} == {}
 
