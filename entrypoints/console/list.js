@@ -5,7 +5,7 @@ const SPARE = 8;
 
 /**
  * rows()             gives the rows, in order
- * make()             makes an empty slot: {element, ...}
+ * make()             makes an empty slot: {element, ...}; its `drawn` is null when it shows nothing
  * fill(slot, row, index)   shows a row in a slot
  */
 export class VirtualList {
@@ -107,6 +107,7 @@ export class VirtualList {
 function vacate(slot) {
   slot.row = null;
   slot.index = null;
+  slot.drawn = null;
   slot.element.hidden = true;
   // Its row may be shown by another.
   slot.element.removeAttribute("id");
