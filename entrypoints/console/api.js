@@ -1,7 +1,8 @@
 // Tocsin over HTTP: commands, lists of earlier moments, histories, statistics.
 
 // A command that may or may not have been carried out is asked for again under the same key.
-const TRIES = 4;
+// Long enough for a process to be started again.
+const TRIES = 6;
 const FIRST_PAUSE_MS = 300;
 // What POST /v1/commands takes at once.
 const COMMANDS = 1_000;

@@ -2,7 +2,7 @@
 
 import { Address } from "./address.js";
 import { AlarmList } from "./alarms.js";
-import { announced } from "./announcing.js";
+import { Caller } from "./announcing.js";
 import { Api } from "./api.js";
 import { bindings } from "./bindings.js";
 import { Commander } from "./commands.js";
@@ -36,6 +36,7 @@ class Console {
   #session = new Session((token) => new Api(() => token, () => {}).get("/v1/alarms?limit=1"));
   #api = new Api(() => this.#session.token, (why) => this.#session.ask(why));
   #sound = new Sound();
+  #caller = new Caller();
   #live = new AlarmList((list, events) => this.#heard(list, events));
   #bar = new FilterBar(filterOf(this.#address.params), (filter) => this.#arrange(filter));
   #view = new AlarmView(matching(this.#bar.filter), this.#bar.filter.sort);
@@ -88,6 +89,7 @@ class Console {
         pause: () => this.#pause(),
         escape: () => this.#escape(),
       }),
+      () => !byId("alarms-page").hidden,
     );
     new Connection(this.#session, this.#api, this.#live, (lost) => this.#grid.classList.toggle("stale", lost)).open();
     setInterval(() => document.hidden || this.#list.draw(), AGE_MS);
@@ -101,6 +103,7 @@ class Console {
   #heard(list, events) {
     if (events === null) {
       if (!this.#travel.active) this.#view.take(list.rows);
+      this.#caller.know(list.rows.values());
       this.#openWanted();
     } else {
       this.#view.changed(events.map(({ alarm }) => alarm.id));
@@ -114,9 +117,9 @@ class Console {
   }
 
   #announce(events) {
-    const calls = announced(events);
-    if (calls.severities.size > 0) this.#sound.call(calls.severities);
-    if (calls.critical) byId("critical").textContent = calls.critical;
+    const { severities, critical } = this.#caller.calls(events);
+    if (severities.size > 0) this.#sound.call(severities);
+    if (critical) byId("critical").textContent = critical;
   }
 
   #later() {

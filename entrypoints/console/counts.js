@@ -6,6 +6,7 @@ import { count } from "./words.js";
 const TITLE = document.title;
 const UNACKED = new Set(["unacked", "rtn_unacked"]);
 const STATS_MS = 5_000;
+const SAID_MS = 5_000;
 // A server without statistics is not asked again before this.
 const ABSENT_MS = 60_000;
 
@@ -34,8 +35,19 @@ export function tell({ counts, criticals, total }, current) {
   if (node.dataset.text !== text) {
     node.dataset.text = text;
     node.replaceChildren(...parts.map((part) => numbered(part)));
+    later(text);
   }
   say(document.querySelector("title"), unacked ? `(${unacked}) ${TITLE}` : TITLE);
+}
+
+// Who listens is told now and then: each number of a flood would be said one after the other.
+let saying = null;
+function later(text) {
+  byId("counts").dataset.text = text;
+  saying ??= setTimeout(() => {
+    saying = null;
+    say(byId("counts-said"), byId("counts").dataset.text);
+  }, SAID_MS);
 }
 
 function numbered(part) {

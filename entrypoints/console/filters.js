@@ -74,7 +74,8 @@ function search(text) {
   };
 }
 
-const words = (text) => text.toLowerCase().match(WORD) ?? [];
+// Through capitals, so that STRASSE finds Straße.
+const words = (text) => text.toUpperCase().toLowerCase().match(WORD) ?? [];
 
 /** The bar above the list: shows the filter, and changes it. */
 export class FilterBar {

@@ -8,9 +8,10 @@ const WRITING = "input:not([type=checkbox]), textarea, select";
 /**
  * Let keys act. bindings: [[keys], words, action][]; a key is as in KeyboardEvent.key, `Ctrl+a` with Ctrl or Cmd.
  *
+ * `active()`: whether the list is there for them to act on; the page of keys itself (`?`) always is.
  * Single characters can be turned off (WCAG 2.2, 2.1.4), and never act while somebody writes.
  */
-export function keys(bindings) {
+export function keys(bindings, active) {
   const actions = new Map(bindings.flatMap(([names, , action]) => names.map((name) => [name, action])));
   const list = byId("key-list");
   for (const [names, words] of bindings) {
@@ -22,7 +23,7 @@ export function keys(bindings) {
   addEventListener("keydown", (event) => {
     const name = event.ctrlKey || event.metaKey ? `Ctrl+${event.key}` : event.key;
     const action = actions.get(name);
-    if (!action || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!action || event.altKey || (name !== "?" && !active()) || document.querySelector("dialog[open]")) return;
     if (event.target.matches(WRITING)) return name === "Escape" && event.target.blur();
     // Enter and Space on a button are the button's own.
     if ((name === "Enter" || name === " ") && !event.target.matches("[role=grid], body")) return;

@@ -5,7 +5,7 @@ const SPARE = 8;
 
 /**
  * rows()             gives the rows, in order
- * make()             makes an empty slot: {element, ...}
+ * make()             makes an empty slot: {element, ...}; its `drawn` is null when it shows nothing
  * fill(slot, row, index)   shows a row in a slot
  */
 export class VirtualList {
@@ -47,10 +47,10 @@ export class VirtualList {
     return Math.max(1, Math.floor(this.#space() / this.#height));
   }
 
-  /** Where the row is, in pixels from the body's top; null: out of sight. */
+  /** How far below the list's upper edge the row ends, in pixels; null: out of sight. */
   offset(index) {
     const top = index * this.#height - this.#scroller.scrollTop;
-    return top < 0 || top > this.#space() ? null : (index + 1) * this.#height;
+    return index < 0 || top < 0 || top > this.#space() ? null : this.#body.offsetTop + top + this.#height;
   }
 
   /** The slot that an element is part of, with its `row` and `index`; undefined: none. */
@@ -107,5 +107,8 @@ export class VirtualList {
 function vacate(slot) {
   slot.row = null;
   slot.index = null;
+  slot.drawn = null;
   slot.element.hidden = true;
+  // Its row may be shown by another.
+  slot.element.removeAttribute("id");
 }

@@ -24,7 +24,7 @@ const cell = (name, ...children) => make("div", { role: "gridcell", class: `c-${
 
 /** Return an empty row. */
 export function makeRow() {
-  const slot = { row: null, index: null, drawn: null };
+  const slot = { row: null, index: null, drawn: null, seen: null };
   slot.check = make("input", { type: "checkbox", tabindex: "-1", class: "pick" });
   slot.shape = icon("indeterminate", "icon severity-icon");
   slot.mark = icon("normal", "icon state-icon");
@@ -56,6 +56,10 @@ export function makeRow() {
 
 /** Show an alarm; `look`: {selected, cursor, pending, now, past}. */
 export function fillRow(slot, alarm, index, look) {
+  const seen = `${index} ${look.selected} ${look.cursor} ${look.pending} ${look.past} ${Math.floor(look.now / 1000)}`;
+  // Most rows stay as they are from one frame to the next.
+  if (slot.drawn === alarm && slot.seen === seen) return;
+  slot.seen = seen;
   if (slot.drawn !== alarm) fillTexts(slot, alarm);
   say(slot.raised, age(alarm.raised_at, look.now));
   const unacked = alarm.state === "unacked" || alarm.state === "rtn_unacked";

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from importlib import resources
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pytest
@@ -111,7 +111,7 @@ async def test_a_lost_process_is_unmistakable_and_nothing_is_missed(tenant: Tena
     await expect(here.page.locator("#grid")).to_have_class("grid")
     await here.state("pump-2", "Unacked")
     # The command was sent again, under the same key, until somebody answered.
-    await here.state("pump-1", "Acked")
+    await here.state("pump-1", "Acked", seconds=20)
 
 
 async def test_an_operator_works_by_keys_alone(tenant: Tenant, server: TocsinServer) -> None:
@@ -214,6 +214,7 @@ async def test_axe_finds_nothing_serious_in_either_theme(tenant: Tenant, server:
     await console.press("j", "x", "Enter")
     await expect(page.locator("#details .timeline li")).to_have_count(1)
     found["details"] = await serious(page)
+    found["details, dark"] = await serious(page, "dark")
     await console.press("s")
     found["shelve"] = await serious(page)
     await console.press("Escape", "t")
@@ -225,49 +226,48 @@ async def test_axe_finds_nothing_serious_in_either_theme(tenant: Tenant, server:
     await console.press("Escape")
     await page.get_by_role("link", name="KPIs").click()
     await expect(page.get_by_role("heading", name="Alarm system performance")).to_be_visible()
+    await expect(page.locator("#kpis-page canvas")).to_be_visible()
+    await expect(page.locator("#kpis-page .tile")).not_to_have_count(0)
     found["kpis"] = await serious(page)
+    found["kpis, dark"] = await serious(page, "dark")
     assert {name: each for name, each in found.items() if each} == {}
 
 
-async def serious(page: Page) -> list[str]:
+async def serious(page: Page, theme: Literal["light", "dark"] = "light") -> list[str]:
     """Return what axe-core finds that would keep somebody out; of the dark theme, its contrasts."""
+    await page.emulate_media(color_scheme=theme)
     await page.evaluate(AXE)
-    found: list[str] = []
-    schemes: dict[Literal["light", "dark"], Any] = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
-    for scheme, options in schemes.items():
-        await page.emulate_media(color_scheme=scheme)
-        answer = await page.evaluate(
-            "(options) => axe.run({...options, resultTypes: ['violations']})", options
-        )
-        found += [
-            f"{scheme}: {each['id']}: {each['help']}: {each['nodes'][0]['html']}"
-            for each in answer["violations"]
-            if each["impact"] in ("serious", "critical")
-        ]
-    return found
+    only = {"runOnly": ["color-contrast"]} if theme == "dark" else {}
+    answer = await page.evaluate("(only) => axe.run({...only, resultTypes: ['violations']})", only)
+    return [
+        f"{each['id']}: {each['help']}: {each['nodes'][0]['html']}"
+        for each in answer["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
 
 
 async def test_ten_thousand_rows_and_a_flood_leave_the_page_at_work(
     tenant: Tenant, server: TocsinServer
 ) -> None:
     async with tenant.client(server) as http:
-        for start in range(0, 10_000, 1_000):
-            await reported(http, range(start, start + 1_000), "warning")
-        console = await tenant.opened(server)
+        await asyncio.gather(
+            *(reported(http, range(start, start + 1_000), "warning") for start in range(0, 10_000, 1_000))
+        )
+        console = await tenant.opened(server, "?sort=-updated_at")
         page = console.page
         await expect(page.locator("#counts")).to_contain_text("10,000 alarms", timeout=30_000)
         await page.evaluate(FRAMES)
         await page.evaluate(SCROLLING)
         scrolled = await page.evaluate("frames()")
         # 200 events a second, which move rows to the top and change their texts.
-        for start in range(0, 600, 20):
+        for start in range(0, 400, 20):
             _, __ = await asyncio.gather(
                 reported(http, range(start, start + 20), "critical"), asyncio.sleep(0.1)
             )
-        await expect(page.locator("#counts")).to_contain_text("600 of them critical")
+        await expect(page.locator("#counts")).to_contain_text("400 of them critical")
         flooded = await page.evaluate("frames()")
         await console.press("g")
-        await console.state("pump-599", "Unacked")
+        await console.state("pump-399", "Unacked")
         assert await page.locator("#grid-body .row").count() < MOST_ROWS
         print(f"frames in ms: scrolling {scrolled}, 200 events a second {flooded}")  # noqa: T201
 

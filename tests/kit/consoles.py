@@ -34,9 +34,9 @@ class Console:
             has=self.page.locator(".c-source").get_by_text(source, exact=True)
         )
 
-    async def state(self, source: str, state: str) -> None:
+    async def state(self, source: str, state: str, seconds: float = 5.0) -> None:
         """Wait until the row shows a state."""
-        await expect(self.row(source).locator(".c-state")).to_have_text(state)
+        await expect(self.row(source).locator(".c-state")).to_have_text(state, timeout=seconds * 1000)
 
     async def live(self) -> None:
         """Wait until the list is live."""
