@@ -284,8 +284,11 @@ class Turns(Protocol):
 class Presence(Protocol):
     """The processes that share the worker tasks, judged by the server's clock. Both raise Unavailable."""
 
-    async def announce(self, process: str, seconds: float) -> int:
-        """Say that the process is there for so long; return how many are."""
+    async def announce(self, process: str, leading: int, seconds: float) -> int | None:
+        """Say that the process is there for so long and leads so many tasks.
+
+        Returns the fewest that another process said it leads; None: there is no other.
+        """
         ...
 
     async def leave(self, process: str) -> None:

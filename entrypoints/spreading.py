@@ -5,7 +5,6 @@ import logging
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from math import ceil
 
 from core.errors import Unavailable
 from core.ports import Presence
@@ -21,7 +20,7 @@ LEAVE_SECONDS = 1.0
 
 
 class Spreading:
-    """Says that this process is there, and keeps it from leading more than its share of the tasks.
+    """Says that this process is there, and keeps it from leading more than its share.
 
     Nothing rests on it: whoever leads, leads rightly. At each look one task at most is let go of, and whoever
     did keeps away from it long enough for another to come first.
@@ -45,12 +44,13 @@ class Spreading:
                     await self._presence.leave(self._process)
 
     async def look(self) -> None:
-        """Let go of a task if others are there to share them. Raises Unavailable."""
+        """Let go of a task if another process leads two fewer. Raises Unavailable."""
         if any(task.stopped for task in self._tasks):
             # It takes no share any more, and nobody is to wait for that.
             await self._presence.leave(self._process)
             return
-        present = await self._presence.announce(self._process, PRESENT_SECONDS)
         leading = [task for task in self._tasks if task.leading]
-        if len(leading) > ceil(len(self._tasks) / max(1, present)):
+        fewest = await self._presence.announce(self._process, len(leading), PRESENT_SECONDS)
+        # One more is no reason: the task would go back and forth.
+        if fewest is not None and len(leading) > fewest + 1:
             leading[-1].step_down()

@@ -9,13 +9,15 @@ class MemoryPresence:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._until: dict[str, float] = {}
+        self._present: dict[str, tuple[float, int]] = {}
 
-    async def announce(self, process: str, seconds: float) -> int:
-        """Say that the process is there for so long; return how many are."""
-        self._until[process] = self._clock() + seconds
-        return sum(until > self._clock() for until in self._until.values())
+    async def announce(self, process: str, leading: int, seconds: float) -> int | None:
+        """Say that the process is there for so long; return the fewest another one leads."""
+        now = self._clock()
+        self._present[process] = now + seconds, leading
+        others = [led for name, (until, led) in self._present.items() if name != process and until > now]
+        return min(others, default=None)
 
     async def leave(self, process: str) -> None:
         """Say that the process is gone."""
-        self._until.pop(process, None)
+        self._present.pop(process, None)

@@ -19,13 +19,15 @@ class MongoPresence:
         index = IndexModel([("until", ASCENDING)], name="until", expireAfterSeconds=0)
         await retried(lambda: self._processes.create_indexes([index]), BULK_SECONDS)
 
-    async def announce(self, process: str, seconds: float) -> int:
-        """Say that the process is there for so long; return how many are."""
-        until = [{"$set": {"until": {"$add": ["$$NOW", round(seconds * 1_000)]}}}]
-        await retried(lambda: self._processes.update_one({"_id": process}, until, upsert=True))
+    async def announce(self, process: str, leading: int, seconds: float) -> int | None:
+        """Say that the process is there for so long; return the fewest another one leads."""
+        said = [{"$set": {"until": {"$add": ["$$NOW", round(seconds * 1_000)]}, "leading": leading}}]
+        await retried(lambda: self._processes.update_one({"_id": process}, said, upsert=True))
         # The server removes what ran out once a minute.
-        present = {"$expr": {"$gt": ["$until", "$$NOW"]}}
-        return await retried(lambda: self._processes.count_documents(present))
+        others = {"_id": {"$ne": process}, "$expr": {"$gt": ["$until", "$$NOW"]}}
+        fewest = await retried(lambda: self._processes.find_one(others, sort=[("leading", ASCENDING)]))
+        # One of an earlier version does not say how many it leads.
+        return None if fewest is None else fewest.get("leading", 0)
 
     async def leave(self, process: str) -> None:
         """Say that the process is gone."""

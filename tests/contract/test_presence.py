@@ -9,18 +9,20 @@ from core.ports import Presence
 
 
 class PresenceContract:
-    async def test_each_process_counts_once(self, presence: Presence) -> None:
-        assert await presence.announce("a", 60) == 1
-        assert await presence.announce("b", 60) == 2
-        assert await presence.announce("a", 60) == 2
+    async def test_each_process_is_told_the_fewest_another_leads(self, presence: Presence) -> None:
+        assert await presence.announce("a", 3, 60) is None
+        assert await presence.announce("a", 4, 60) is None
+        assert await presence.announce("b", 1, 60) == 4
+        assert await presence.announce("c", 2, 60) == 1
+        assert await presence.announce("b", 1, 60) == 2
 
     async def test_one_that_left_or_ran_out_counts_no_more(self, presence: Presence) -> None:
-        await presence.announce("a", 60)
-        await presence.announce("b", 0)
-        assert await presence.announce("c", 60) == 2
+        await presence.announce("a", 2, 60)
+        await presence.announce("b", 1, 0)
+        assert await presence.announce("c", 0, 60) == 2
         await presence.leave("a")
         await presence.leave("never there")
-        assert await presence.announce("c", 60) == 1
+        assert await presence.announce("c", 0, 60) is None
 
 
 class TestMemoryPresence(PresenceContract):

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from adapters.memory.leases import MemoryLeases
 from adapters.memory.presence import MemoryPresence
 from adapters.mongo.client import Database
 from adapters.mongo.leases import MongoLeases
@@ -55,6 +56,17 @@ async def test_a_second_process_gets_its_share_and_gives_it_back(connected: Data
         async with process(leases, presence, "b") as second:
             await shares([first, second], [2, 2])
         await shares([first], [TASKS])
+
+
+async def test_one_more_than_another_leads_is_no_reason_to_let_go() -> None:
+    leases, presence = MemoryLeases(), MemoryPresence()
+    await presence.announce("killed a moment ago", TASKS - 1, 60)
+    async with process(leases, presence, "a") as first:
+        await shares([first], [TASKS])
+        looks = Spreading(presence, "a", first)
+        for _ in range(5):
+            await looks.look()
+        assert all(task.leading for task in first)
 
 
 async def test_one_process_alone_keeps_all(connected: Database) -> None:
