@@ -132,6 +132,10 @@ async def serve(
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not serving.done():
             logger.info("draining")
+            if settings.shared_port:
+                # Who comes now is to reach a process that stays.
+                for each in server.servers:
+                    each.close()
             await drain()
             server.should_exit = True
         await serving

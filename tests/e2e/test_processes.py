@@ -100,10 +100,14 @@ async def test_processes_are_renewed_one_by_one_and_no_event_is_lost(supervised:
             await until_answered(answered, len(answered) + 20)
         working.pop().cancel()
         last = max(answered)
-        await eventually(
-            "all delivered",
-            lambda: all(each.positions and each.positions[-1] >= last for each in followers) or None,
-        )
+
+        def delivered() -> bool:
+            for task in working:
+                if task.done():
+                    task.result()
+            return all(each.positions and each.positions[-1] >= last for each in followers)
+
+        await eventually("all delivered", lambda: delivered() or None)
     finally:
         for task in working:
             task.cancel()

@@ -16,6 +16,10 @@ SECONDS = 20.0
 Message = dict[str, Any]
 
 
+class SentAway(ConnectionError):
+    """The server ends, and said goodbye before it answered."""
+
+
 class StreamClient:
     """One connection to `/v1/stream` with one subscription, and every event it was sent, in order."""
 
@@ -37,8 +41,10 @@ class StreamClient:
         return message
 
     async def expect(self, op: str) -> Message:
-        """Return the next message, which must be of this kind."""
+        """Return the next message, which must be of this kind. Raises SentAway."""
         message = await self.receive()
+        if message["op"] == "goodbye" != op:
+            raise SentAway(message)
         assert message["op"] == op, message
         return message
 
