@@ -132,6 +132,7 @@ class Appender(Generic[Document]):
         self._pause = pause
         self._queue: deque[Entry] = deque()
         self._tail: Stamp | None = None
+        self._landed: list[Event] = []
         self.counts = AppendCounts()
         self.losing = False
         """Whether the last batch landed nothing because others were first."""
@@ -173,14 +174,18 @@ class Appender(Generic[Document]):
         """Read the tail anew before the next append: the log was replaced."""
         self._tail = None
 
-    async def flush(self) -> None:
-        """Write one batch to its end: each entry of it is done, or back in the queue and not in the log."""
+    async def flush(self) -> Sequence[Event]:
+        """Write one batch to its end: each entry of it is done, or back in the queue and not in the log.
+
+        Returns the events that this has brought into the log, in order.
+        """
+        self._landed = []
         if self._tail is None:
             try:
                 self._tail = await self._store.tail()
             except Unavailable:
                 await self._pause(1)
-                return
+                return ()
         remaining, tries, in_doubt = self._take(self._tail), 0, False
         if remaining:
             self.counts.sizes.observe(len(remaining))
@@ -194,6 +199,7 @@ class Appender(Generic[Document]):
             if not settled:
                 tries += 1
                 await self._pause(tries)
+        return self._landed
 
     async def _after(
         self, result: Result, sent: list[_Placed[Document]]
@@ -248,6 +254,9 @@ class Appender(Generic[Document]):
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
         if landed:
             self.losing = False
+        if self._tail is not None:
+            # Otherwise the log was replaced meanwhile, and they may be of the one before.
+            self._landed += [placed.event for placed in landed]
         self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))

@@ -1,6 +1,6 @@
 """What core asks of the outside, and what it is promised. Adapters implement these."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -113,9 +113,12 @@ class Ring(msgspec.Struct, frozen=True, gc=False):
 class Doorbell(Protocol):
     """Tells that there is something new. It may be early, repeat itself or miss one; the log is read."""
 
-    def listen(self, moment: object) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+    def listen(
+        self, moment: object, known: Callable[[], int]
+    ) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
         """Ring for everything committed after `moment`, the moment of a page read before.
 
+        `known` returns the newest position that the listener knows: what is not newer need not come along.
         The iterator ends or raises Unavailable when the bell is broken: read, then listen anew.
         """
         ...

@@ -158,7 +158,7 @@ async def _running(  # noqa: PLR0913 (as above)
     )
     revoking = authentication.run(lambda: feed.bell("revocations"), stream.revoke)
     async with (
-        store.log.running(lambda position: _committed(feed, store, position)),
+        store.log.running(lambda position, events: _committed(feed, store, position, events)),
         asyncio.TaskGroup() as tasks,
     ):
         parts = [_followed(feed, stream), stream.run(), store.log.give_way(feed.bell), revoking]
@@ -198,8 +198,8 @@ def outgoing(store: Storage, caller: CheckingCaller) -> Outgoing:
     return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
 
 
-def _committed(feed: Feed, store: Storage, position: int) -> None:
-    feed.hear(position)
+def _committed(feed: Feed, store: Storage, position: int, events: Sequence[Event]) -> None:
+    feed.hear(position, events)
     store.link.ring(position)
 
 

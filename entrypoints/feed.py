@@ -83,8 +83,12 @@ class Feed:
         """Call `reset` when the log was replaced, from the feed itself; it must not block."""
         self._resets.append(reset)
 
-    def hear(self, position: int) -> None:
-        """Take note that the log is known to have reached the position."""
+    def hear(self, position: int, events: Sequence[Event] = ()) -> None:
+        """Take note that the log is known to have reached the position, with these events, in order.
+
+        What directly follows what was read needs no reading any more: no doorbell is faster.
+        """
+        self._take(events)
         self._heard = max(self._heard, position)
         if self._heard > self.position:
             self._behind.set()
@@ -158,7 +162,7 @@ class Feed:
     async def _connected(self) -> None:
         await self._check_log()
         page = await self._catch_up()
-        async with self._doorbell.listen(page.moment) as rings:
+        async with self._doorbell.listen(page.moment, lambda: self.position) as rings:
             # For bells that ring only from now on: what came before they did is read here.
             await self._catch_up()
             # Whatever changed while nobody listened: let everyone look again.
@@ -177,9 +181,8 @@ class Feed:
             self._announce(ring.topics)
             if "meta" in ring.topics:
                 await self._check_log()
-        self._take(ring.events)
-        self.hear(ring.position)
-        if ring.more:
+        self.hear(ring.position, ring.events)
+        if ring.more and ring.events:
             # Further behind than the doorbell tells quickly: the range read is faster, and skips its backlog.
             await self._catch_up()
             raise _Skipped
@@ -249,13 +252,15 @@ class Feed:
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
             return False
-        if self.position == 0:
+        # What this process itself adds meanwhile says nothing about what was there before.
+        last = self._last
+        if last.position == 0:
             return True
-        last = await self._log.stamp(self.position)
-        if last is None:
-            if (await self._log.tail()).position < self.position:
+        found = await self._log.stamp(last.position)
+        if found is None:
+            if (await self._log.tail()).position < last.position:
                 # A new primary's majority view may lag behind what was read from the old one.
-                raise Unavailable(f"the log does not reach position {self.position} yet")
+                raise Unavailable(f"the log does not reach position {last.position} yet")
             # It may have come between the two reads.
-            last = await self._log.stamp(self.position)
-        return last is not None and last.event_id == self._last.event_id
+            found = await self._log.stamp(last.position)
+        return found is not None and found.event_id == last.event_id

@@ -1,7 +1,7 @@
 """The doorbell of one process: rung by what the process itself has committed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from core.ports import Ring
@@ -23,7 +23,11 @@ class LocalDoorbell:
             ear.hear(position, topics)
 
     @asynccontextmanager
-    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:  # noqa: ARG002 (it rings from now on)
+    async def listen(
+        self,
+        moment: object,  # noqa: ARG002 (it rings from now on)
+        known: Callable[[], int],  # noqa: ARG002 (it brings nothing along)
+    ) -> AsyncIterator[AsyncIterator[Ring]]:
         """Ring for everything that is told from now on."""
         ear = _Ear()
         self._ears.add(ear)

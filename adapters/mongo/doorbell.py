@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,9 +31,8 @@ SILENCE_SECONDS = 4.0
 
 # Only events are brought along: the rows of the outbox are large, and nobody here would look at them.
 _PROJECT = {
-    "ns": 1,
-    "documentKey": 1,
-    "operationType": 1,
+    "collection": "$ns.coll",
+    "position": {"$cond": [{"$eq": ["$operationType", "insert"]}, "$documentKey._id", "$$REMOVE"]},
     "fullDocument": {"$cond": [{"$eq": ["$ns.coll", EVENTS]}, "$fullDocument", "$$REMOVE"]},
 }
 
@@ -49,7 +48,7 @@ class ChangeStreamDoorbell:
         self._database = database
 
     @asynccontextmanager
-    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
         """Ring for everything committed after the read at `moment`, an operation time."""
         try:
             session = await self._database.client.start_session(causal_consistency=False)
@@ -59,18 +58,18 @@ class ChangeStreamDoorbell:
             answer = await self._command(session, _aggregate(moment))
             cursor = answer["cursor"]["id"]
             try:
-                yield self._rings(session, answer["cursor"])
+                yield self._rings(session, answer["cursor"], known)
             finally:
                 # Its await would hold a thread and a connection for a while longer.
                 await asyncio.shield(self._kill(cursor))
 
     async def _rings(
-        self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any]
+        self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any], known: Callable[[], int]
     ) -> AsyncIterator[Ring]:
         batch = cursor["firstBatch"]
         while True:
             if batch:
-                yield _ring(batch)
+                yield _ring(batch, known())
             # An invalidate event (the database was dropped) ends the stream.
             if not cursor["id"]:
                 raise Unavailable("the change stream was closed by the server")
@@ -119,13 +118,14 @@ def _get_more(cursor: Int64) -> dict[str, Any]:
     }
 
 
-def _ring(batch: list[RawBSONDocument]) -> Ring:
-    events, topics = [], set()
+def _ring(batch: list[RawBSONDocument], known: int) -> Ring:
+    events, topics, position = [], set(), 0
     for change in batch:
-        collection = change["ns"]["coll"]
+        collection = change["collection"]
         if collection != EVENTS:
             topics.add(collection)
-        elif change["operationType"] == "insert":
-            events.append(event_of(bson.decode(change["fullDocument"].raw)))
-    position = events[-1].position if events else 0
+        elif "position" in change:
+            position = int(change["position"])
+            if position > known:
+                events.append(event_of(bson.decode(change["fullDocument"].raw)))
     return Ring(events, position, frozenset(topics), more=len(batch) >= BATCH)

@@ -32,6 +32,10 @@ PAUSE_SECONDS = 1.0
 """The longest pause between two tries of a store that does not answer."""
 
 
+Committed = Callable[[int, Sequence[Event]], None]
+"""Is told how far the log is known to be, and which events this process has added to it, in order."""
+
+
 class MongoLog:
     """The event log in the `events` collection (see core.ports.EventLog).
 
@@ -57,11 +61,8 @@ class MongoLog:
         await self.identity()
 
     @asynccontextmanager
-    async def running(self, committed: Callable[[int], None] = lambda _: None) -> AsyncIterator[None]:
-        """Append what is submitted for as long as the context lasts.
-
-        `committed` is told after each write how far the log is known to be.
-        """
+    async def running(self, committed: Committed = lambda _position, _events: None) -> AsyncIterator[None]:
+        """Append what is submitted for as long as the context lasts; tell `committed` after each write."""
         task = asyncio.create_task(self._run(committed), name="appender")
         try:
             yield
@@ -188,7 +189,7 @@ class MongoLog:
         )
         return fresh
 
-    async def _run(self, committed: Callable[[int], None]) -> None:
+    async def _run(self, committed: Committed) -> None:
         now = asyncio.get_running_loop().time
         while True:
             await self._queued.wait()
@@ -198,10 +199,10 @@ class MongoLog:
                 await asyncio.sleep(0)
                 await self._courtesy.wait()
                 began = now()
-                await self._appender.flush()
+                landed = await self._appender.flush()
                 self._tried(now() - began)
                 self.counts.seconds.observe(now() - began)
-                committed(self._appender.tail)
+                committed(self._appender.tail, landed)
 
     def _tried(self, seconds: float) -> None:
         oldest = self._appender.oldest

@@ -44,7 +44,9 @@ class Bell(Protocol):
         """Tell the listeners how far the log is, and in which topics something changed."""
         ...
 
-    def listen(self, moment: object) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+    def listen(
+        self, moment: object, known: Callable[[], int]
+    ) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
         """See core.ports.Doorbell."""
         ...
 
@@ -117,10 +119,10 @@ class RedisDoorbell:
         self._unsaid.set()
 
     @asynccontextmanager
-    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
         """Ring for everything that is committed from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
-        async with self._bell.listen(moment) as rings:
+        async with self._bell.listen(moment, known) as rings:
             work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
             tasks = [asyncio.create_task(each) for each in work]
             try:

@@ -173,7 +173,7 @@ async def test_what_others_publish_is_taken_for_nothing(
 async def test_a_process_ends_at_once_whatever_its_connection_is_at(start: Start) -> None:
     async with start() as first:
         for turns in range(ENDINGS):
-            async with asyncio.timeout(SECONDS), first.store.doorbell.listen(None):
+            async with asyncio.timeout(SECONDS), first.store.doorbell.listen(None, lambda: 0):
                 first.store.link.ring(0)
                 for _ in range(turns % 40):
                     await asyncio.sleep(0)

@@ -201,6 +201,8 @@ class World:
             if isinstance(submission.told, Event):
                 assert submission.told.event_id == submission.event.event_id
                 assert log[submission.told.position - 1] == submission.told
+        for process in self.processes:
+            assert [log[event.position - 1] for event in process.landed] == process.landed
         # No command that was withdrawn, refused or told to be decided again.
         assert {event.event_id for event in log} <= {each.event.event_id for each in self._unsure()}
 

@@ -160,7 +160,8 @@ class Process:
         self._violation = violation
         self.appender = Appender(Client(replicas, violation), lambda _: _pause())
         self.call: Call | None = None
-        self._flush: Coroutine[Call, Any, None] | None = None
+        self.landed: list[Event] = []
+        self._flush: Coroutine[Call, Any, Sequence[Event]] | None = None
 
     def start(self) -> None:
         """Begin a flush."""
@@ -224,7 +225,8 @@ class Process:
         flush, self._flush, self.call = self._flush, None, None
         try:
             call = flush.throw(answer) if isinstance(answer, Unavailable) else flush.send(answer)
-        except StopIteration:
+        except StopIteration as stopped:
+            self.landed += stopped.value
             return
         self._flush, self.call = flush, call
 

@@ -1,7 +1,7 @@
 """The feed's rule: nothing is passed on that does not directly follow, whatever a doorbell brings along."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from adapters.memory.log import Events, MemoryLog
@@ -20,7 +20,7 @@ class Bringing:
         self.rings: asyncio.Queue[Ring] = asyncio.Queue()
 
     @asynccontextmanager
-    async def listen(self, moment: object) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
         yield self._told()
 
     async def _told(self) -> AsyncIterator[Ring]:
@@ -58,3 +58,21 @@ async def test_what_comes_with_a_gap_before_it_is_read_from_the_log() -> None:
 async def test_what_comes_again_is_passed_on_once() -> None:
     seen, events = await passed_on((1, 2), (2, 2), (1, 3))
     assert seen == events
+
+
+async def test_what_the_process_itself_adds_is_passed_on_at_once_where_it_follows() -> None:
+    history, seen = History(), list[Event]()
+    for number in range(3):
+        history.raised(f"pump-{number}")
+    first, second, third = history.events
+    feed = Feed(MemoryLog("log"), Bringing())
+    await feed.start()
+    feed.listen(seen.extend, lambda: None)
+    feed.hear(1, [first])
+    assert seen == [first]
+    # Another process was between: its event is read first.
+    feed.hear(3, [third])
+    assert seen == [first]
+    assert feed.lag == 2
+    feed.hear(3, [second, third])
+    assert seen == history.events
