@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from core.errors import StartupRefused, Unavailable
 from core.events import Event
 from core.kpi.ports import KpiBuckets
-from core.kpi.projecting import brought_on
+from core.kpi.projecting import Keeper
 from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Takeover
 from entrypoints.leader import LEASE_SECONDS
 from entrypoints.reading import check_gapless, pages, whole
@@ -33,15 +31,16 @@ PACE_SECONDS = 1.0
 """How soon a batch follows one that was not full: each writes the bucket of the present whole."""
 
 
-@dataclass(frozen=True, slots=True)
 class KpiModel:
     """The buckets and how far they are. What is read are those of the checkpoint's generation."""
 
-    buckets: KpiBuckets
-    checkpoints: Checkpoints
-
     name: ClassVar[str] = PROJECTION
     lease: ClassVar[str] = KPI_LEASE
+
+    def __init__(self, buckets: KpiBuckets, checkpoints: Checkpoints) -> None:
+        self.buckets = buckets
+        self.checkpoints = checkpoints
+        self._keeper = Keeper(buckets)
 
     @property
     def pace(self) -> float:
@@ -50,11 +49,11 @@ class KpiModel:
 
     async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""
-        changed = await brought_on(events, partial(self.buckets.load, generation))
-        await self.buckets.write(generation, changed)
+        await self._keeper.write(generation, events)
 
     async def settle(self) -> None:
         """Remove what earlier generations have left. The next one may be under way: it is left alone."""
+        self._keeper.forget()
         generation = (await self.checkpoints.load(self.name)).generation
         # There is time for that; what follows the log is not to wait for it.
         with suppress(Unavailable):
@@ -101,6 +100,7 @@ class _Replay:
         self._log = log
         self._model = model
         self._progress = progress
+        self._keeper = Keeper(model.buckets)
         self.at = Checkpoint(0, "", live.generation + 1)
 
     async def catch_up(self, kept: Kept) -> None:
@@ -108,7 +108,7 @@ class _Replay:
         until = (await self._log.tail()).position
         async for events in pages(whole(self._log), self.at.position, until):
             check_gapless(events, self.at.position)
-            await self._model.write(self._log, events, self.at.generation)
+            await self._keeper.write(self.at.generation, events)
             self.at = Checkpoint(events[-1].position, events[-1].event_id, self.at.generation)
             self._progress("counting events", self.at.position, until)
             await kept()

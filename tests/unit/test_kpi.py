@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adapters.memory.kpis import MemoryKpiBuckets
-from core.errors import UnknownEvent
+from core.errors import Unavailable, UnknownEvent
 from core.events import SCHEMA_VERSION, Event
 from core.kpi import bucket as buckets
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, quantile, seconds_of, start_of, step_of
 from core.kpi.figures import Figures, figures
-from core.kpi.projecting import brought_on
+from core.kpi.projecting import Keeper
 from core.kpi.rules import Rules, applied
 from tests.kit.history import BEGINNING, Shift
 
@@ -41,9 +41,9 @@ def shift(moves: Iterable[tuple[str, str, float]]) -> Shift:
 
 async def projected(batches: Iterable[Sequence[Event]]) -> list[Bucket]:
     kept = MemoryKpiBuckets()
+    keeper = Keeper(kept)
     for events in batches:
-        changed = await brought_on(events, lambda keys: kept.load(0, keys))
-        await kept.write(0, changed)
+        await keeper.write(0, events)
     return sorted(kept.kept.values(), key=lambda bucket: bucket.start)
 
 
@@ -69,12 +69,39 @@ def test_batches_that_overlap_and_come_again_make_the_same_buckets(
     assert asyncio.run(projected(batches)) == of(events)
 
 
-async def leading(events: Sequence[Event], kept: MemoryKpiBuckets, size: int) -> AsyncIterator[None]:
-    """A leader that may be paused, or killed, between any two steps."""
-    for start in range(0, len(events), size):
-        changed = await brought_on(events[start : start + size], lambda keys: kept.load(0, keys))
+class Halting(MemoryKpiBuckets):
+    """Buckets before whose writes a leader may be paused, or killed; or have its write fail."""
+
+    def __init__(self, kept: MemoryKpiBuckets) -> None:
+        super().__init__()
+        self.kept = kept.kept
+        self.halts: asyncio.Queue[bool] = asyncio.Queue()
+        self.reached = asyncio.Event()
+
+    async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
+        self.reached.set()
+        if await self.halts.get():
+            raise Unavailable("it could not be written")
+        await super().write(generation, buckets)
+
+
+async def leading(
+    events: Sequence[Event], kept: MemoryKpiBuckets, size: int, fails: Iterable[bool] = ()
+) -> AsyncIterator[None]:
+    """A leader that may be paused, or killed, between any two steps, and whose writes fail now and then."""
+    halting, failing = Halting(kept), iter(fails)
+    keeper = Keeper(halting)
+    start = 0
+    while start < len(events):
+        writing = asyncio.create_task(keeper.write(0, events[start : start + size]))
+        await halting.reached.wait()
+        halting.reached.clear()
         yield
-        await kept.write(0, changed)
+        fails_now = next(failing, False)
+        halting.halts.put_nowait(fails_now)
+        await asyncio.wait([writing])
+        if writing.exception() is None:
+            start += size
         yield
 
 
@@ -93,6 +120,20 @@ def test_leaders_that_get_in_each_others_way_make_the_same_buckets(
                 pass
 
     asyncio.run(all_of_them())
+    assert sorted(kept.kept.values(), key=lambda bucket: bucket.start) == of(events)
+
+
+@given(steps, st.integers(1, 9), st.lists(st.booleans(), max_size=20))
+def test_what_could_not_be_written_is_written_later(
+    moves: list[tuple[str, str, float]], size: int, fails: list[bool]
+) -> None:
+    events, kept = shift(moves).events, MemoryKpiBuckets()
+
+    async def all_of_it() -> None:
+        async for _ in leading(events, kept, size, fails):
+            pass
+
+    asyncio.run(all_of_it())
     assert sorted(kept.kept.values(), key=lambda bucket: bucket.start) == of(events)
 
 
