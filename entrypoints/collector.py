@@ -10,6 +10,10 @@ GROWN = 500
 ENDED = 2_000
 """After how many ended sessions, at least, the exempted are looked through: some are garbage by then."""
 
+YOUNG = 10_000
+"""After how many new objects the young ones are looked through. Python's own 700 are few: a command makes
+hundreds, and hardly any of them refers to itself."""
+
 Counts = Callable[[], tuple[int, int]]
 """Returns how many sessions were ever opened, and how many of them are open."""
 
@@ -29,6 +33,7 @@ class Collector:
 
     async def run(self) -> None:
         """Exempt what the process was started with, and then what comes with its sessions, for ever."""
+        gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         gc.collect()
         gc.freeze()
         while True:

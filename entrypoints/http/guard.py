@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -118,13 +119,18 @@ class Guard:
         return None
 
     def _foreign_host(self, headers: Headers) -> bool:
-        if not self._local:
-            return False
-        try:
-            host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        except ValueError:
-            return True
-        return not (is_loopback(host) or host.endswith(".localhost"))
+        return self._local and _is_foreign(headers.get("host", ""))
+
+
+# The same few names come again and again, and taking one apart costs more than all else the guard does.
+@lru_cache(maxsize=256)
+def _is_foreign(host: str) -> bool:
+    """Tell whether a Host header names anything but this machine itself."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return True
+    return not (is_loopback(name) or name.endswith(".localhost"))
 
 
 def needs(roles: Roles) -> str:
