@@ -68,7 +68,7 @@ async def _fan_out() -> Row:
 async def _one_by_one(driver: StreamDriver, events: list[Event]) -> None:
     for event in events:
         driver.publish([event])
-        await until(lambda: settled(driver))
+        await until(lambda: settled(driver, driver._delivery.ring.last))
 
 
 async def _burst() -> Row:
@@ -90,7 +90,7 @@ async def _all_at_once(driver: StreamDriver, events: list[Event]) -> None:
     for start in range(0, len(events), SESSIONS):
         driver.publish(events[start : start + SESSIONS])
         await asyncio.sleep(0)
-    await until(lambda: settled(driver))
+    await until(lambda: settled(driver, driver._delivery.ring.last))
 
 
 async def _memory() -> Row:

@@ -74,7 +74,7 @@ async def _ours(events: list[Event]) -> tuple[float, list[float]]:
             living = asyncio.create_task(_live(driver, kept))
             began = time.perf_counter()
             with clients(port, [BEGIN] * SESSIONS):
-                await until(lambda: subscribed(driver) == SESSIONS + 1 and settled(driver))
+                await until(lambda: subscribed(driver) == SESSIONS + 1 and settled(driver, BEHIND))
                 seconds = time.perf_counter() - began
                 living.cancel()
             watcher.send("stop")

@@ -79,11 +79,10 @@ def subscribed(driver: StreamDriver) -> int:
     return sum(len(session.subscriptions) for session in driver._delivery.sessions)
 
 
-def settled(driver: StreamDriver) -> bool:
-    """Tell whether every session has been sent everything."""
-    last = driver._delivery.ring.last
+def settled(driver: StreamDriver, position: int) -> bool:
+    """Tell whether every session has been sent everything up to the position."""
     return not driver._blocked and all(
-        subscription.cursor >= last
+        subscription.cursor >= position
         for session in driver._delivery.sessions
         for subscription in session.subscriptions.values()
     )
