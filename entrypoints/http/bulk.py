@@ -29,6 +29,7 @@ from entrypoints.http.exchange import (
     services,
     status_of,
 )
+from entrypoints.http.fields import fields
 from entrypoints.http.items import ClearItem, RaiseItem, command_name, items, items_by_id
 from entrypoints.http.problems import Problem, problem_of
 
@@ -48,7 +49,7 @@ _item = msgspec.json.Decoder(ITEMS)
 async def commands(request: Request) -> Response:
     """Carry out an array of commands; answer 200 with an answer for each, in order."""
     check_acceptable(request)
-    if "if-match" in request.headers:
+    if "if-match" in fields(request.scope):
         raise Problem(422, "invalid", "If-Match names no alarm here: give each command its if_match")
     idempotency_key(request)  # One that is none is no command's fault: it is refused before any of them.
     elements = decoded(_elements, await body_of(request))

@@ -16,6 +16,7 @@ from core.commands import Context, Expected
 from core.events import Actor, ActorKind
 from core.handler import Outcome
 from entrypoints.http.answers import CommandAnswer
+from entrypoints.http.fields import fields
 from entrypoints.http.guard import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
 from entrypoints.services import Services
@@ -83,13 +84,13 @@ def events_response(events: Sequence[bytes], following: int, position: int) -> R
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
     """Read the body, and no more of it than `limit` bytes. Raises Problem 413, 415."""
     # A chunked body declares no length: only without both is there none.
-    told = "content-type" in request.headers or "transfer-encoding" in request.headers
-    if not told and request.headers.get("content-length", "0") == "0":
+    given = fields(request.scope)
+    declared = given.get("content-length", "0")
+    if declared == "0" and "content-type" not in given and "transfer-encoding" not in given:
         return b""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = given.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(415, "unsupported_media_type", "send the body as application/json")
-    declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
     body = bytearray()
@@ -167,8 +168,8 @@ def status_of(outcome: Outcome) -> Literal[200, 201]:
 
 def check_acceptable(request: Request) -> None:
     """Raise Problem 406 where the client takes no JSON (RFC 9110 §12.5.1)."""
-    given = request.headers.getlist("accept")
-    if not given or any(_takes_json(each) for each in ",".join(given).split(",")):
+    given = fields(request.scope).get("accept")
+    if given is None or any(_takes_json(each) for each in given.split(",")):
         return
     raise Problem(406, "not_acceptable", "the answer is application/json")
 
@@ -182,10 +183,10 @@ def _takes_json(media_range: str) -> bool:
 
 def _expected(request: Request) -> Expected | None:
     """Return the revisions that If-Match names (RFC 9110 §13.1.1); a weak validator matches none."""
-    given = request.headers.getlist("if-match")
-    if not given:
+    given = fields(request.scope).get("if-match")
+    if given is None:
         return None
-    text = ",".join(given).strip()
+    text = given.strip()
     if text == "*":
         return "any"
     if not _IF_MATCH.fullmatch(text):
@@ -196,7 +197,7 @@ def _expected(request: Request) -> Expected | None:
 
 def idempotency_key(request: Request) -> str | None:
     """Return the request's Idempotency-Key, if it has one. Raises Problem 422: it is out of bounds."""
-    key = request.headers.get("idempotency-key")
+    key = fields(request.scope).get("idempotency-key")
     if key is None:
         return None
     if len(key) > KEY_LENGTH or not _KEY.fullmatch(key):
@@ -207,12 +208,12 @@ def idempotency_key(request: Request) -> str | None:
 def _hash(request: Request, body: bytes) -> str:
     asked = f"{request.method} {request.url.path}\n"
     # Another condition is another request; the hashes of those without one stay as they were.
-    conditions = request.headers.getlist("if-match")
-    if conditions:
-        asked += f"If-Match: {','.join(conditions)}\n"
+    conditions = fields(request.scope).get("if-match")
+    if conditions is not None:
+        asked += f"If-Match: {conditions}\n"
     return hashlib.sha256(asked.encode() + body).hexdigest()
 
 
 def _trace(request: Request) -> str | None:
-    trace = request.headers.get("traceparent", "")
+    trace = fields(request.scope).get("traceparent", "")
     return trace if _TRACEPARENT.fullmatch(trace) else None

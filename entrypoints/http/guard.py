@@ -1,11 +1,10 @@
 """The door of the HTTP application: who may call what. What no rule names is for `admin` alone."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +13,7 @@ from core.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
 from core.errors import Unauthenticated, Unavailable
 from entrypoints.authentication import Authentication
 from entrypoints.http import problems
+from entrypoints.http.fields import fields
 from entrypoints.settings import is_loopback
 
 CALLER = "tocsin.caller"
@@ -87,14 +87,14 @@ class Guard:
         if scope["type"] == "http":
             refusal = await self._refusal(scope)
             await (self._app if refusal is None else refusal)(scope, receive, send)
-        elif scope["type"] == "websocket" and self._foreign_host(Headers(scope=scope)):
+        elif scope["type"] == "websocket" and self._foreign_host(fields(scope)):
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "this host name is not served"})
         else:
             await self._app(scope, receive, send)
 
     async def _refusal(self, scope: Scope) -> Response | None:
-        headers = Headers(scope=scope)
+        headers = fields(scope)
         if self._foreign_host(headers):
             detail = "without authentication Tocsin is asked by a loopback name only, such as 127.0.0.1"
             return problems.response(403, "forbidden_host", detail)
@@ -103,7 +103,7 @@ class Guard:
         roles = roles_for(scope["method"], scope["path"])
         return None if roles is None else await self._check(scope, headers, roles)
 
-    async def _check(self, scope: Scope, headers: Headers, roles: Roles) -> Response | None:
+    async def _check(self, scope: Scope, headers: Mapping[str, str], roles: Roles) -> Response | None:
         credential = bearer(headers)
         if credential is None and self._authentication.required and (scope["method"], scope["path"]) in OPEN:
             return None
@@ -118,7 +118,7 @@ class Guard:
         scope[CALLER] = caller
         return None
 
-    def _foreign_host(self, headers: Headers) -> bool:
+    def _foreign_host(self, headers: Mapping[str, str]) -> bool:
         return self._local and _is_foreign(headers.get("host", ""))
 
 
@@ -138,13 +138,13 @@ def needs(roles: Roles) -> str:
     return f"this needs the role {' or '.join(sorted(roles))}"
 
 
-def bearer(headers: Headers) -> str | None:
+def bearer(headers: Mapping[str, str]) -> str | None:
     """Return the token or API key of `Authorization: Bearer` (RFC 6750 §2.1)."""
     scheme, _, credential = headers.get("authorization", "").strip().partition(" ")
     return credential.strip() or None if scheme.lower() == "bearer" else None
 
 
-def same_origin(headers: Headers, allowed: frozenset[str]) -> bool:
+def same_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
     """Browsers tell the page's origin; who tells none is no browser, and no page can misuse it."""
     origin = headers.get("origin", "").lower()
     return not origin or origin in allowed or urlsplit(origin).netloc == headers.get("host", "").lower()
