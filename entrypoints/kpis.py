@@ -29,6 +29,8 @@ KPI_LEASE = "kpi projector"
 REPLAY_LEASE = "replay:kpis"
 PACE_SECONDS = 1.0
 """How soon a batch follows one that was not full: each writes the bucket of the present whole."""
+PACE_ALARMS = 400
+"""For as many alarms more in the buckets that were written, the next batch waits for as much longer."""
 
 
 class KpiModel:
@@ -45,7 +47,7 @@ class KpiModel:
     @property
     def pace(self) -> float:
         """How many seconds a batch that is not full waits for the next."""
-        return PACE_SECONDS
+        return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
 
     async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""

@@ -49,6 +49,11 @@ class Keeper:
         self._generation = 0
         self._kept: dict[BucketKey, Bucket] = {}
 
+    @property
+    def alarms(self) -> int:
+        """How many alarms the buckets of the last batch tell apart: what writing them costs."""
+        return sum(len(bucket.alarms) for bucket in self._kept.values())
+
     def forget(self) -> None:
         """Load every bucket anew: it is not certain which events are in the stored ones."""
         self._kept = {}

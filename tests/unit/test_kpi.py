@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.kpis import MemoryKpiBuckets
+from adapters.memory.log import MemoryLog
 from core.errors import Unavailable, UnknownEvent
 from core.events import SCHEMA_VERSION, Event
 from core.kpi import bucket as buckets
@@ -19,6 +21,7 @@ from core.kpi.bucket import BUCKET, Bucket, quantile, seconds_of, start_of, step
 from core.kpi.figures import Figures, figures
 from core.kpi.projecting import Keeper
 from core.kpi.rules import Rules, applied
+from entrypoints.kpis import PACE_ALARMS, PACE_SECONDS, KpiModel
 from tests.kit.history import BEGINNING, Shift
 
 steps = st.lists(
@@ -236,6 +239,15 @@ def test_a_bucket_has_a_bound_and_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert not found.complete
     some = figures(of(made.events), BEGINNING, BEGINNING + BUCKET, lambda source, _: source == "pump-1")
     assert some.series == [1]
+
+
+def test_the_more_alarms_a_batch_changed_the_longer_the_next_one_waits() -> None:
+    made, model = Shift(), KpiModel(MemoryKpiBuckets(), MemoryCheckpoints())
+    assert model.pace == PACE_SECONDS
+    for number in range(2 * PACE_ALARMS):
+        made.raised(f"pump-{number}")
+    asyncio.run(model.write(MemoryLog("log"), made.events, 0))
+    assert model.pace == 3 * PACE_SECONDS
 
 
 def test_nothing_at_all_has_no_shares() -> None:
