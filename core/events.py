@@ -220,6 +220,17 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return msgspec.convert(upcast_data(self.type, self.data, self.v, SCHEMA_VERSION), known)
 
 
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The alarm after an event, as the event of this position, type and version carries it."""
+
+    position: int
+    stream: str
+    revision: int
+    type: str
+    v: int
+    alarm: Alarm
+
+
 class Event(Recorded, frozen=True, kw_only=True, gc=False):
     """What the log records: one fact, and the alarm as it stands afterwards.
 
@@ -231,6 +242,18 @@ class Event(Recorded, frozen=True, kw_only=True, gc=False):
     command_hash: str | None = None
     trace: str | None = None
     alarm: Alarm
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The alarm afterwards, and which event it is after."""
+        return Snapshot(
+            position=self.position,
+            stream=self.stream,
+            revision=self.revision,
+            type=self.type,
+            v=self.v,
+            alarm=self.alarm,
+        )
 
 
 def milliseconds(time: datetime) -> datetime:

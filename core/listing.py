@@ -5,7 +5,7 @@ This is the meaning of a list; whoever keeps one (in memory, in an index, in the
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
@@ -42,8 +42,6 @@ WORDS = 100
 """How many words of an alarm a search looks at; more of them come from a long text alone."""
 WORD_LENGTH = 64
 """How many characters of a word count."""
-RANKS: tuple[Key, ...] = ("state", "severity", "raised_at", "position", "occurrence")
-"""The keys that are no text. The lesser rank comes first: what is newest or highest has the least."""
 
 STATE_ORDER: dict[State, int] = {
     "unacked": 0,
@@ -223,7 +221,7 @@ def searched(alarm: Alarm) -> list[str]:
 def words_of(text: str) -> list[str]:
     """Return the different words of a text, in its order: runs of letters and digits, without case."""
     folded = text.lower() if text.isascii() else _normal(_normal(text).casefold())
-    return list(dict.fromkeys(word[:WORD_LENGTH] for word in _WORD.findall(folded)))
+    return list(dict.fromkeys([word[:WORD_LENGTH] for word in _WORD.findall(folded)]))
 
 
 def sought(text: str) -> frozenset[str] | None:
@@ -234,13 +232,15 @@ def sought(text: str) -> frozenset[str] | None:
 
 def prefixes_of(source: str) -> list[str]:
     """Return each `prefix/` that a source can be listed by."""
+    if "/" not in source:
+        return []
     parts = source.split("/")
     return ["/".join(parts[:depth]) + "/" for depth in range(1, min(len(parts), PREFIX_DEPTH + 1))]
 
 
 def ranks_of(alarm: Alarm) -> dict[Key, int]:
     """Return the alarm's values of the keys that are no text."""
-    return {key: value for key in RANKS if isinstance(value := _value(key, alarm), int)}
+    return {key: rank(alarm) for key, rank in _RANKS.items()}
 
 
 def age_rank(raised_at: datetime) -> int:
@@ -252,21 +252,20 @@ def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
+# The keys that are no text. The lesser rank comes first: what is newest or highest has the least.
+_RANKS: dict[Key, Callable[[Alarm], int]] = {
+    "state": lambda alarm: STATE_ORDER[alarm.state],
+    "severity": lambda alarm: SEVERITY_ORDER[alarm.severity],
+    "raised_at": lambda alarm: 0 if alarm.raised_at is None else age_rank(alarm.raised_at),
+    "position": lambda alarm: -alarm.position,
+    "occurrence": lambda alarm: -alarm.occurrence,
+}
+
+
 def _value(key: Key, alarm: Alarm) -> Value:
-    match key:
-        case "state":
-            return STATE_ORDER[alarm.state]
-        case "severity":
-            return SEVERITY_ORDER[alarm.severity]
-        case "raised_at":
-            return 0 if alarm.raised_at is None else age_rank(alarm.raised_at)
-        case "position":
-            return -alarm.position
-        case "occurrence":
-            return -alarm.occurrence
-        case "source" | "type" | "id":
-            text: str = getattr(alarm, key)
-            return text
+    rank = _RANKS.get(key)
+    value: Value = getattr(alarm, key) if rank is None else rank(alarm)
+    return value
 
 
 def _range(key: Key) -> range:

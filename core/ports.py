@@ -9,7 +9,7 @@ import msgspec
 
 from core.alarm import Alarm, Severity, State
 from core.callers import Caller, Role
-from core.events import Event, Recorded
+from core.events import Event, Recorded, Snapshot
 from core.listing import AlarmPage, AlarmQuery
 from core.revocations import Revocation
 
@@ -69,8 +69,8 @@ class EventLog(Protocol):
         """Return the stream's newest event: the alarm as it stands."""
         ...
 
-    def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield the newest event of every stream, in pages: each as it was when this began, or a later one.
+    def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+        """Yield each stream's newest snapshot, in pages: as it was when this began, or a later one.
 
         It costs what there are streams, not what there are events.
         """

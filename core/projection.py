@@ -8,7 +8,7 @@ import msgspec
 
 from core.alarm import Alarm
 from core.errors import UnknownEvent
-from core.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded
+from core.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded, Snapshot
 from core.evolution import evolve
 
 FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
@@ -43,7 +43,7 @@ def newest_rows(events: Iterable[Event]) -> dict[str, Alarm]:
     return {stream: event.alarm for stream, event in newest_events(events).items()}
 
 
-def check_known(event: Recorded) -> None:
+def check_known(event: Recorded | Snapshot) -> None:
     """Raise UnknownEvent for an event of a newer version."""
     if event.v > SCHEMA_VERSION or event.type not in FACT_TYPES:
         raise UnknownEvent(event.type, event.v, event.position)

@@ -5,7 +5,7 @@ from functools import reduce
 
 from core.alarm import Alarm
 from core.errors import Unavailable
-from core.events import SCHEMA_VERSION, Event
+from core.events import SCHEMA_VERSION, Event, Snapshot
 from core.evolution import evolve
 from core.ports import EventLog
 from core.projection import check_known, newest_events
@@ -14,7 +14,7 @@ FOLDED_AT_ONCE = 500
 """How many events of an alarm are read at once where its snapshot cannot be trusted."""
 
 
-async def alarm_after(log: EventLog, event: Event) -> Alarm:
+async def alarm_after(log: EventLog, event: Event | Snapshot) -> Alarm:
     """Return the alarm after the event. The snapshot of an earlier version is not trusted: it is folded.
 
     Raises:

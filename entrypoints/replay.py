@@ -10,7 +10,7 @@ from core.alarm import Alarm
 from core.errors import StartupRefused, Unavailable
 from core.ports import Checkpoint, EventLog, Lease, Shadow, Takeover
 from core.projection import Fold
-from core.snapshots import rows_after
+from core.snapshots import alarm_after, rows_after
 from entrypoints.leader import LEASE_SECONDS
 from entrypoints.reading import check_gapless, pages, whole
 from entrypoints.sliding import Sliding
@@ -99,8 +99,8 @@ class Newest:
             return
         # Before the snapshots: what is appended meanwhile is read once more afterwards.
         end, self._begun = await self._log.tail(), True
-        async for events in self._log.newest_of_all():
-            yield list((await rows_after(self._log, events)).values())
+        async for snapshots in self._log.newest_of_all():
+            yield [await alarm_after(self._log, snapshot) for snapshot in snapshots]
         self.position, self.event_id = end.position, end.event_id
 
 

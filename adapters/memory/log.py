@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from core.alarm import Alarm
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event, Recorded
+from core.events import Event, Recorded, Snapshot
 from core.evolution import place
 from core.ports import START, Page, Stamp
 
@@ -80,9 +80,9 @@ class MemoryLog:
         events = self._events.streams.get(stream)
         return events[-1] if events else None
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield the newest event of every stream, in pages."""
-        newest = [events[-1] for events in self._events.streams.values()]
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+        """Yield each stream's newest snapshot, in pages."""
+        newest = [events[-1].snapshot for events in self._events.streams.values()]
         for start in range(0, len(newest), PAGE_EVENTS):
             yield newest[start : start + PAGE_EVENTS]
 

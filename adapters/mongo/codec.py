@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 
 from core.alarm import Alarm
 from core.errors import UnknownEvent
-from core.events import SCHEMA_VERSION, Event, Recorded
+from core.events import SCHEMA_VERSION, Event, Recorded, Snapshot
 from core.upcasting import upcast_alarm
 
 Document = dict[str, Any]
@@ -60,6 +60,18 @@ def alarm_of(document: Mapping[str, Any]) -> Alarm:
     fields = _alarm(document, SCHEMA_VERSION)
     fields["id"] = fields.pop("_id")
     return msgspec.convert(fields, Alarm)
+
+
+def newest_of(document: Mapping[str, Any]) -> Snapshot:
+    """Return the snapshot of an event's document, and which event's it is. Raises UnknownEvent."""
+    return Snapshot(
+        position=int(document["_id"]),
+        stream=document["stream"],
+        revision=document["revision"],
+        type=document["type"],
+        v=document["v"],
+        alarm=snapshot_of(document),
+    )
 
 
 def snapshot_of(document: Mapping[str, Any]) -> Alarm:

@@ -39,6 +39,8 @@ _FIELDS: dict[Key, str] = {
     "id": "_id",
 }
 _TERMS = "keys.terms"
+_WORD = "w"
+"""How the term of a word begins."""
 _RANKED_BY: tuple[Key, Key] = ("state", "severity")
 _BY_STATE, _BY_SOURCE, _BY_TYPE = "tenant_state", "tenant_source", "tenant_type"
 _BY_ORDER: dict[Key, str] = {
@@ -211,7 +213,7 @@ def _sources(sources: frozenset[str]) -> Document:
 def _terms(alarm: Alarm) -> list[str]:
     terms = [_prefix(prefix) for prefix in prefixes_of(alarm.source)]
     terms += [_label(name, value) for name, value in alarm.labels.items()]
-    terms += [_word(word) for word in searched(alarm)]
+    terms += [f"{_WORD}{word}" for word in searched(alarm)]
     return terms if alarm.assignee is None else [*terms, _assignee(alarm.assignee)]
 
 
@@ -229,4 +231,4 @@ def _label(name: str, value: str) -> str:
 
 
 def _word(word: str) -> str:
-    return f"w{word}"
+    return f"{_WORD}{word}"

@@ -20,7 +20,7 @@ from core.appender import Appender, Entry
 from core.backoff import backoff
 from core.counters import AppendCounts
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.events import Event, Recorded
+from core.events import Event, Recorded, Snapshot
 from core.ports import Page, Stamp
 
 META = "meta"
@@ -134,8 +134,8 @@ class MongoLog:
         found = await self._newest.get(stream)
         return None if found is None else event_of(found)
 
-    def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield the newest event of every stream, in pages."""
+    def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+        """Yield each stream's newest snapshot, in pages."""
         return self._store.newest_of_all()
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:

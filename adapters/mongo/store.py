@@ -11,7 +11,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import CODEC, WRITE_MS, Database
-from adapters.mongo.codec import event_document, event_of, recorded_of
+from adapters.mongo.codec import event_document, event_of, newest_of, recorded_of
 from adapters.mongo.errors import (
     BULK_SECONDS,
     DUPLICATE_KEY,
@@ -23,7 +23,7 @@ from adapters.mongo.errors import (
 )
 from core.appender import Duplicate, Rejected, Result, Unknown, Written
 from core.errors import InvalidInput
-from core.events import Event, Recorded
+from core.events import Event, Recorded, Snapshot
 from core.ports import START, Page, Stamp
 
 EVENTS = "events"
@@ -49,6 +49,7 @@ INDEXES = [
 PAGE_STREAMS = 500
 
 _STAMP = {"event_id": 1, "at": 1}
+_SNAPSHOT = {"stream": 1, "revision": 1, "type": 1, "v": 1, "alarm": 1}
 _UNRECORDED = {"alarm": 0, "command_id": 0, "command_hash": 0, "trace": 0}
 _KEYS: dict[str, Literal["position", "revision", "event_id", "command"]] = {
     "_id": "position",
@@ -128,14 +129,14 @@ class EventStore:
         found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
         return [recorded_of(document) for document in found]
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
-        """Yield the newest event of every stream, in pages."""
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+        """Yield each stream's newest snapshot, in pages."""
         cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
-            _newest({}), hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
+            [*_newest({}), {"$project": _SNAPSHOT}], hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
         )
         try:
             while found := await asyncio.wait_for(cursor.to_list(PAGE_STREAMS), READ_SECONDS):
-                yield [event_of(document) for document in found]
+                yield [newest_of(document) for document in found]
         except (PyMongoError, TimeoutError) as error:
             raise unavailable(error) from error
 

@@ -184,8 +184,9 @@ class LogContract:
 
     async def test_the_newest_of_all_streams_comes_in_pages(self, log: EventLog) -> None:
         lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
-        found = [event async for events in log.newest_of_all() for event in events]
-        assert sorted(found, key=lambda event: event.position) == lasts
+        found = [snapshot async for snapshots in log.newest_of_all() for snapshot in snapshots]
+        found.sort(key=lambda snapshot: snapshot.position)
+        assert found == [last.snapshot for last in lasts]
 
     async def test_a_tenant_is_read_by_position(self, log: EventLog) -> None:
         mine = await chain(log, 2)

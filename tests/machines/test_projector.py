@@ -18,7 +18,7 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm import Alarm
 from core.errors import StartupRefused
-from core.events import Event
+from core.events import Event, Snapshot
 from core.ports import NO_CHECKPOINT, START, Checkpoint, EventLog, Lease, Page, Shadow, Stamp
 from core.projection import newest_events
 from entrypoints.leader import LEASE_SECONDS
@@ -110,9 +110,9 @@ class HistoryLog:
     async def recorded(self, after: int, limit: int) -> Sequence[Event]:
         return self.history.events[after : after + limit]
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Event]]:
+    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         for event in newest_events(list(self.history.events)).values():
-            yield [event]
+            yield [event.snapshot]
 
     async def tail(self) -> Stamp:
         return await self.stamp(len(self.history.events)) or START
