@@ -43,10 +43,9 @@ export class Api {
     return answers;
   }
 
-  /** Return the list as of a position or time: {alarms, position, whole}; at most `pages` pages of it. */
-  async asOf(moment, query, pages, signal) {
+  /** Return what GET /v1/alarms lists: {alarms, position, whole}; at most `pages` pages of it. */
+  async list(query, pages, signal) {
     const params = new URLSearchParams(query);
-    params.set("as_of", moment);
     params.set("limit", PAGE);
     const alarms = [];
     for (let page = 0; page < pages; page += 1) {

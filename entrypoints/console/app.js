@@ -11,34 +11,42 @@ import { ServerCounts, counted, tell } from "./counts.js";
 import { tellHidden } from "./criticals.js";
 import { Cursor } from "./cursor.js";
 import { Details } from "./details.js";
-import { byId, say } from "./dom.js";
+import { byId } from "./dom.js";
 import { exports } from "./export.js";
-import { FilterBar, filterOf, matching, queryOf } from "./filters.js";
+import { FilterBar, filterOf, matching, normalsOf, queryOf } from "./filters.js";
 import { Headings } from "./headings.js";
 import { keys } from "./keys.js";
 import { VirtualList } from "./list.js";
+import { Normals } from "./normals.js";
 import { toast } from "./notices.js";
+import { Opening } from "./opening.js";
 import { Pages } from "./pages.js";
 import { fillRow, makeRow } from "./row.js";
 import { Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Sound } from "./sound.js";
+import { tellShown } from "./telling.js";
 import { themes } from "./theme.js";
 import { Travel } from "./travel.js";
 import { AlarmView } from "./view.js";
+import { STATES } from "./words.js";
 
 const COUNT_MS = 200;
 const AGE_MS = 1_000;
 const BLINK_MS = 600;
 
 class Console {
-  #address = new Address();
+  #address = new Address(() => this.#visit());
   #session = new Session((token) => new Api(() => token, () => {}).get("/v1/alarms?limit=1"));
   #api = new Api(() => this.#session.token, (why) => this.#session.ask(why));
   #sound = new Sound();
   #caller = new Caller();
   #live = new AlarmList((list, events) => this.#heard(list, events));
-  #bar = new FilterBar(filterOf(this.#address.params), (filter) => this.#arrange(filter));
+  #normals = new Normals(this.#api, this.#live, () => this.#others());
+  #bar = new FilterBar(filterOf(this.#address.params), (filter, moving) => {
+    this.#show({}, moving);
+    this.#arrange(filter);
+  });
   #view = new AlarmView(matching(this.#bar.filter), this.#bar.filter.sort);
   #selection = new Selection(this.#view, {
     onChange: () => this.#shown(),
@@ -69,13 +77,20 @@ class Console {
   #travel = new Travel(this.#api, {
     onShow: (alarms) => this.#showPast(alarms),
     onEnd: () => this.#showLive(),
-    remember: (moment) => this.#show({ as_of: moment }),
+    remember: (moment) => this.#show({ as_of: moment }, moment && "as_of"),
+    states: () => (this.#bar.filter.state.has("normal") ? STATES.join() : ""),
+  });
+  #opening = new Opening(this.#api, this.#details, {
+    wanted: () => this.#address.get("alarm"),
+    find: (id) => this.#normals.get(id),
+    remember: (id) => this.#show({ alarm: id }, "alarm"),
   });
   #server = new ServerCounts(this.#api, () => this.#count());
 
   async start() {
     themes(() => this.#pages.redraw());
     this.#headings.show(this.#bar.filter.sort);
+    this.#normals.want(normalsOf(this.#bar.filter));
     this.#listen();
     keys(
       bindings({
@@ -96,16 +111,27 @@ class Console {
     // All in one beat; the style sheet leaves it out for who wants no motion.
     setInterval(() => (this.#grid.dataset.blink = this.#grid.dataset.blink === "off" ? "on" : "off"), BLINK_MS);
     await this.#pages.show(this.#address.get("page"));
-    if (this.#address.get("as_of")) this.#travel.start(this.#address.get("as_of"));
+    this.#travel.visit(this.#address.get("as_of"));
+  }
+
+  // Back or Forward: show what the address says.
+  #visit() {
+    this.#bar.take(filterOf(this.#address.params));
+    this.#arrange(this.#bar.filter);
+    this.#pages.show(this.#address.get("page"));
+    this.#travel.visit(this.#address.get("as_of"));
+    this.#opening.visit();
   }
 
   // What came from the server. The list is drawn in the next frame, whatever the rate.
   #heard(list, events) {
     if (events === null) {
-      if (!this.#travel.active) this.#view.take(list.rows);
+      this.#others();
+      this.#normals.again();
       this.#caller.know(list.rows.values());
-      this.#openWanted();
+      this.#opening.visit();
     } else {
+      this.#normals.heard(events);
       this.#view.changed(events.map(({ alarm }) => alarm.id));
       this.#announce(events);
       const own = events.findLast(({ alarm }) => alarm.id === this.#details.id);
@@ -113,6 +139,12 @@ class Console {
       if (own && !this.#travel.active) this.#details.show(own.alarm);
     }
     this.#server.stale();
+    this.#later();
+  }
+
+  // There are other alarms altogether.
+  #others() {
+    if (!this.#travel.active) this.#view.take(this.#normals);
     this.#later();
   }
 
@@ -137,6 +169,7 @@ class Console {
     if (!this.#live.whole) return;
     const numbers = counted([...this.#live.rows.values()]);
     tell(numbers, this.#server.current);
+    numbers.counts.set("state:normal", this.#server.current?.by_state.normal ?? this.#normals.rows.size);
     this.#bar.count(this.#travel.active ? counted(this.#travel.alarms).counts : numbers.counts);
     tellHidden(this.#live.rows.values(), this.#view, this.#travel.active);
   }
@@ -146,24 +179,11 @@ class Console {
     this.#cursor.settle();
     this.#selection.settle();
     this.#grid.setAttribute("aria-rowcount", rows.length + 1);
-    say(byId("shown"), this.#bar.active ? `${rows.length.toLocaleString()} shown` : "");
-    this.#emptiness();
-    this.#pauseWord();
-    const alarm = this.#details.id && (this.#view.get(this.#details.id) ?? this.#live.rows.get(this.#details.id));
+    const past = this.#travel.active;
+    tellShown(this.#view, this.#bar.active, this.#live.whole || past, past || this.#normals.whole);
+    const alarm = this.#details.id && (this.#view.get(this.#details.id) ?? this.#normals.get(this.#details.id));
     if (alarm) this.#details.show(alarm);
     this.#list.draw();
-  }
-
-  #emptiness() {
-    const ready = this.#live.whole || this.#travel.active;
-    const text = this.#bar.active ? "No alarm matches the filters." : "No alarms: everything is normal.";
-    say(byId("empty"), ready ? text : "Reading the alarms …");
-    byId("empty").hidden = this.#view.rows.length > 0;
-  }
-
-  #pauseWord() {
-    const { waiting, paused } = this.#view;
-    say(byId("pause").lastElementChild, paused ? `Paused${waiting ? ` · ${waiting.toLocaleString()} wait` : ""}` : "Pause");
   }
 
   #fill(slot, alarm, index) {
@@ -179,15 +199,16 @@ class Console {
 
   #arrange(filter) {
     this.#view.arrange(matching(filter), filter.sort);
-    this.#show({});
+    this.#normals.want(normalsOf(filter));
+    this.#travel.again();
     this.#headings.show(filter.sort);
     this.#grid.scrollTop = 0;
     this.#count();
     this.#shown();
   }
 
-  #show(parts) {
-    this.#address.show(this.#bar.filter, parts);
+  #show(parts, moving = null) {
+    this.#address.show(this.#bar.filter, parts, moving);
   }
 
   #listen() {
@@ -209,7 +230,7 @@ class Console {
     this.#cursor.put(alarm.id);
     if (event.target.closest(".c-select")) this.#selection.toggle(alarm.id, event.shiftKey);
     else if (event.target.closest(".row-action")) this.#commander.give("acknowledge", [alarm]);
-    else if (!getSelection().toString()) this.#open(alarm);
+    else if (!getSelection().toString()) this.#opening.open(alarm);
     this.#shown();
   }
 
@@ -227,27 +248,11 @@ class Console {
     return this.#shown();
   }
 
-  #open(alarm) {
-    this.#details.show(alarm);
-    this.#show({ alarm: alarm.id });
-  }
-
   #openAtCursor() {
     const alarm = this.#view.get(this.#cursor.id);
     if (!alarm) return;
-    this.#open(alarm);
+    this.#opening.open(alarm);
     this.#details.focus();
-  }
-
-  // The address names an alarm: show it, once there is a list.
-  async #openWanted() {
-    const id = this.#address.get("alarm");
-    if (!id || this.#details.id === id) return;
-    try {
-      this.#details.show(this.#live.rows.get(id) ?? (await this.#api.get(`/v1/alarms/${encodeURIComponent(id)}`)));
-    } catch (error) {
-      toast(error.message, "problem");
-    }
   }
 
   #closed() {
@@ -277,7 +282,7 @@ class Console {
 
   #showLive() {
     this.#grid.classList.remove("past");
-    this.#view.take(this.#live.rows);
+    this.#view.take(this.#normals);
     this.#count();
     this.#shown();
   }

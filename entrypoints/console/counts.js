@@ -73,7 +73,7 @@ export class ServerCounts {
   /** Something happened: the counts may be others. */
   stale() {
     if (this.#timer !== null || document.hidden) return;
-    const wait = Math.max(STATS_MS, this.#notBefore - performance.now());
+    const wait = Math.max(this.current ? STATS_MS : 0, this.#notBefore - performance.now());
     this.#timer = setTimeout(() => this.#ask(), wait);
   }
 

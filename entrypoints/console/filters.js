@@ -36,7 +36,7 @@ export function queryOf(filter) {
 
 /** Return what tells whether an alarm matches, as the server would tell. */
 export function matching(filter) {
-  const conditions = [];
+  const conditions = filter.state.size > 0 ? [] : [(alarm) => alarm.state !== "normal"];
   for (const name of Object.keys(SETS)) {
     if (filter[name].size > 0) conditions.push((alarm) => filter[name].has(alarm[name]));
   }
@@ -77,12 +77,17 @@ function search(text) {
 // Through capitals, so that STRASSE finds Straße.
 const words = (text) => text.toUpperCase().toLowerCase().match(WORD) ?? [];
 
+/** Return the query of the normal alarms that a filter wants; null: none. */
+export function normalsOf(filter) {
+  return filter.state.has("normal") ? queryOf({ ...filter, state: new Set(["normal"]), sort: "state" }) : null;
+}
+
 /** The bar above the list: shows the filter, and changes it. */
 export class FilterBar {
   #onChange;
   #chips = new Map();
 
-  /** `onChange(filter)` is called with every other filter. */
+  /** `onChange(filter, moving)` is called with every other filter; `moving`: what is being typed, or null. */
   constructor(filter, onChange) {
     this.filter = filter;
     this.#onChange = onChange;
@@ -93,17 +98,17 @@ export class FilterBar {
       for (const value of SETS[name]) byId(holder).append(this.#chip(name, value, wordsOf[value]));
     }
     for (const name of TEXTS) {
-      byId(name).addEventListener("input", (event) => this.change({ [name]: event.target.value }));
+      byId(name).addEventListener("input", (event) => this.change({ [name]: event.target.value }, name));
     }
     byId("clear-filters").addEventListener("click", () => this.clear());
     this.show();
   }
 
   /** Change parts of the filter. */
-  change(parts) {
+  change(parts, moving = null) {
     this.filter = { ...this.filter, ...parts };
     this.show();
-    this.#onChange(this.filter);
+    this.#onChange(this.filter, moving);
   }
 
   /** Take another filter, as from the address; nobody is told. */

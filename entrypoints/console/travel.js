@@ -25,10 +25,12 @@ export class Travel {
   #position = null;
   #asking = null;
   #timer = null;
+  #at = null;
+  #states = "";
   #end = Date.now();
   #made = false;
 
-  /** parts: {onShow(alarms), onEnd(), remember(moment)} */
+  /** parts: {onShow(alarms), onEnd(), remember(moment), states()}; `states()`: those wanted, "": not normal. */
   constructor(api, parts) {
     this.#api = api;
     this.#parts = parts;
@@ -36,7 +38,22 @@ export class Travel {
 
   toggle() {
     if (this.active) this.end();
-    else this.start();
+    else {
+      this.start();
+      this.#slider.focus();
+    }
+  }
+
+  /** Be where the address is: at this moment, or live. */
+  visit(at) {
+    if (!at) this.end();
+    else if (!this.active) this.start(at);
+    else if (at !== this.#at) this.#go(at);
+  }
+
+  /** Other states may be wanted now. */
+  again() {
+    if (this.active && this.#parts.states() !== this.#states) this.#go(this.#at);
   }
 
   /** Begin at a moment, a position or a time; without one at this moment. */
@@ -46,7 +63,6 @@ export class Travel {
     this.#make();
     this.#show(true);
     this.#slider.value = STEPS;
-    this.#slider.focus();
     this.#go(at ?? new Date(this.#end).toISOString());
   }
 
@@ -76,9 +92,12 @@ export class Travel {
   async #go(at) {
     this.#asking?.abort();
     const asking = (this.#asking = new AbortController());
+    this.#at = at;
+    this.#states = this.#parts.states();
     this.#parts.remember(at);
     try {
-      const { alarms, position, whole } = await this.#api.asOf(at, {}, PAGES, asking.signal);
+      const query = { as_of: at, ...(this.#states && { state: this.#states }) };
+      const { alarms, position, whole } = await this.#api.list(query, PAGES, asking.signal);
       await this.#arrived(at, position, asking.signal);
       this.alarms = alarms;
       if (!whole) this.#say("Only the first alarms of that moment are shown.");

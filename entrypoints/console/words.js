@@ -4,7 +4,7 @@
 export const SEVERITIES = ["critical", "major", "minor", "warning", "indeterminate"];
 
 /** In the order of the list (the server's sort `state`). */
-export const STATES = ["unacked", "rtn_unacked", "acked", "shelved", "suppressed", "out_of_service"];
+export const STATES = ["unacked", "rtn_unacked", "acked", "shelved", "suppressed", "out_of_service", "normal"];
 
 export const STATE_WORDS = {
   unacked: "Unacked",

@@ -190,6 +190,72 @@ async def test_the_list_as_of_any_event(tenant: Tenant, server: TocsinServer) ->
     await console.state("pump-2", "Unacked")
 
 
+async def test_back_leads_to_what_was_looked_at_before(tenant: Tenant, server: TocsinServer) -> None:
+    for number in (1, 2):
+        await tenant.raised(server, number)
+    await tenant.raised(server, 3, severity="critical")
+    console = await tenant.opened(server)
+    page = console.page
+    await console.state("pump-3", "Unacked")
+    await page.get_by_role("button", name="Major").click()
+    await expect(console.row("pump-3")).to_have_count(0)
+    # Typed letter by letter, but one step.
+    await page.get_by_placeholder("boiler/*").press_sequentially("pump-2")
+    await expect(console.row("pump-1")).to_have_count(0)
+    await console.row("pump-2").locator(".c-source").click()
+    await expect(page.locator("#details .timeline li")).to_have_count(1)
+    await page.get_by_role("link", name="KPIs").click()
+    await expect(page.get_by_role("heading", name="Alarm system performance")).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("#details")).to_be_visible()
+    await page.go_back()
+    await expect(page.locator("#details")).to_be_hidden()
+    await expect(page).to_have_url(f"{server.url}/?severity=major&source=pump-2")
+    await page.go_back()
+    await expect(page.get_by_placeholder("boiler/*")).to_have_value("")
+    await console.state("pump-1", "Unacked")
+    await page.go_back()
+    await console.state("pump-3", "Unacked")
+    await expect(page.get_by_role("button", name="Major")).to_have_attribute("aria-pressed", "false")
+    await page.go_forward()
+    await expect(console.row("pump-3")).to_have_count(0)
+    await page.get_by_role("button", name="Time travel").click()
+    await expect(page.locator("#travel-bar")).to_contain_text("raised by")
+    await page.go_back()
+    await expect(page.locator("#travel-bar")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Major")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_normal_alarms_are_shown_where_they_are_wanted(tenant: Tenant, server: TocsinServer) -> None:
+    ids = [(await tenant.raised(server, number))["id"] for number in (1, 2)]
+    async with tenant.client(server) as http:
+
+        async def ended(number: int) -> None:
+            for command in ({"command": "clear"}, {"command": "acknowledge", "revision": 1}):
+                answer = await http.post("/v1/commands", json=[{**command, "alarm_id": ids[number - 1]}])
+                assert answer.json()[0]["status"] == 200, answer.text
+
+        await ended(1)
+        console = await tenant.opened(server)
+        await console.state("pump-2", "Unacked")
+        await expect(console.row("pump-1")).to_have_count(0)
+        normal = console.page.get_by_role("button", name="Normal", exact=False)
+        await expect(normal).to_contain_text("1")
+        await normal.click()
+        await console.state("pump-1", "Normal")
+        await expect(console.row("pump-2")).to_have_count(0)
+        # The next one comes by its event, and goes by one.
+        await ended(2)
+        await console.state("pump-2", "Normal")
+        await tenant.raised(server, 1)
+        await expect(console.row("pump-1")).to_have_count(0)
+        await console.page.reload()
+        await console.state("pump-2", "Normal")
+        await console.page.get_by_role("button", name="Time travel").click()
+        await expect(console.page.locator("#travel-bar")).to_contain_text("raised by")
+        await console.state("pump-2", "Normal")
+
+
 async def test_a_server_with_a_secret_asks_for_a_token(browser: Browser, server: TocsinServer) -> None:
     page = await browser.new_page()
     await page.goto(server.url)
