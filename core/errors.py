@@ -17,8 +17,8 @@ TocsinError
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from core.alarm import Alarm
-    from core.events import Event
+    from core.alarm.alarm import Alarm
+    from core.alarm.events import Event
 
 RefusalCode = Literal[
     "unknown_alarm",

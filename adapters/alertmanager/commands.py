@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta
 
 from adapters.alertmanager.webhook import Alert, Webhook
-from core import bounds
-from core.alarm import Identity, Severity
-from core.commands import Clear, Context, Raise
+from core.alarm import bounds
+from core.alarm.alarm import Identity, Severity
+from core.alarm.commands import Clear, Context, Raise
 
 SEVERITIES: dict[str, Severity] = {
     "critical": "critical",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from core.ports import Ring
+from core.log.ports import Ring
 
 
 class LocalDoorbell:

@@ -1,1 +1,1 @@
-"""Adapters in memory: for tests, and where nothing outside is needed."""
+"""The ports in memory, for tests alone."""

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from core.alarm import Alarm
-from core.listing import IN_SIGHT, AlarmPage, AlarmQuery, is_after, matches, page_of
-from core.ports import Counts
+from core.alarm.alarm import Alarm
+from core.lists.ports import Counts
+from core.lists.query import IN_SIGHT, AlarmPage, AlarmQuery, is_after, matches, page_of
 
 SCAN_ROWS = 500
 

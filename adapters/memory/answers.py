@@ -1,6 +1,6 @@
 """Answers without an event in memory, for tests."""
 
-from core.ports import Answer
+from core.log.ports import Answer
 
 
 class MemoryAnswers:

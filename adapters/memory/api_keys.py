@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from core.bounds import API_KEYS
+from core.access.ports import ApiKey
+from core.alarm.bounds import API_KEYS
 from core.errors import Refused
-from core.ports import ApiKey
 
 
 class MemoryApiKeys:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core.ports import NO_CHECKPOINT, Checkpoint, Lease
+from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 
 
 @dataclass(slots=True)

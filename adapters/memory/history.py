@@ -4,9 +4,9 @@ from datetime import datetime
 
 from adapters.memory.alarms import listed
 from adapters.memory.log import Events
-from core.events import Event
-from core.listing import AlarmPage, AlarmQuery
-from core.projection import newest_rows
+from core.alarm.events import Event
+from core.lists.query import AlarmPage, AlarmQuery
+from core.log.projection import newest_rows
 
 
 class MemoryAlarmHistory:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from core.ports import Lease
+from core.coordination.ports import Lease
 
 
 @dataclass(slots=True)

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event, Recorded, Snapshot
+from core.alarm.evolution import place
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event, Recorded, Snapshot
-from core.evolution import place
-from core.ports import START, Page, Stamp
+from core.log.ports import START, Page, Stamp
 
 PAGE_EVENTS = 2
 """So few that no test does without a second page."""

@@ -5,8 +5,9 @@ from itertools import count
 
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import Entry, MemoryCheckpoints
-from core.alarm import Alarm
-from core.ports import Checkpoint, Lease, Shadow
+from core.alarm.alarm import Alarm
+from core.coordination.ports import Checkpoint, Lease
+from core.lists.ports import Shadow
 
 ALARMS = "alarms"
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from core.revocations import Revocation
+from core.access.revocations import Revocation
 
 
 class MemoryRevocations:

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from adapters.mongo.alarms import ALARMS
-from adapters.mongo.alarms import INDEXES as ALARM_INDEXES
+from adapters.mongo.alarms.alarm_list import ALARMS
+from adapters.mongo.alarms.alarm_list import INDEXES as ALARM_INDEXES
 from adapters.mongo.client import Database, Document, connect
 from adapters.mongo.errors import BULK_SECONDS, retried
-from adapters.mongo.journal import JOURNAL
-from adapters.mongo.store import EVENTS
-from adapters.mongo.store import INDEXES as EVENT_INDEXES
+from adapters.mongo.log.journal import JOURNAL
+from adapters.mongo.log.store import EVENTS
+from adapters.mongo.log.store import INDEXES as EVENT_INDEXES
 from core.errors import StartupRefused, Unavailable
 
 logger = logging.getLogger("tocsin.start")

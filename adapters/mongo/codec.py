@@ -8,10 +8,10 @@ import msgspec
 from bson import Int64
 from msgspec.structs import asdict
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import SCHEMA_VERSION, Event, Recorded, Snapshot
+from core.alarm.upcasting import upcast_alarm
 from core.errors import UnknownEvent
-from core.events import SCHEMA_VERSION, Event, Recorded, Snapshot
-from core.upcasting import upcast_alarm
 
 Document = dict[str, Any]
 R = TypeVar("R", bound=Recorded)

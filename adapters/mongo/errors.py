@@ -15,8 +15,8 @@ from pymongo.errors import (
 )
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from core.appender import NotSent, Unknown
 from core.errors import TooBroad, Unavailable
+from core.log.appender import NotSent, Unknown
 
 T = TypeVar("T")
 

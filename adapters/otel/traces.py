@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from core.alarm import Alarm
-from core.events import Event
-from core.ports import EventLog
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.log.ports import EventLog
 
 SERVER_ERROR = 500
 

@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Meta
 
 from adapters.pagerduty.event import PagerDutyEvent, Payload
-from core import bounds
-from core.alarm import Identity
-from core.commands import Context, Raise
+from core.alarm import bounds
+from core.alarm.alarm import Identity
+from core.alarm.commands import Context, Raise
 from core.errors import InvalidInput
 
 TYPE = "event"

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from core.alarm import Severity
+from core.alarm.alarm import Severity
 
 EVENT_BYTES = 512 * 1024
 DEDUP_KEY_LENGTH = 255

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from core.backoff import backoff
 from core.errors import StartupRefused, Unavailable
-from core.ports import Ring
+from core.log.ports import Ring
 
 logger = logging.getLogger("tocsin.redis")
 

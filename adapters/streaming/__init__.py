@@ -1,1 +1,1 @@
-"""WebSocket sessions of one process: the driver of `core.delivery`."""
+"""What serves the sessions of one process, over WebSocket and Server-Sent Events."""

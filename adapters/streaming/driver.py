@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from functools import partial
 from time import perf_counter
 
-from adapters.websocket.fetching import Fetching, Sources
-from adapters.websocket.peer import Message, Peer, Receive, Wire
-from core.callers import ANYONE, Caller
+from adapters.streaming.fetching import Fetching, Sources
+from adapters.streaming.peer import Message, Peer, Receive, Wire
+from core.access.callers import ANYONE, Caller
+from core.access.revocations import Revocation
+from core.alarm.events import Event
 from core.counters import DeliveryCounts
 from core.delivery.delivery import Delivery
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.identifying import AUTH_SECONDS, Identifying, SessionInfo
 from core.delivery.limits import Allowance, Limits
 from core.delivery.protocol import (
@@ -33,8 +35,6 @@ from core.delivery.ring import RING_EVENTS
 from core.delivery.session import Session
 from core.delivery.subscribing import Subscribing
 from core.errors import Unauthenticated, Unavailable
-from core.events import Event
-from core.revocations import Revocation
 
 logger = logging.getLogger("tocsin.delivery")
 

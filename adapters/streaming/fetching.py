@@ -6,16 +6,18 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from adapters.websocket.peer import Peer
-from core.alarm import Alarm
+from adapters.streaming.peer import Peer
+from core.alarm.alarm import Alarm
 from core.backoff import backoff
+from core.coordination.ports import Checkpoint, Checkpoints
 from core.delivery.delivery import Delivery
 from core.delivery.pages import PAGE_EVENTS
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Stage, Subscription
 from core.delivery.subscribing import Subscribing
 from core.errors import LogMismatch, Unavailable
-from core.ports import AlarmList, AlarmRebuild, Checkpoint, Checkpoints, EventLog
+from core.lists.ports import AlarmList, AlarmRebuild
+from core.log.ports import EventLog
 
 logger = logging.getLogger("tocsin.delivery")
 

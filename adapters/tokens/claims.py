@@ -6,7 +6,7 @@ from typing import Annotated, get_args
 import msgspec
 from msgspec import Meta
 
-from core.callers import Caller, Role
+from core.access.callers import Caller, Role
 from core.errors import Unauthenticated
 
 LEEWAY_SECONDS = 5

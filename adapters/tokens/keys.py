@@ -15,7 +15,7 @@ from jwt import PyJWK
 
 from adapters.tokens.claims import claims_of
 from adapters.tokens.signature import header, verified
-from core.callers import Caller
+from core.access.callers import Caller
 from core.errors import StartupRefused, Unauthenticated
 
 logger = logging.getLogger("tocsin.tokens")

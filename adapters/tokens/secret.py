@@ -7,7 +7,7 @@ import msgspec
 
 from adapters.tokens.claims import claims_of
 from adapters.tokens.signature import verified
-from core.callers import Caller
+from core.access.callers import Caller
 from core.errors import StartupRefused
 
 SECRET_BYTES = 32

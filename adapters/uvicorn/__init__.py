@@ -1,1 +1,1 @@
-"""Server-Sent Events: what a session over HTTP writes to."""
+"""uvicorn's protocols, with a way to write what was made once for many connections."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from core.delivery.event_stream import END
+from core.delivery.encodings.event_stream import END
 
 WIRE = "tocsin.wire"
 """The key in `scope["extensions"]` under which the application finds the protocol itself."""

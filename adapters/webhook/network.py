@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore
 import httpx
 
-from adapters.webhook.guard import AddressRefused, Guard
+from adapters.webhook.ssrf import AddressRefused, Guard
 
 RESOLVERS = 32
 """How many names are resolved at the same time; the system's resolver takes a thread each."""

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.webhook.guard import AddressRefused, Guard
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
+from adapters.webhook.ssrf import AddressRefused, Guard
 from core.errors import InvalidInput
 from core.outbox.schedule import Answer
 

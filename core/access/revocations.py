@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from core.callers import Caller
+from core.access.callers import Caller
 from core.errors import Unauthenticated
 
 OVERLAP = timedelta(minutes=10)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from core.commands import Raise
+from core.alarm.commands import Raise
 from core.errors import InvalidInput
 
 TEXT_BYTES = 4 * 1024

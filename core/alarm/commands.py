@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alarm import Identity, Severity
-from core.events import Actor
+from core.alarm.alarm import Identity, Severity
+from core.alarm.events import Actor
 
 Expected = frozenset[int] | Literal["any"]
 """Revisions, or just that there is one."""

@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from core import bounds
-from core.alarm import SEVERITY_RANK, Alarm, Origin, Severity
-from core.commands import Clear, Raise
+from core.alarm import bounds
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Origin, Severity
+from core.alarm.commands import Clear, Raise
+from core.alarm.events import Cleared, Previous, Raised, Updated, milliseconds
 from core.errors import Refused
-from core.events import Cleared, Previous, Raised, Updated, milliseconds
 
 _SHOWN = ("text", "labels", "details", "event_type", "probable_cause", "annunciate", "latched")
 

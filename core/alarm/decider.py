@@ -6,9 +6,9 @@ from typing import assert_never
 import msgspec
 from msgspec.structs import replace
 
-from core import condition, responses
-from core.alarm import Alarm
-from core.commands import (
+from core.alarm import condition, responses
+from core.alarm.alarm import Alarm
+from core.alarm.commands import (
     Acknowledge,
     Assign,
     Clear,
@@ -27,9 +27,9 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
+from core.alarm.events import FACT_NAMES, Event, Fact, milliseconds
+from core.alarm.evolution import applied
 from core.errors import Refused
-from core.events import FACT_NAMES, Event, Fact, milliseconds
-from core.evolution import applied
 
 
 def decide(alarm: Alarm, command: Command) -> Event | None:

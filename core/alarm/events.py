@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from core.alarm import Alarm, Origin, Severity
+from core.alarm.alarm import Alarm, Origin, Severity
+from core.alarm.upcasting import upcast_data
 from core.errors import UnknownEvent
-from core.upcasting import upcast_data
 
 ActorKind = Literal["source", "operator", "system"]
 

@@ -6,8 +6,8 @@ from typing import Any, assert_never
 from msgspec import UNSET
 from msgspec.structs import force_setattr, replace
 
-from core.alarm import Alarm, state_of
-from core.events import (
+from core.alarm.alarm import Alarm, state_of
+from core.alarm.events import (
     Acknowledged,
     Assigned,
     Cleared,

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from core import bounds
-from core.alarm import Alarm
-from core.commands import (
+from core.alarm import bounds
+from core.alarm.alarm import Alarm
+from core.alarm.commands import (
     Acknowledge,
     Assign,
     Comment,
@@ -16,8 +16,7 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
-from core.errors import InvalidInput, Refused
-from core.events import (
+from core.alarm.events import (
     Acknowledged,
     Assigned,
     Commented,
@@ -32,6 +31,7 @@ from core.events import (
     WasReset,
     milliseconds,
 )
+from core.errors import InvalidInput, Refused
 
 
 def acknowledge(alarm: Alarm, command: Acknowledge) -> Acknowledged:

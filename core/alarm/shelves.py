@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 
 STALE_ENTRIES = 1_000
 """How many entries of ended shelves the heap may hold beyond as many as there are shelves."""

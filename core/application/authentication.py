@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from core.access.callers import ANYONE, Caller, Role
+from core.access.ports import ApiKey, ApiKeys, RevocationLog, Tokens
+from core.access.revocations import Kind, Revocation, Revocations
 from core.backoff import backoff
-from core.callers import ANYONE, Caller, Role
 from core.errors import Refused, Unauthenticated, Unavailable
-from core.ports import ApiKey, ApiKeys, RevocationLog, Tokens
-from core.revocations import Kind, Revocation, Revocations
 
 logger = logging.getLogger("tocsin.authentication")
 

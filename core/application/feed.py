@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 
+from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
-from core.events import Event
-from core.ports import START, Doorbell, EventLog, Page, Ring, Stamp
+from core.log.ports import START, Doorbell, EventLog, Page, Ring, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from core.ports import EventLog
+from core.log.ports import EventLog
 
 FEED = "feed"
 """The name that the process's own feed goes by."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from core.events import Event
+from core.alarm.events import Event
 
 
 class Waiting:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Generic
 
+from core.alarm.events import Event
 from core.delivery.frame import Frame, KeptFrames
 from core.delivery.pages import Pages, page_end, page_of
 from core.delivery.requests import NeedPage, Request
 from core.delivery.ring import Entry, Ring
 from core.delivery.session import Peer, Stage, Subscription
-from core.events import Event
 
 
 class CatchUp(Generic[Peer]):

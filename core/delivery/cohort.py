@@ -5,11 +5,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Generic
 
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame, conflated, filled
 from core.delivery.ring import Entry, Ring
 from core.delivery.session import Peer, Subscription
-from core.filter import Filter, Matcher
+from core.lists.filter import Filter, Matcher
 
 MATCHES = 512
 """How many matches a cohort remembers; who is further behind is served by looking through the ring."""

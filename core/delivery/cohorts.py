@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Generic
 
+from core.alarm.events import Event
 from core.delivery.cohort import Cohort, CohortKey
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.index import Index
 from core.delivery.session import Peer, Subscription
-from core.events import Event
-from core.filter import Filter
+from core.lists.filter import Filter
 
 
 class Cohorts(Generic[Peer]):

@@ -4,17 +4,17 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Generic
 
+from core.alarm.events import Event
 from core.delivery.catchup import CatchUp
 from core.delivery.cohort import Cohort
 from core.delivery.cohorts import Cohorts
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame
 from core.delivery.limits import Limits
 from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, Reset
 from core.delivery.requests import NeedPage, Request
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
-from core.events import Event
 
 POSITION_LAG = 1_000
 """How many positions a client can be told late that there was nothing for it."""

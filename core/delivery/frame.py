@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.ring import Entry
 
 FRAME_BYTES = 256 * 1024

@@ -8,9 +8,9 @@ from collections.abc import Hashable, Iterable, Iterator
 from itertools import product
 from typing import Generic, NamedTuple, TypeVar
 
-from core.alarm import SEVERITY_RANK, Alarm
-from core.events import Event
-from core.filter import Filter, lowest_rank, prefix_of, previous_of, split_sources
+from core.alarm.alarm import SEVERITY_RANK, Alarm
+from core.alarm.events import Event
+from core.lists.filter import Filter, lowest_rank, prefix_of, previous_of, split_sources
 
 KEYS = 256
 """Under how many keys one filter is filed at most; further parts of it are left to its matcher."""

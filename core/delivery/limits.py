@@ -3,7 +3,7 @@
 import msgspec
 
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
-from core.filter import FILTER_VALUES
+from core.lists.filter import FILTER_VALUES
 
 SESSIONS = 10_000
 """How many sessions one process serves at once."""

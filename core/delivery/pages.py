@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from core.alarm.events import Event
 from core.delivery.ring import Entry
 from core.errors import LogMismatch
-from core.events import Event
 
 PAGE_EVENTS = 500
 KEPT_PAGES = 16

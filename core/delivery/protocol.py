@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Actor
 from core.errors import TocsinError
-from core.events import Actor
-from core.filter import Filter
+from core.lists.filter import Filter
 
 CLIENT_BYTES = 64 * 1024
 """The largest message taken from a client."""

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
+from core.alarm.events import Event
 from core.errors import LogMismatch
-from core.events import Event
 
 RING_EVENTS = 10_000
 RING_BYTES = 64 * 1024 * 1024

@@ -4,7 +4,7 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.protocol import Close, ServerMessage
 
 if TYPE_CHECKING:

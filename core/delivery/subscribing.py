@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, assert_never
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.delivery.delivery import Delivery
-from core.delivery.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import FRAME_BYTES
 from core.delivery.limits import Limits
 from core.delivery.protocol import (

@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from core.alarm import Severity
-from core.events import Event
-from core.projection import check_known
+from core.alarm.alarm import Severity
+from core.alarm.events import Event
+from core.log.projection import check_known
 
 ActivityKind = Literal["annunciated", "cleared", "acknowledged"]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from core.alarm import Severity
+from core.alarm.alarm import Severity
 from core.kpi.activity import Activity
 
 BUCKET = timedelta(minutes=10)

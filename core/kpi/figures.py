@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from core.alarm import SEVERITY_RANK, Severity
+from core.alarm.alarm import SEVERITY_RANK, Severity
 from core.kpi.bucket import BUCKET, AlarmLoad, Bucket, merged_steps, quantile
 
 FLOOD_BEGINS = 10

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from core.events import Event
+from core.alarm.events import Event
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, following, start_of
 from core.kpi.ports import BucketKey, KpiBuckets

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from core.alarm import Severity
-from core.filter import split_sources
+from core.alarm.alarm import Severity
 from core.kpi.activity import Activity
+from core.lists.filter import split_sources
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alarm import SEVERITY_RANK, Alarm, Severity
-from core.bounds import LABEL_BYTES, LABELS, NAME_BYTES, check_text
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Severity
+from core.alarm.bounds import LABEL_BYTES, LABELS, NAME_BYTES, check_text
+from core.alarm.events import Event
 from core.errors import InvalidInput
-from core.events import Event
 
 FILTER_VALUES = 100
 """How many sources, types or alarm ids one filter can name."""

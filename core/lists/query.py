@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 import msgspec
 
-from core.alarm import SEVERITY_RANK, Alarm, Severity, State
-from core.bounds import LABEL_BYTES, check_name
-from core.filter import PREFIX_DEPTH, Filter, split_sources
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Severity, State
+from core.alarm.bounds import LABEL_BYTES, check_name
+from core.lists.filter import PREFIX_DEPTH, Filter, split_sources
 
 Sort = Literal[
     "state",

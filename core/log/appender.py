@@ -10,12 +10,12 @@ from typing import Generic, Literal, Protocol, TypeVar, assert_never
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.alarm.evolution import place
 from core.counters import AppendCounts
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
-from core.events import Event
-from core.evolution import place
-from core.ports import Stamp
+from core.log.ports import Stamp
 
 BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024

@@ -4,14 +4,15 @@ from typing import Any
 
 import msgspec
 
-from core.alarm import Alarm
-from core.commands import Command
-from core.decider import decide
+from core.alarm.alarm import Alarm
+from core.alarm.commands import Command
+from core.alarm.decider import decide
+from core.alarm.events import Event
+from core.coordination.ports import Turns
 from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
-from core.events import Event
-from core.ports import Answer, Answers, EventLog, Turns
-from core.recollection import Recollection
-from core.snapshots import alarm_after
+from core.log.known_alarms import Recollection
+from core.log.ports import Answer, Answers, EventLog
+from core.log.snapshots import alarm_after
 
 DECISIONS = 16
 """How often one command is decided before it is given up as losing every race."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 
 ALARMS = 20_000
 

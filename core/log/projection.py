@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded, Snapshot
+from core.alarm.evolution import evolve
 from core.errors import UnknownEvent
-from core.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded, Snapshot
-from core.evolution import evolve
 
 FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
 

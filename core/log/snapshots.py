@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from functools import reduce
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import SCHEMA_VERSION, Event, Snapshot
+from core.alarm.evolution import evolve
 from core.errors import Unavailable
-from core.events import SCHEMA_VERSION, Event, Snapshot
-from core.evolution import evolve
-from core.ports import EventLog
-from core.projection import check_known, newest_events
+from core.log.ports import EventLog
+from core.log.projection import check_known, newest_events
 
 FOLDED_AT_ONCE = 500
 """How many events of an alarm are read at once where its snapshot cannot be trusted."""

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alarm import Alarm, Severity
-from core.events import Event
+from core.alarm.alarm import Alarm, Severity
+from core.alarm.events import Event
 from core.outbox.webhook import Format, Webhook
 
 SEQUENCE_DIGITS = 19

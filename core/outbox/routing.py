@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from core.events import Event
-from core.filter import Matcher
+from core.alarm.events import Event
+from core.lists.filter import Matcher
+from core.log.projection import check_known
 from core.outbox.formats import render
 from core.outbox.row import Row
 from core.outbox.webhook import Format, Webhook
-from core.projection import check_known
 
 
 class Routes:

@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from core.bounds import TEXT_BYTES, check_text
+from core.alarm.bounds import TEXT_BYTES, check_text
 from core.errors import InvalidInput
-from core.filter import Filter
+from core.lists.filter import Filter
 
 Format = Literal["cloudevents", "slack", "pagerduty"]
 

@@ -2,8 +2,8 @@
 
 from rich.console import Console
 
-from entrypoints.settings import FeedChoice, Settings
-from entrypoints.storage import alone, storage
+from entrypoints.process.settings import FeedChoice, Settings
+from entrypoints.process.storage import alone, storage
 
 
 async def show_log(settings: Settings, out: Console) -> None:

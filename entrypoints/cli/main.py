@@ -12,17 +12,15 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from core.callers import ROLES
+from core.access.callers import ROLES
 from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, Limits
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
-from core.filter import FILTER_VALUES
 from core.kpi.rules import Rules
+from core.lists.filter import FILTER_VALUES
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState
-from entrypoints.identity import reset_identity, show_log
-from entrypoints.letters import UNDELIVERED, list_rows, retry_rows
-from entrypoints.limits import (
+from entrypoints.cli.limits import (
     DrainSeconds,
     MaxFilterValues,
     MaxMessageBytes,
@@ -32,9 +30,9 @@ from entrypoints.limits import (
     PingSeconds,
     StallSeconds,
 )
-from entrypoints.logs import configure_logs
-from entrypoints.maintenance import check_list, replay_figures, replay_list, verify_log
-from entrypoints.options import (
+from entrypoints.cli.log import reset_identity, show_log
+from entrypoints.cli.logs import configure_logs
+from entrypoints.cli.options import (
     DEFAULT_DATA,
     TIMES,
     AuthJwks,
@@ -63,13 +61,15 @@ from entrypoints.options import (
     WebhookAllow,
     WebhooksFile,
 )
-from entrypoints.serve import run_server
-from entrypoints.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
-from entrypoints.supervisor import Supervisor
-from entrypoints.tail import follow, follow_server
-from entrypoints.token import minted
-from entrypoints.up import run_up
-from entrypoints.whatif import severities_of, show_whatif
+from entrypoints.cli.outbox import UNDELIVERED, list_rows, retry_rows
+from entrypoints.cli.replay import check_list, replay_figures, replay_list, verify_log
+from entrypoints.cli.supervisor import Supervisor
+from entrypoints.cli.tail import follow, follow_server
+from entrypoints.cli.token import minted
+from entrypoints.cli.up import run_up
+from entrypoints.cli.whatif import severities_of, show_whatif
+from entrypoints.process.server import run_server
+from entrypoints.process.settings import DRAIN_SECONDS, PING_SECONDS, FeedChoice, Settings
 
 T = TypeVar("T")
 TokenRole = StrEnum("TokenRole", sorted(ROLES))  # type: ignore[misc]

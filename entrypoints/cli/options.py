@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from adapters.mongo.embedded import remembered_uri
-from entrypoints.logs import LogFormat, LogLevel
-from entrypoints.settings import FeedChoice, Role
-from entrypoints.supervisor import PROCESSES
+from adapters.mongo.embedded.mongod import remembered_uri
+from entrypoints.cli.logs import LogFormat, LogLevel
+from entrypoints.cli.supervisor import PROCESSES
+from entrypoints.process.settings import FeedChoice, Role
 
 DEFAULT_URI = "mongodb://127.0.0.1:27017"
 DEFAULT_DATA = Path(".tocsin")

@@ -6,14 +6,14 @@ from typing import get_args
 
 from rich.console import Console
 
-from adapters.webhook.caller import HttpCaller
+from adapters.webhook.sender import HttpCaller
+from core.application.webhooks.service import Conflict, Outgoing, UnknownRow
 from core.errors import StartupRefused
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
-from entrypoints.compose import outgoing
-from entrypoints.outgoing import Conflict, Outgoing, UnknownRow
-from entrypoints.settings import Settings
-from entrypoints.storage import Storage, storage
+from entrypoints.process.compose import outgoing
+from entrypoints.process.settings import Settings
+from entrypoints.process.storage import Storage, storage
 
 UNDELIVERED: frozenset[RowState] = frozenset(get_args(RowState)) - {"delivered"}
 

@@ -14,11 +14,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from entrypoints import check, replay
-from entrypoints.host import holder
-from entrypoints.kpis import KpiModel, replay_kpis
-from entrypoints.storage import storage
-from entrypoints.worker import AlarmModel
+from core.application.projections.kpis import KpiModel, replay_kpis
+from core.application.projections.projector import AlarmModel
+from core.application.replay import alarms as replay
+from core.application.replay import checking as check
+from entrypoints.process.host import holder
+from entrypoints.process.storage import storage
 
 SHOWN = 100
 """How many findings are printed; all are counted."""

@@ -7,13 +7,13 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from core.alarm.events import Event
 from core.delivery.protocol import EventMessage
-from core.events import Event
 from entrypoints.client.stream import TocsinStream
 from entrypoints.client.subscription import StartOver
-from entrypoints.compose import feeding
-from entrypoints.settings import Settings
-from entrypoints.storage import storage
+from entrypoints.process.compose import feeding
+from entrypoints.process.settings import Settings
+from entrypoints.process.storage import storage
 
 logger = logging.getLogger("tocsin.tail")
 
@@ -45,7 +45,7 @@ async def follow_server(
         StreamEnded: the servers are not to be reached, or don't let us in.
     """
 
-    async def the_token(_refused: bool) -> str:  # noqa: FBT001 (called by the client)
+    async def the_token(_refused: bool) -> str:
         return token or ""
 
     async with TocsinStream(urls, token=the_token if token else None) as stream:

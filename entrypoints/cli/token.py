@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from adapters.tokens.secret import SecretTokens
-from core.callers import ROLES, Caller
+from core.access.callers import ROLES, Caller
 from core.errors import StartupRefused, Unauthenticated
 
 _LIFE = re.compile(r"([1-9][0-9]{0,8})([smhd])")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adapters.mongo.embedded import EmbeddedMongod, find_mongod
-from core.callers import DEFAULT_TENANT
+from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
+from core.access.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
-from entrypoints.demo import simulate
-from entrypoints.serve import run_server
-from entrypoints.settings import Settings
-from entrypoints.token import minted
+from entrypoints.cli.demo import simulate
+from entrypoints.cli.token import minted
+from entrypoints.process.server import run_server
+from entrypoints.process.settings import Settings
 
 DEMO_TTL = "30d"
 

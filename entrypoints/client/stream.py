@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from core.backoff import backoff
 from core.delivery.protocol import SUBSCRIPTIONS, Error, Goodbye, Hello, Reset, ServerMessage, Unsubscribe
-from core.filter import Filter
+from core.lists.filter import Filter
 from entrypoints.client.connection import Connection, Lost, StreamEnded, connected
 from entrypoints.client.subscription import Subscription, Told, wish
 from entrypoints.client.token import GetToken, Tokens

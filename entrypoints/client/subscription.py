@@ -8,7 +8,7 @@ from typing import Self
 
 import msgspec
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.delivery.protocol import (
     At,
     Error,
@@ -21,7 +21,7 @@ from core.delivery.protocol import (
     Subscribed,
 )
 from core.errors import TocsinError
-from core.filter import Filter
+from core.lists.filter import Filter
 
 WAITING_MESSAGES = 16
 """How many messages (256 KiB each, about) wait for the consumer before the connection is read no further."""

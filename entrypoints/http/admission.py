@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.rates import Rates
-from entrypoints.http.exchange import caller, check_acceptable
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
+from entrypoints.http.requests import caller, check_acceptable
 
 UNDER_WAY = 10_000
 """How many commands a process has under way at once: fewer than the appender queues."""

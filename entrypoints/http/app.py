@@ -7,30 +7,30 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
-from adapters.websocket.driver import StreamDriver
-from core.callers import DEFAULT_TENANT
-from entrypoints.http import (
+from adapters.streaming.driver import StreamDriver
+from core.access.callers import DEFAULT_TENANT
+from entrypoints.http import problems
+from entrypoints.http.admission import Admission
+from entrypoints.http.documents import reference
+from entrypoints.http.middleware.authorization import Guard
+from entrypoints.http.middleware.traffic import Counting, Traffic
+from entrypoints.http.routes import (
     access,
     bulk,
     commands,
     console,
     events,
     health,
-    ingest,
-    listing,
     outbox,
     pagerduty,
-    problems,
     queries,
-    reference,
     stats,
     webhooks,
 )
-from entrypoints.http.admission import Admission
-from entrypoints.http.guard import Guard
-from entrypoints.integrations import TenantOf, tenant_of_routing_key
-from entrypoints.services import Services
-from entrypoints.traffic import Counting, Traffic
+from entrypoints.http.routes import alarms as listing
+from entrypoints.http.routes import alertmanager as ingest
+from entrypoints.process.routing_keys import TenantOf, tenant_of_routing_key
+from entrypoints.process.services import Services
 
 EVERYTHING: Sequence[BaseRoute] = (
     *commands.ROUTES,

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from core.commands import Command
+from core.alarm.commands import Command
 from core.errors import Refused, Unavailable
-from core.handler import CommandHandler, Outcome
+from core.log.handler import CommandHandler, Outcome
 
 Result = Outcome | Exception
 """What became of a command, or why it came to nothing or nobody knows."""

@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from core.alarm import Alarm
-from core.decider import allowed_commands
+from core.alarm.alarm import Alarm
+from core.alarm.decider import allowed_commands
 from core.errors import (
     OutcomeUnknown,
     Refused,

@@ -11,15 +11,15 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.callers import ADMINS, ANYONE, COMMAND_ROLES, Caller, Role
-from core.commands import Context, Expected
-from core.events import Actor, ActorKind
-from core.handler import Outcome
-from entrypoints.http.answers import CommandAnswer
-from entrypoints.http.fields import fields
-from entrypoints.http.guard import CALLER, caller_in, needs
+from core.access.callers import ADMINS, ANYONE, COMMAND_ROLES, Caller, Role
+from core.alarm.commands import Context, Expected
+from core.alarm.events import Actor, ActorKind
+from core.log.handler import Outcome
+from entrypoints.http.headers import fields
+from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
-from entrypoints.services import Services
+from entrypoints.http.schemas.answers import CommandAnswer
+from entrypoints.process.services import Services
 
 T = TypeVar("T")
 

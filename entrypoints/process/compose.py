@@ -7,41 +7,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.memory.turns import StreamTurns
-from adapters.mongo.checkpoints import MongoCheckpoints
-from adapters.mongo.history import MongoAlarmHistory
-from adapters.mongo.log import MongoLog
+from adapters.inprocess.turns import StreamTurns
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.log.history import MongoAlarmHistory
+from adapters.mongo.log.log import MongoLog
+from adapters.streaming.driver import StreamDriver
+from adapters.streaming.fetching import Sources
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
-from adapters.webhook.caller import HttpCaller
-from adapters.websocket.driver import StreamDriver
-from adapters.websocket.fetching import Sources
+from adapters.webhook.sender import HttpCaller
+from core.access.ports import Tokens
+from core.alarm.events import SCHEMA_VERSION, Event
+from core.application.authentication import Authentication, Issuing
+from core.application.feed import Feed
+from core.application.lag import FEED, Lag, lags
+from core.application.projections.kpis import PROJECTION as KPIS
+from core.application.projections.kpis import KpiModel
+from core.application.projections.projector import PROJECTION, AlarmModel, Projector
+from core.application.webhooks.endpoint import RelayParts, WallTime
+from core.application.webhooks.relay import Relay
+from core.application.webhooks.router import Router, RouterParts
+from core.application.webhooks.service import CheckingCaller, Outgoing
+from core.application.workers.balancing import Spreading
+from core.application.workers.deadlines import Deadlines, Minting, ShelfSources
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
-from core.events import SCHEMA_VERSION, Event
-from core.handler import CommandHandler
-from core.ports import Tokens
-from core.recollection import Recollection
-from entrypoints.authentication import Authentication, Issuing
-from entrypoints.deadlines import Deadlines, Minting, ShelfSources
-from entrypoints.endpoint import RelayParts, WallTime
-from entrypoints.feed import Feed
-from entrypoints.host import holder, new_event_id, now
-from entrypoints.http.ingest import Counts as IngestCounts
-from entrypoints.kpis import PROJECTION as KPIS
-from entrypoints.kpis import KpiModel
-from entrypoints.lag import FEED, Lag, lags
-from entrypoints.metrics import Parts
-from entrypoints.outgoing import CheckingCaller, Outgoing
-from entrypoints.relay import Relay
-from entrypoints.router import Router, RouterParts
-from entrypoints.services import Services
-from entrypoints.settings import Role
-from entrypoints.spreading import Spreading
-from entrypoints.storage import Storage
-from entrypoints.tracing import traced
-from entrypoints.traffic import Traffic
-from entrypoints.worker import PROJECTION, AlarmModel, Projector
+from core.log.handler import CommandHandler
+from core.log.known_alarms import Recollection
+from entrypoints.http.middleware.tracing import traced
+from entrypoints.http.middleware.traffic import Traffic
+from entrypoints.http.routes.alertmanager import Counts as IngestCounts
+from entrypoints.http.routes.metrics import Parts
+from entrypoints.process.host import holder, new_event_id, now
+from entrypoints.process.services import Services
+from entrypoints.process.settings import Role
+from entrypoints.process.storage import Storage
 
 if TYPE_CHECKING:
     from adapters.otel.traces import Traces

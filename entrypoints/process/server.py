@@ -12,22 +12,22 @@ import uvicorn
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
-from adapters.sse.protocol import HttpProtocol
-from adapters.websocket.protocol import StreamProtocol
-from core.callers import DEFAULT_TENANT
+from adapters.uvicorn.http import HttpProtocol
+from adapters.uvicorn.websocket import StreamProtocol
+from core.access.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
-from entrypoints.collector import Collector
-from entrypoints.compose import running, trusted_tokens
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import EVERYTHING, HEALTH, create_app
-from entrypoints.integrations import tenant_of_routing_key
-from entrypoints.metrics import Metrics, metrics_route
-from entrypoints.settings import Settings
-from entrypoints.storage import alone, storage
-from entrypoints.stream import stream_endpoint
-from entrypoints.tracing import Traced, tracing
-from entrypoints.traffic import Traffic
-from entrypoints.webhooks_file import apply_entries, read_entries
+from entrypoints.http.middleware.tracing import Traced, tracing
+from entrypoints.http.middleware.traffic import Traffic
+from entrypoints.http.routes.metrics import Metrics, metrics_route
+from entrypoints.http.routes.stream import stream_endpoint
+from entrypoints.process.compose import running, trusted_tokens
+from entrypoints.process.gc import Collector
+from entrypoints.process.routing_keys import tenant_of_routing_key
+from entrypoints.process.settings import Settings
+from entrypoints.process.storage import alone, storage
+from entrypoints.process.webhooks_file import apply_entries, read_entries
 
 logger = logging.getLogger("tocsin.serve")
 

@@ -4,13 +4,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.application.authentication import Authentication
+from core.application.lag import Lag
+from core.application.projections.kpis import KpiModel
+from core.application.webhooks.service import Outgoing
+from core.coordination.ports import Checkpoints
 from core.delivery.identifying import SessionInfo
-from core.handler import CommandHandler
-from core.ports import AlarmHistory, AlarmList, Checkpoints, EventLog
-from entrypoints.authentication import Authentication
-from entrypoints.kpis import KpiModel
-from entrypoints.lag import Lag
-from entrypoints.outgoing import Outgoing
+from core.lists.ports import AlarmHistory, AlarmList
+from core.log.handler import CommandHandler
+from core.log.ports import EventLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,31 +5,32 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapters.memory.doorbell import LocalDoorbell
-from adapters.mongo.alarms import MongoAlarmList
-from adapters.mongo.answers import MongoAnswers
-from adapters.mongo.api_keys import MongoApiKeys
-from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.inprocess.doorbell import LocalDoorbell
+from adapters.mongo.access.api_keys import MongoApiKeys
+from adapters.mongo.access.revocations import MongoRevocations
+from adapters.mongo.alarms.alarm_list import MongoAlarmList
+from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
-from adapters.mongo.courtesy import TURNS
-from adapters.mongo.doorbell import TOPICS, ChangeStreamDoorbell
-from adapters.mongo.history import MongoAlarmHistory
-from adapters.mongo.journal import JournaledStore
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.kpis import MongoKpiBuckets
-from adapters.mongo.leases import MongoLeases
-from adapters.mongo.log import MongoLog
-from adapters.mongo.outbox import MongoOutbox
-from adapters.mongo.presence import MongoPresence
-from adapters.mongo.rebuild import MongoAlarmRebuild
-from adapters.mongo.revocations import MongoRevocations
-from adapters.mongo.watch import TopicWatch
-from adapters.mongo.webhooks import MongoWebhooks
+from adapters.mongo.log.answers import MongoAnswers
+from adapters.mongo.log.courtesy import TURNS
+from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
+from adapters.mongo.log.history import MongoAlarmHistory
+from adapters.mongo.log.journal import JournaledStore
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.watch import TopicWatch
+from adapters.mongo.outbox.outbox import MongoOutbox
+from adapters.mongo.outbox.webhooks import MongoWebhooks
+from core.application.replay.whatif import Record
+from core.application.workers.single_process import only_process
 from core.errors import StartupRefused
-from core.ports import Doorbell
-from entrypoints.host import holder
-from entrypoints.settings import FeedChoice, Role
-from entrypoints.sole import only_process
+from core.log.ports import Doorbell
+from entrypoints.process.host import holder
+from entrypoints.process.settings import FeedChoice, Role
 
 if TYPE_CHECKING:
     from adapters.redis.doorbell import RedisDoorbell
@@ -110,14 +111,6 @@ async def storage(
         yield built
     finally:
         connection.client.close()
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """The log and its history, for who only reads."""
-
-    log: MongoLog
-    history: MongoAlarmHistory
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from core.application.webhooks.service import Conflict, Outgoing
 from core.errors import InvalidInput, StartupRefused
-from core.filter import Filter
+from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
-from entrypoints.outgoing import Conflict, Outgoing
 
 logger = logging.getLogger("tocsin.webhooks")
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from adapters.mongo.embedded import EmbeddedMongod, find_mongod
+from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
 from tests.bench import (
     bench_delivery,
     bench_fair,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from core.events import Event
+from core.alarm.events import Event
 from tests.bench.serving import framed, until
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import uvloop
 
-from adapters.websocket.driver import StreamDriver
+from adapters.streaming.driver import StreamDriver
+from core.alarm.events import Event
 from core.delivery.delivery import Delivery
-from core.delivery.encoding import JSON
+from core.delivery.encodings.encoding import JSON
 from core.delivery.protocol import Subscribe
 from core.delivery.subscribing import Subscribing
-from core.events import Event
-from core.filter import Filter
+from core.lists.filter import Filter
 from tests.bench.bare_sockets import bare
 from tests.bench.drains import clients
 from tests.bench.serving import framed, frames, serving, settled, subscribed, until, usual_events

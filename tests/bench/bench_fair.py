@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.mongo.client import connect
-from adapters.mongo.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log import MongoLog
-from entrypoints.feed import Feed
+from adapters.mongo.log.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log.log import MongoLog
+from core.application.feed import Feed
 from tests.bench.table import Row, median, percentile
 from tests.kit.appending import first_raise
 from tests.kit.proxy import Proxy

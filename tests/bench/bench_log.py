@@ -13,15 +13,15 @@ import uuid_utils
 
 from adapters.mongo.client import Database, connect
 from adapters.mongo.codec import event_document
-from adapters.mongo.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log import MongoLog
-from adapters.mongo.store import INDEXES
-from core.alarm import Alarm, Identity
-from core.commands import Context, Raise
-from core.decider import decide
-from core.events import Actor, Event
-from core.evolution import place
-from entrypoints.feed import Feed
+from adapters.mongo.log.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import INDEXES
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import place
+from core.application.feed import Feed
 from tests.bench.table import Row, median
 
 EVENTS = 20_000

@@ -15,17 +15,17 @@ import uvloop
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
-from adapters.mongo.outbox import MongoOutbox
-from adapters.mongo.webhooks import MongoWebhooks
-from adapters.webhook.caller import HttpCaller
-from core.evolution import place
+from adapters.mongo.outbox.outbox import MongoOutbox
+from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.sender import HttpCaller
+from core.alarm.evolution import place
+from core.application.webhooks.endpoint import RelayParts, WallTime
+from core.application.webhooks.relay import Relay
+from core.application.webhooks.service import new_secret
 from core.outbox.lanes import AT_ONCE
 from core.outbox.routing import Routes
 from core.outbox.row import Row
 from core.outbox.webhook import Webhook
-from entrypoints.endpoint import RelayParts, WallTime
-from entrypoints.outgoing import new_secret
-from entrypoints.relay import Relay
 from tests.bench.bench_log import decided
 from tests.bench.table import Row as Figure
 from tests.bench.table import median

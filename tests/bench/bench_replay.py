@@ -21,16 +21,16 @@ import uuid_utils
 from pymongo import MongoClient
 
 from adapters.mongo.codec import event_document
-from adapters.mongo.store import EVENTS, INDEXES
-from core.alarm import Alarm, Identity
-from core.commands import Acknowledge, Assign, Clear, Command, Comment, Context, Raise
-from core.decider import decide
-from core.events import Actor, Event
-from core.evolution import place
-from entrypoints.host import holder
-from entrypoints.replay import replay_alarms
-from entrypoints.storage import storage
-from entrypoints.worker import AlarmModel
+from adapters.mongo.log.store import EVENTS, INDEXES
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Acknowledge, Assign, Clear, Command, Comment, Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import place
+from core.application.projections.projector import AlarmModel
+from core.application.replay.alarms import replay_alarms
+from entrypoints.process.host import holder
+from entrypoints.process.storage import storage
 from tests.bench.table import Row
 
 COUNT = int(os.environ.get("TOCSIN_REPLAY_EVENTS", "1000000"))

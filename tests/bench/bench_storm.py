@@ -17,8 +17,8 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from adapters.memory.log import Events, MemoryLog
-from adapters.websocket.driver import StreamDriver
-from core.events import Event
+from adapters.streaming.driver import StreamDriver
+from core.alarm.events import Event
 from tests.bench.bare_sockets import bare
 from tests.bench.drains import clients
 from tests.bench.serving import frames, serving, settled, subscribed, until, usual_events

@@ -13,14 +13,14 @@ from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.log import MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
-from adapters.websocket.driver import StreamDriver
-from adapters.websocket.fetching import Sources
-from adapters.websocket.protocol import StreamProtocol
-from core.delivery.encoding import JSON
+from adapters.streaming.driver import StreamDriver
+from adapters.streaming.fetching import Sources
+from adapters.uvicorn.websocket import StreamProtocol
+from core.alarm.events import Event
+from core.delivery.encodings.encoding import JSON
 from core.delivery.frame import FRAME_BYTES
 from core.delivery.ring import Entry
-from core.events import Event
-from entrypoints.stream import stream_endpoint
+from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
 
 SOURCES = 100

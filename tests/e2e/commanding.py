@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from core.alarm import Alarm, Identity
-from core.commands import Clear, Command, Context, Expected
-from core.decider import allowed_commands, decide
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Clear, Command, Context, Expected
+from core.alarm.decider import allowed_commands, decide
+from core.alarm.events import Actor
+from core.alarm.evolution import place
 from core.errors import InvalidInput, Refused
-from core.events import Actor
-from core.evolution import place
-from entrypoints.http.bodies import RaiseBody, utc
 from entrypoints.http.codes import CODES
-from entrypoints.http.commands import BY_ID, raising
-from tests.unit.given import BEGINNING
+from entrypoints.http.routes.commands import BY_ID, raising
+from entrypoints.http.schemas.bodies import RaiseBody, utc
+from tests.unit.alarm.given import BEGINNING
 
 Said = dict[str, Any]
 

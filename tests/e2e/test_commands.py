@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from core.alarm import SEVERITY_RANK, Identity
+from core.alarm.alarm import SEVERITY_RANK, Identity
 from tests.e2e.commanding import Model, Said, answer_of, shown
 from tests.e2e.conftest import Servers
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from adapters.mongo.store import EVENTS
+from adapters.mongo.log.store import EVENTS
 from tests.kit.clients import streaming
 from tests.kit.processes import REPOSITORY
 from tests.kit.servers import TocsinServer
@@ -18,14 +18,14 @@ pytestmark = pytest.mark.e2e
 
 SECONDS = 20
 PATCHES = {
-    "core/events.py": (
+    "core/alarm/events.py": (
         ("SCHEMA_VERSION = 1", "SCHEMA_VERSION = 2"),
         (
             "latched: bool = False\n    previous:",
             "latched: bool = False\n    impact: str = 'new'\n    previous:",
         ),
     ),
-    "core/upcasting.py": (
+    "core/alarm/upcasting.py": (
         (
             "Step] = {}",
             "Step] = {('alarm.raised', 1): lambda data: {**data, 'impact': 'of old'}}",

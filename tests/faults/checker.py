@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
 
-from core.alarm import Alarm
-from core.events import Event
-from core.evolution import evolve
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.alarm.evolution import evolve
 
 Outcome = Literal["ok", "refused", "unknown"]
 Kind = Literal[

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from websockets.exceptions import WebSocketException
 
 from core.errors import StartupRefused, Unavailable
-from entrypoints.compose import feeding
-from entrypoints.settings import FeedChoice
-from entrypoints.storage import storage
+from entrypoints.process.compose import feeding
+from entrypoints.process.settings import FeedChoice
+from entrypoints.process.storage import storage
 from tests.faults.checker import Client
 from tests.kit.clients import StreamClient, streaming
 from tests.kit.servers import TocsinServer

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from core.alarm import Identity
+from core.alarm.alarm import Identity
 from tests.faults.checker import Operation
 from tests.kit.servers import TocsinServer
 

@@ -15,10 +15,10 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from adapters.mongo.client import connect
-from adapters.mongo.log import MongoLog
-from core.alarm import Alarm
-from core.events import Event
-from entrypoints.settings import FeedChoice
+from adapters.mongo.log.log import MongoLog
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from entrypoints.process.settings import FeedChoice
 from tests.faults.checker import Client, History, Violation, prove
 from tests.faults.faults import FAULTS, Front, World
 from tests.faults.followers import follow_feed, follow_stream

@@ -8,12 +8,12 @@ import asyncio
 import pytest
 from pymongo import WriteConcern
 
-from adapters.mongo import store as stores
 from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
-from adapters.mongo.log import MongoLog
-from adapters.mongo.store import EVENTS, EventStore
-from core.appender import Duplicate, Unknown
+from adapters.mongo.log import store as stores
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import EVENTS, EventStore
+from core.log.appender import Duplicate, Unknown
 from tests.kit.history import History
 from tests.kit.replicasets import ReplicaSet
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 import entrypoints
-from entrypoints.cli import app
+from entrypoints.cli.main import app
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 

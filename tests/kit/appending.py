@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import uuid_utils
 
-from core.alarm import Alarm, Identity
-from core.commands import Context, Raise
-from core.decider import decide
-from core.events import Actor, Event
-from core.ports import EventLog
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.log.ports import EventLog
 
 
 def first_raise(source: str | None = None) -> tuple[Alarm, Event]:

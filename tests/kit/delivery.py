@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from core.alarm import SEVERITY_RANK, Alarm, Identity, Severity
-from core.commands import Acknowledge, Clear, Context, Raise
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Identity, Severity
+from core.alarm.commands import Acknowledge, Clear, Context, Raise
+from core.alarm.events import Actor, Event
 from core.delivery.delivery import Delivery
-from core.delivery.encoding import JSON, Encoding
+from core.delivery.encodings.encoding import JSON, Encoding
 from core.delivery.protocol import (
     At,
     Close,
@@ -23,8 +24,7 @@ from core.delivery.protocol import (
 )
 from core.delivery.session import Session
 from core.delivery.subscribing import Subscribing
-from core.events import Actor, Event
-from core.filter import Filter
+from core.lists.filter import Filter
 from tests.kit.history import History
 
 

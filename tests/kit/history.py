@@ -5,12 +5,12 @@ from functools import reduce
 
 from msgspec.structs import replace
 
-from core.alarm import Alarm, Identity, Severity
-from core.commands import Acknowledge, Clear, Command, Context, Raise
-from core.decider import decide
+from core.alarm.alarm import Alarm, Identity, Severity
+from core.alarm.commands import Acknowledge, Clear, Command, Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, ActorKind, Event
+from core.alarm.evolution import evolve, place
 from core.errors import Refused
-from core.events import Actor, ActorKind, Event
-from core.evolution import evolve, place
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import httpx
 
+from adapters.inprocess.turns import StreamTurns
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.api_keys import MemoryApiKeys
@@ -18,20 +19,21 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
-from adapters.memory.turns import StreamTurns
 from adapters.memory.webhooks import MemoryWebhooks
-from adapters.webhook.caller import HttpCaller
-from core.handler import CommandHandler
-from core.ports import Checkpoint, EventLog, Tokens
-from core.projection import newest_rows
-from core.recollection import Recollection
-from entrypoints.authentication import Authentication, Issuing
+from adapters.webhook.sender import HttpCaller
+from core.access.ports import Tokens
+from core.application.authentication import Authentication, Issuing
+from core.application.lag import Lag, lags
+from core.application.projections.kpis import KpiModel
+from core.application.projections.projector import PROJECTION
+from core.application.webhooks.service import Outgoing
+from core.coordination.ports import Checkpoint
+from core.log.handler import CommandHandler
+from core.log.known_alarms import Recollection
+from core.log.ports import EventLog
+from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
-from entrypoints.kpis import KpiModel
-from entrypoints.lag import Lag, lags
-from entrypoints.outgoing import Outgoing
-from entrypoints.services import Services
-from entrypoints.worker import PROJECTION
+from entrypoints.process.services import Services
 
 ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 

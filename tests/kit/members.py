@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 
-from core.alarm import Identity, Severity
-from core.commands import Context, Raise
+from core.alarm.alarm import Identity, Severity
+from core.alarm.commands import Context, Raise
+from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Actor, Event
-from entrypoints.compose import Process, running
-from entrypoints.host import new_event_id, now
-from entrypoints.settings import FeedChoice
-from entrypoints.storage import Storage, storage
+from entrypoints.process.compose import Process, running
+from entrypoints.process.host import new_event_id, now
+from entrypoints.process.settings import FeedChoice
+from entrypoints.process.storage import Storage, storage
 from tests.kit.waiting import eventually
 
 SOURCE = Actor("tests", "source")

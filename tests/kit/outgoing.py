@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from core.filter import Filter
+from core.lists.filter import Filter
 from core.outbox.row import Row
 from core.outbox.webhook import Webhook, secret_of
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from entrypoints.http.asyncapi import asyncapi
+from entrypoints.http.documents.asyncapi import asyncapi
 
 
 @cache

@@ -22,17 +22,17 @@ from adapters.memory.checkpoints import Entry, MemoryCheckpoints
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from adapters.memory.revocations import MemoryRevocations
-from adapters.sse.protocol import HttpProtocol
-from adapters.websocket.driver import StreamDriver
-from adapters.websocket.fetching import Sources
-from adapters.websocket.protocol import StreamProtocol
-from core.events import Event
-from core.ports import Checkpoint
-from entrypoints.authentication import Authentication
-from entrypoints.http import events as events_over_http
+from adapters.streaming.driver import StreamDriver
+from adapters.streaming.fetching import Sources
+from adapters.uvicorn.http import HttpProtocol
+from adapters.uvicorn.websocket import StreamProtocol
+from core.alarm.events import Event
+from core.application.authentication import Authentication
+from core.coordination.ports import Checkpoint
 from entrypoints.http import problems
-from entrypoints.http.guard import Guard
-from entrypoints.stream import stream_endpoint
+from entrypoints.http.middleware.authorization import Guard
+from entrypoints.http.routes import events as events_over_http
+from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
 from tests.kit.http import ISSUING
 from tests.kit.schemas import check_message

@@ -8,9 +8,9 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.bounds import API_KEYS
+from core.access.ports import ApiKey
+from core.alarm.bounds import API_KEYS
 from core.errors import Refused
-from core.ports import ApiKey
 
 KEYS = "api_keys"
 

@@ -7,7 +7,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.revocations import Revocation
+from core.access.revocations import Revocation
 
 REVOCATIONS = "revocations"
 KEPT_SECONDS = 24 * 60 * 60

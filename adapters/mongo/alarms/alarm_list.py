@@ -8,15 +8,15 @@ from typing import Literal
 from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
+from adapters.mongo.alarms.counting import counted, counts_of, hidden_active, stale
+from adapters.mongo.alarms.listing import INDEXES as LIST_INDEXES
+from adapters.mongo.alarms.listing import LAYOUT, Part, hint, parts, row_document
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
-from adapters.mongo.counting import counted, counts_of, hidden_active, stale
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
-from adapters.mongo.listing import INDEXES as LIST_INDEXES
-from adapters.mongo.listing import LAYOUT, Part, hint, parts, row_document
-from core.alarm import Alarm
-from core.listing import STATE_ORDER, AlarmPage, AlarmQuery, page_of
-from core.ports import Counts
+from core.alarm.alarm import Alarm
+from core.lists.ports import Counts
+from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
 
 ALARMS = "alarms"
 SCAN_ROWS = 500

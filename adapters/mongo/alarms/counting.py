@@ -6,11 +6,11 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from adapters.mongo.alarms.listing import condition
 from adapters.mongo.client import Document
-from adapters.mongo.listing import condition
-from core.alarm import Alarm, Severity, State
-from core.listing import IN_SIGHT, SEVERITY_ORDER, STATE_ORDER, AlarmQuery, age_rank
-from core.ports import Counts
+from core.alarm.alarm import Alarm, Severity, State
+from core.lists.ports import Counts
+from core.lists.query import IN_SIGHT, SEVERITY_ORDER, STATE_ORDER, AlarmQuery, age_rank
 
 _STATES = {rank: state for state, rank in STATE_ORDER.items()}
 _SEVERITIES = {rank: severity for severity, rank in SEVERITY_ORDER.items()}

@@ -12,9 +12,9 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from adapters.mongo.client import Document
 from adapters.mongo.codec import alarm_document
-from core.alarm import Alarm
-from core.filter import split_sources
-from core.listing import (
+from core.alarm.alarm import Alarm
+from core.lists.filter import split_sources
+from core.lists.query import (
     SEVERITY_ORDER,
     STATE_ORDER,
     AlarmQuery,

@@ -6,14 +6,15 @@ from uuid import uuid4
 from bson import Int64
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
-from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
-from adapters.mongo.checkpoints import CHECKPOINTS, checkpoint_document
+from adapters.mongo.alarms.alarm_list import ALARMS, INDEXES, MongoAlarmList
+from adapters.mongo.alarms.listing import row_document
 from adapters.mongo.client import WRITE_MS, Database, Document
+from adapters.mongo.coordination.checkpoints import CHECKPOINTS, checkpoint_document
 from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
-from adapters.mongo.listing import row_document
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable
-from core.ports import Checkpoint, Lease, Shadow
+from core.lists.ports import Shadow
 
 SHADOWS = f"{ALARMS}_shadow_"
 """How the names of shadow collections begin."""

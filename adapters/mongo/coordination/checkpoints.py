@@ -6,7 +6,7 @@ from pymongo.errors import DuplicateKeyError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
-from core.ports import NO_CHECKPOINT, Checkpoint, Lease
+from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 
 CHECKPOINTS = "checkpoints"
 

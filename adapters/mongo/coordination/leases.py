@@ -6,7 +6,7 @@ from pymongo import ReturnDocument
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
-from core.ports import Lease
+from core.coordination.ports import Lease
 
 LEASES = "leases"
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from adapters.mongo.child import choose_port, end, hold, last_words, launch
+from adapters.mongo.embedded.child import choose_port, end, hold, last_words, launch
 from core.errors import StartupRefused
 
 REPLICA_SET = "tocsin"

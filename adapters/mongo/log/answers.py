@@ -7,7 +7,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.ports import Answer
+from core.log.ports import Answer
 
 IDEMPOTENCY = "idempotency"
 KEPT_SECONDS = 24 * 60 * 60

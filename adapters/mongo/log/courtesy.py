@@ -14,7 +14,7 @@ from pymongo import WriteConcern
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import Database
-from core.events import Event
+from core.alarm.events import Event
 
 TURNS = "turns"
 """The collection that the doorbell watches for requests."""

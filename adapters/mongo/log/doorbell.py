@@ -15,11 +15,11 @@ from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import RAW, Database
 from adapters.mongo.codec import event_of
-from adapters.mongo.courtesy import TURNS
 from adapters.mongo.errors import unavailable
-from adapters.mongo.store import EVENTS
+from adapters.mongo.log.courtesy import TURNS
+from adapters.mongo.log.store import EVENTS
 from core.errors import Unavailable
-from core.ports import Ring
+from core.log.ports import Ring
 
 TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox", TURNS)
 

@@ -10,11 +10,11 @@ from pymongo import DESCENDING
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import event_of, snapshot_of
 from adapters.mongo.errors import bounded, retried
-from adapters.mongo.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
-from core.alarm import Alarm
-from core.events import Event
-from core.filter import split_sources
-from core.listing import (
+from adapters.mongo.log.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.lists.filter import split_sources
+from core.lists.query import (
     BEGINNING,
     SEVERITY_ORDER,
     STATE_ORDER,

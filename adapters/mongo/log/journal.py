@@ -7,10 +7,10 @@ from bson.raw_bson import RawBSONDocument
 
 from adapters.mongo.client import Database
 from adapters.mongo.errors import retried
-from adapters.mongo.store import EventStore
-from core.appender import Result, Written
+from adapters.mongo.log.store import EventStore
 from core.errors import Unavailable
-from core.ports import Page, Stamp
+from core.log.appender import Result, Written
+from core.log.ports import Page, Stamp
 
 JOURNAL = "journal"
 

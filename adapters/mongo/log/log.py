@@ -11,17 +11,17 @@ from pymongo import ASCENDING, DESCENDING
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
-from adapters.mongo.courtesy import TURNS, Courtesy
 from adapters.mongo.errors import retried
-from adapters.mongo.gathering import Gathering
-from adapters.mongo.store import EVENTS, EventStore
-from core.alarm import Alarm
-from core.appender import Appender, Entry
+from adapters.mongo.log.courtesy import TURNS, Courtesy
+from adapters.mongo.log.gathering import Gathering
+from adapters.mongo.log.store import EVENTS, EventStore
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event, Recorded, Snapshot
 from core.backoff import backoff
 from core.counters import AppendCounts
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.events import Event, Recorded, Snapshot
-from core.ports import Page, Stamp
+from core.log.appender import Appender, Entry
+from core.log.ports import Page, Stamp
 
 META = "meta"
 

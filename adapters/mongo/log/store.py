@@ -21,10 +21,10 @@ from adapters.mongo.errors import (
     unavailable,
     write_failure,
 )
-from core.appender import Duplicate, Rejected, Result, Unknown, Written
+from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
-from core.events import Event, Recorded, Snapshot
-from core.ports import START, Page, Stamp
+from core.log.appender import Duplicate, Rejected, Result, Unknown, Written
+from core.log.ports import START, Page, Stamp
 
 EVENTS = "events"
 BY_TIME = "at_position"

@@ -11,7 +11,7 @@ from pymongo.errors import DuplicateKeyError
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
 from core.errors import Unavailable
-from core.filter import Filter
+from core.lists.filter import Filter
 from core.outbox.webhook import Webhook, same_definition
 
 WEBHOOKS = "webhooks"

@@ -4,14 +4,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from core.errors import StartupRefused, Unavailable
-from core.events import Event
-from core.kpi.ports import KpiBuckets
-from core.kpi.projecting import Keeper
-from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Takeover
-from entrypoints.leader import LEASE_SECONDS
-from entrypoints.reading import check_gapless, pages, whole
-from entrypoints.replay import (
+from core.alarm.events import Event
+from core.application.replay.alarms import (
     NEAR_EVENTS,
     REPLAY_SECONDS,
     ROUNDS,
@@ -23,6 +17,13 @@ from entrypoints.replay import (
     let_go,
     silent,
 )
+from core.application.replay.reading import check_gapless, pages, whole
+from core.application.workers.leader import LEASE_SECONDS
+from core.coordination.ports import Checkpoint, Checkpoints, Lease, Takeover
+from core.errors import StartupRefused, Unavailable
+from core.kpi.ports import KpiBuckets
+from core.kpi.projecting import Keeper
+from core.log.ports import EventLog
 
 PROJECTION = "kpis"
 KPI_LEASE = "kpi projector"

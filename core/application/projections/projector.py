@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from core.alarm.events import Event
+from core.application.workers.leader import LEASE_SECONDS, LeaderTask
 from core.backoff import backoff
+from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
 from core.errors import LogMismatch, Unavailable
-from core.events import Event
-from core.ports import AlarmList, AlarmRebuild, Checkpoint, Checkpoints, EventLog, Lease, Leases
-from core.snapshots import rows_after
-from entrypoints.leader import LEASE_SECONDS, LeaderTask
+from core.lists.ports import AlarmList, AlarmRebuild
+from core.log.ports import EventLog
+from core.log.snapshots import rows_after
 
 logger = logging.getLogger("tocsin.projector")
 

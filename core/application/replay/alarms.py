@@ -6,15 +6,17 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import Protocol
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.replay.reading import check_gapless, pages, whole
+from core.application.replay.sliding import Sliding
+from core.application.workers.leader import LEASE_SECONDS
+from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused, Unavailable
-from core.ports import Checkpoint, EventLog, Lease, Shadow, Takeover
-from core.projection import Fold
-from core.snapshots import alarm_after, rows_after
-from entrypoints.leader import LEASE_SECONDS
-from entrypoints.reading import check_gapless, pages, whole
-from entrypoints.sliding import Sliding
-from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.lists.ports import Shadow
+from core.log.ports import EventLog
+from core.log.projection import Fold
+from core.log.snapshots import alarm_after, rows_after
 
 REPLAY_LEASE = "replay:alarms"
 REPLAY_SECONDS = 30.0

@@ -7,13 +7,13 @@ from typing import Literal
 
 import msgspec
 
-from core.alarm import Alarm
-from core.events import Event
-from core.ports import EventLog
-from core.projection import Audit, Finding, Fold, differing_fields
-from entrypoints.reading import pages, whole
-from entrypoints.replay import Progress, silent
-from entrypoints.worker import PROJECTION, AlarmModel
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.application.projections.projector import PROJECTION, AlarmModel
+from core.application.replay.alarms import Progress, silent
+from core.application.replay.reading import pages, whole
+from core.log.ports import EventLog
+from core.log.projection import Audit, Finding, Fold, differing_fields
 
 ROUNDS = 20
 """How often the fold is brought up to a checkpoint that goes on moving."""

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from core.alarm.events import Event, Recorded
 from core.errors import LogMismatch
-from core.events import Event, Recorded
-from core.ports import EventLog
+from core.log.ports import EventLog
 
 R = TypeVar("R", bound=Recorded)
 

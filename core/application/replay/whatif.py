@@ -1,24 +1,31 @@
-"""What a period's key figures would have been under other rules (`tocsin whatif`); nothing is written."""
+"""What a period's key figures would have been under other rules; nothing is written."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from core.alarm import SEVERITY_RANK, Severity
-from core.errors import InvalidInput, StartupRefused
+from core.application.replay.reading import pages, whole
+from core.errors import InvalidInput
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, following, start_of
-from core.kpi.figures import Figures, Kpi, figures
+from core.kpi.figures import Figures, figures
 from core.kpi.rules import Rules, applied
-from entrypoints.reading import pages, whole
-from entrypoints.storage import Record, record
+from core.lists.ports import AlarmHistory
+from core.log.ports import EventLog
 
 LONGEST = timedelta(days=31)
 ACTIVITIES = 2_000_000
 """How much activity of a period is held at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The log and its history, for who only reads."""
+
+    log: EventLog
+    history: AlarmHistory
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,44 +61,6 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
     )
 
 
-async def show_whatif(
-    of: tuple[str, str, str], period: tuple[datetime, datetime], rules: Rules, out: Console, *, as_json: bool
-) -> int:
-    """Print the figures before and after; return the exit code, 0. `of`: MongoDB's URI, database, tenant."""
-    uri, database, tenant = of
-    async with record(uri, database) as log:
-        found = await compared(log, tenant, *period, rules)
-    if as_json:
-        out.file.write(msgspec.json.encode(found).decode() + "\n")
-    else:
-        out.print(table(found))
-    return 0
-
-
-def table(found: Comparison) -> Table:
-    """Return the figures side by side, with their targets."""
-    shown = Table(title="Key figures (IEC 62682)", title_justify="left")
-    shown.add_column("")
-    for heading in ("as it was", "under the rules", "target"):
-        shown.add_column(heading, justify="right")
-    for before, after in zip(found.before.kpis, found.after.kpis, strict=True):
-        shown.add_row(before.title, _shown(before), _shown(after), _target(before))
-    return shown
-
-
-def severities_of(given: Sequence[str]) -> dict[str, Severity]:
-    """Read what was given as TYPE=SEVERITY. Raises StartupRefused."""
-    found: dict[str, Severity] = {}
-    for each in given:
-        kind, _, name = each.rpartition("=")
-        severity = next((severity for severity in SEVERITY_RANK if severity == name), None)
-        if not kind or severity is None:
-            known = ", ".join(SEVERITY_RANK)
-            raise StartupRefused(f"--severity takes TYPE=SEVERITY, one of {known}; not {each!r}")
-        found[kind] = severity
-    return found
-
-
 async def _activities(log: Record, tenant: str, start: datetime, end: datetime) -> list[Activity]:
     if (await log.log.tail()).position == 0:
         # Perhaps nothing was ever served from here, and there is not even an index.
@@ -124,27 +93,3 @@ def _bucketed(activities: Iterable[Activity]) -> list[Bucket]:
             buckets[start] = following(activity.tenant, start, buckets.get(start - BUCKET))
         buckets[start].add(activity)
     return list(buckets.values())
-
-
-def _shown(kpi: Kpi) -> str:
-    mark = "" if kpi.met is None or kpi.met else " (!)"
-    return f"{_value(kpi.value, kpi.unit)}{mark}"
-
-
-def _target(kpi: Kpi) -> str:
-    if kpi.target is None:
-        return ""
-    relation = ">=" if kpi.name == "priority_low" else "<="
-    return f"{relation} {_value(kpi.target, kpi.unit)}"
-
-
-def _value(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    match unit:
-        case "share":
-            return f"{value:.1%}"
-        case "s":
-            return f"{value:,.0f} s"
-        case _:
-            return f"{value:,.1f}".removesuffix(".0")

@@ -16,14 +16,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from core.application.webhooks.attempt import Message, deliver
+from core.application.webhooks.router import Bell
 from core.errors import Unavailable
 from core.outbox.lanes import Lanes, ReadLane
 from core.outbox.ports import Caller, Outbox, Webhooks
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
-from entrypoints.router import Bell
-from entrypoints.sending import Message, deliver
 
 logger = logging.getLogger("tocsin.relay")
 

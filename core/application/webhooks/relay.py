@@ -5,14 +5,14 @@ import logging
 import random
 from collections.abc import Iterable
 
+from core.application.webhooks.attempt import Counts
+from core.application.webhooks.endpoint import RETRY_SECONDS, Count, Endpoint, RelayParts, Settler
+from core.application.workers.leader import LeaderTask
 from core.backoff import backoff
+from core.coordination.ports import Lease, Leases
 from core.errors import Unavailable
 from core.outbox.row import Settlement
 from core.outbox.schedule import Answer
-from core.ports import Lease, Leases
-from entrypoints.endpoint import RETRY_SECONDS, Count, Endpoint, RelayParts, Settler
-from entrypoints.leader import LeaderTask
-from entrypoints.sending import Counts
 
 logger = logging.getLogger("tocsin.relay")
 

@@ -7,16 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.alarm.events import Event
+from core.application.projections.projector import MISSING_TRIES, RETRY_SECONDS, Follow
+from core.application.waiting import Waiting, cancelled
+from core.application.workers.leader import LEASE_SECONDS, LeaderTask
 from core.backoff import backoff
+from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
 from core.errors import LogMismatch, Unavailable
-from core.events import Event
+from core.log.ports import EventLog
 from core.outbox.ports import Outbox, Webhooks
 from core.outbox.routing import Routes
 from core.outbox.webhook import Webhook
-from core.ports import Checkpoint, Checkpoints, EventLog, Lease, Leases
-from entrypoints.arrivals import Waiting, cancelled
-from entrypoints.leader import LEASE_SECONDS, LeaderTask
-from entrypoints.worker import MISSING_TRIES, RETRY_SECONDS, Follow
 
 logger = logging.getLogger("tocsin.router")
 

@@ -8,14 +8,14 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from core.application.webhooks.attempt import Message, deliver
 from core.errors import InvalidInput
+from core.log.ports import EventLog
 from core.outbox.formats import test_body
 from core.outbox.ports import Caller, Outbox, OutboxQuery, Webhooks
 from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
-from core.ports import EventLog
-from entrypoints.sending import Message, deliver
 
 KEY_BYTES = 32
 RETRIED_AT_ONCE = 1_000

@@ -6,9 +6,9 @@ import random
 from collections.abc import Sequence
 from contextlib import suppress
 
+from core.application.workers.leader import LeaderTask
+from core.coordination.ports import Presence
 from core.errors import Unavailable
-from core.ports import Presence
-from entrypoints.leader import LeaderTask
 
 logger = logging.getLogger("tocsin.worker")
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
+from core.alarm.commands import Context, Unshelve
+from core.alarm.events import Actor, Event
+from core.alarm.shelves import Shelf, Shelves
+from core.application.projections.projector import PROJECTION, AlarmModel, Follow
+from core.application.workers.leader import LeaderTask
 from core.backoff import backoff
-from core.commands import Context, Unshelve
+from core.coordination.ports import Lease, Leases
 from core.errors import LogMismatch, OutcomeUnknown, Refused, Unavailable
-from core.events import Actor, Event
-from core.handler import CommandHandler
-from core.ports import EventLog, Lease, Leases
-from core.projection import check_known
-from core.shelves import Shelf, Shelves
-from entrypoints.leader import LeaderTask
-from entrypoints.worker import PROJECTION, AlarmModel, Follow
+from core.log.handler import CommandHandler
+from core.log.ports import EventLog
+from core.log.projection import check_known
 
 logger = logging.getLogger("tocsin.deadlines")
 

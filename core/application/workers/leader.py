@@ -6,8 +6,8 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from core.coordination.ports import Lease, Leases
 from core.errors import Unavailable, UnknownEvent
-from core.ports import Lease, Leases
 
 logger = logging.getLogger("tocsin.worker")
 

@@ -5,9 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from core.application.workers.leader import LEASE_SECONDS
+from core.coordination.ports import Lease, Leases
 from core.errors import StartupRefused, Unavailable
-from core.ports import Lease, Leases
-from entrypoints.leader import LEASE_SECONDS
 
 logger = logging.getLogger("tocsin.sole")
 

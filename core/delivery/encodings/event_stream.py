@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encoding import JSON, Encoding, Said
+from core.delivery.encodings.encoding import JSON, Encoding, Said
 from core.delivery.protocol import (
     CLIENT_BYTES,
     At,

@@ -9,12 +9,12 @@ import msgspec
 from msgspec import json as msgspec_json
 
 from adapters.pagerduty.event import ACTIONS, DEDUP_KEY_LENGTH, SEVERITIES
-from core.bounds import LABEL_BYTES
-from entrypoints.http.answers import ItemAnswer, ProblemAnswer
+from core.alarm.bounds import LABEL_BYTES
 from entrypoints.http.codes import CODES, by_status
-from entrypoints.http.guard import OPEN, roles_for
-from entrypoints.http.operations import OPERATIONS, Media, Operation
-from entrypoints.http.parameters import LATEST
+from entrypoints.http.documents.operations import OPERATIONS, Media, Operation
+from entrypoints.http.middleware.authorization import OPEN, roles_for
+from entrypoints.http.schemas.answers import ItemAnswer, ProblemAnswer
+from entrypoints.http.schemas.parameters import LATEST
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"

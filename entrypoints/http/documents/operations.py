@@ -5,9 +5,14 @@ from typing import Any
 import msgspec
 
 from adapters.alertmanager.webhook import Webhook as AlertmanagerWebhook
-from core.alarm import Alarm
-from entrypoints.http.access import DisconnectBody, KeyBody
-from entrypoints.http.answers import (
+from core.alarm.alarm import Alarm
+from core.application.webhooks.service import Retried
+from entrypoints.http.routes.access import DisconnectBody, KeyBody
+from entrypoints.http.routes.bulk import COMMANDS, ITEMS
+from entrypoints.http.routes.commands import BY_ID
+from entrypoints.http.routes.outbox import RetryBody
+from entrypoints.http.routes.webhooks import NewWebhook, Nothing, WebhookChanges
+from entrypoints.http.schemas.answers import (
     AlarmsAnswer,
     CommandAnswer,
     DisconnectedAnswer,
@@ -27,11 +32,8 @@ from entrypoints.http.answers import (
     WebhookAnswer,
     WebhooksAnswer,
 )
-from entrypoints.http.bodies import ClearBody, RaiseBody
-from entrypoints.http.bulk import COMMANDS, ITEMS
-from entrypoints.http.commands import BY_ID
-from entrypoints.http.outbox import RetryBody
-from entrypoints.http.parameters import (
+from entrypoints.http.schemas.bodies import ClearBody, RaiseBody
+from entrypoints.http.schemas.parameters import (
     AsOfParameters,
     EventsParameters,
     ExportParameters,
@@ -40,8 +42,6 @@ from entrypoints.http.parameters import (
     PageParameters,
     StatsParameters,
 )
-from entrypoints.http.webhooks import NewWebhook, Nothing, WebhookChanges
-from entrypoints.outgoing import Retried
 
 AWAY = ("unavailable",)
 BODY = ("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type", "invalid")

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrypoints.http.asyncapi import asyncapi
 from entrypoints.http.codes import CODES
-from entrypoints.http.exchange import services
-from entrypoints.http.openapi import openapi
+from entrypoints.http.documents.asyncapi import asyncapi
+from entrypoints.http.documents.openapi import openapi
+from entrypoints.http.requests import services
 
 STYLE = Path(__file__).parent / "reference.css"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
+from core.access.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
+from core.application.authentication import Authentication
 from core.errors import Unauthenticated, Unavailable
-from entrypoints.authentication import Authentication
 from entrypoints.http import problems
-from entrypoints.http.fields import fields
-from entrypoints.settings import is_loopback
+from entrypoints.http.headers import fields
+from entrypoints.process.settings import is_loopback
 
 CALLER = "tocsin.caller"
 """The key in the scope under which the application finds who asks."""

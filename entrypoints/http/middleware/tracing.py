@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.alarm.events import Event
 from core.errors import StartupRefused
-from core.events import Event
-from entrypoints.host import holder
-from entrypoints.traffic import UNROUTED
+from entrypoints.http.middleware.traffic import UNROUTED
+from entrypoints.process.host import holder
 
 if TYPE_CHECKING:
     from adapters.otel.traces import Traces

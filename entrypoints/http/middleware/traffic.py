@@ -8,7 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.counters import SECONDS, Histogram
-from entrypoints.http.guard import CALLER
+from entrypoints.http.middleware.authorization import CALLER
 
 logger = structlog.stdlib.get_logger("tocsin.requests")
 

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.callers import Role
-from entrypoints.http.answers import (
+from core.access.callers import Role
+from entrypoints.http.problems import Problem
+from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.schemas.answers import (
     DisconnectedAnswer,
     KeyAnswer,
     KeysAnswer,
@@ -18,9 +20,7 @@ from entrypoints.http.answers import (
     SessionsAnswer,
     shown,
 )
-from entrypoints.http.bodies import Time
-from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
-from entrypoints.http.problems import Problem
+from entrypoints.http.schemas.bodies import Time
 
 NAME_LENGTH = 128
 REASON_BYTES = 100

@@ -8,20 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from core.listing import AlarmPage, AlarmQuery
-from entrypoints.http.answers import AlarmsAnswer
-from entrypoints.http.cursors import cursor_of, cursor_text
-from entrypoints.http.exchange import caller, json_response, services
-from entrypoints.http.export import EXPORTS, exported
-from entrypoints.http.parameters import (
+from core.application.projections.projector import PROJECTION
+from core.lists.query import AlarmPage, AlarmQuery
+from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
+from entrypoints.http.requests import caller, json_response, services
+from entrypoints.http.routes.export import EXPORTS, exported
+from entrypoints.http.schemas.answers import AlarmsAnswer
+from entrypoints.http.schemas.cursors import cursor_of, cursor_text
+from entrypoints.http.schemas.parameters import (
     LIMIT,
     AsOfParameters,
     ExportParameters,
     ListParameters,
     parameters,
 )
-from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.worker import PROJECTION
 
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""

@@ -13,14 +13,14 @@ from starlette.routing import Route
 
 from adapters.alertmanager.commands import commands_of
 from adapters.alertmanager.webhook import Webhook
-from core.commands import Clear, Context, Raise
+from core.alarm.commands import Clear, Context, Raise
 from core.errors import Refused
-from core.handler import Outcome
-from entrypoints.http.answers import IngestedAnswer
+from core.log.handler import Outcome
 from entrypoints.http.batches import carry_out
-from entrypoints.http.exchange import actor_of, body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.services import Services
+from entrypoints.http.requests import actor_of, body_of, caller, decoded, json_response, services
+from entrypoints.http.schemas.answers import IngestedAnswer
+from entrypoints.process.services import Services
 
 logger = logging.getLogger("tocsin.ingest")
 

@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.commands import Clear, Command
-from core.handler import Outcome
+from core.alarm.commands import Clear, Command
+from core.log.handler import Outcome
 from entrypoints.http.admission import admission
-from entrypoints.http.answers import ItemAnswer
 from entrypoints.http.batches import Result, carry_out
-from entrypoints.http.bodies import utc
-from entrypoints.http.commands import BY_ID, raising
-from entrypoints.http.exchange import (
+from entrypoints.http.headers import fields
+from entrypoints.http.problems import Problem, problem_of
+from entrypoints.http.requests import (
     body_of,
     caller,
     check_acceptable,
@@ -29,9 +28,10 @@ from entrypoints.http.exchange import (
     services,
     status_of,
 )
-from entrypoints.http.fields import fields
-from entrypoints.http.items import ClearItem, RaiseItem, command_name, items, items_by_id
-from entrypoints.http.problems import Problem, problem_of
+from entrypoints.http.routes.commands import BY_ID, raising
+from entrypoints.http.schemas.answers import ItemAnswer
+from entrypoints.http.schemas.bodies import utc
+from entrypoints.http.schemas.items import ClearItem, RaiseItem, command_name, items, items_by_id
 
 logger = logging.getLogger("tocsin.http")
 

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.alarm import Identity
-from core.callers import ANONYMOUS
-from core.commands import (
+from core.access.callers import ANONYMOUS
+from core.alarm.alarm import Identity
+from core.alarm.commands import (
     Acknowledge,
     Assign,
     Clear,
@@ -29,9 +29,10 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
-from core.events import Actor
+from core.alarm.events import Actor
 from entrypoints.http.admission import admitted
-from entrypoints.http.bodies import (
+from entrypoints.http.requests import answer, body_of, caller, context, decoded, services
+from entrypoints.http.schemas.bodies import (
     MAX_SHELVE_SECONDS,
     AcknowledgeBody,
     AssignBody,
@@ -45,7 +46,6 @@ from entrypoints.http.bodies import (
     ShelveBody,
     utc,
 )
-from entrypoints.http.exchange import answer, body_of, caller, context, decoded, services
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

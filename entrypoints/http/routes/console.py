@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from entrypoints.http.problems import Problem
 
-FOLDER = Path(__file__).parents[1] / "console"
+FOLDER = Path(__file__).parents[2] / "console"
 PAGE = "index.html"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"

@@ -8,18 +8,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from adapters.sse.protocol import WIRE
-from adapters.websocket.driver import StreamDriver
-from core.callers import Caller
-from core.delivery.encoding import JSON
-from core.delivery.event_stream import EventStream
+from adapters.streaming.driver import StreamDriver
+from adapters.uvicorn.http import WIRE
+from core.access.callers import Caller
+from core.alarm.events import Event
+from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.event_stream import EventStream
 from core.delivery.protocol import Subscribe
 from core.delivery.ring import Entry
-from core.events import Event
-from core.filter import FILTER_VALUES, Filter, Matcher
-from entrypoints.http.exchange import caller, events_response, services
-from entrypoints.http.parameters import LATEST, EventsParameters, StreamParameters, parameters
+from core.lists.filter import FILTER_VALUES, Filter, Matcher
 from entrypoints.http.problems import Problem
+from entrypoints.http.requests import caller, events_response, services
+from entrypoints.http.schemas.parameters import LATEST, EventsParameters, StreamParameters, parameters
 
 SCAN_EVENTS = 5_000
 """How many of its tenant's events one request looks through for those that match."""

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from core.alarm import Alarm
-from core.listing import AlarmPage, AlarmQuery
+from core.alarm.alarm import Alarm
+from core.lists.query import AlarmPage, AlarmQuery
 
 COLUMNS = Alarm.__struct_fields__
 

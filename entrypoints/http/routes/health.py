@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.application.lag import FEED, Lag
 from core.errors import Unavailable
-from entrypoints.http.answers import HealthAnswer, ReadinessAnswer
-from entrypoints.http.exchange import json_response, services
-from entrypoints.lag import FEED, Lag
+from entrypoints.http.requests import json_response, services
+from entrypoints.http.schemas.answers import HealthAnswer, ReadinessAnswer
 
 ASK_SECONDS = 2.0
 """How long MongoDB may take for the lags."""

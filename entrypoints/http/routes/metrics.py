@@ -18,17 +18,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.websocket.driver import StreamDriver
+from adapters.streaming.driver import StreamDriver
+from core.application.feed import Feed
+from core.application.lag import Lag
+from core.application.webhooks.attempt import LATENCY_SECONDS
+from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
-from core.handler import CommandHandler
+from core.log.handler import CommandHandler
 from core.outbox.ports import Backlog, Outbox
-from entrypoints.feed import Feed
-from entrypoints.http.ingest import Counts as IngestCounts
-from entrypoints.lag import Lag
-from entrypoints.relay import Relay
-from entrypoints.sending import LATENCY_SECONDS
-from entrypoints.traffic import Traffic
+from entrypoints.http.middleware.traffic import Traffic
+from entrypoints.http.routes.alertmanager import Counts as IngestCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.application.webhooks.service import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
-from entrypoints.http.answers import RowAnswer, RowsAnswer, RowShown, shown
-from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
-from entrypoints.http.parameters import OutboxParameters, parameters
 from entrypoints.http.problems import Problem
-from entrypoints.outgoing import Conflict, UnknownRow
+from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.schemas.answers import RowAnswer, RowsAnswer, RowShown, shown
+from entrypoints.http.schemas.parameters import OutboxParameters, parameters
 
 _UNDELIVERED: frozenset[RowState] = frozenset({"pending", "dead"})
 

@@ -10,16 +10,16 @@ from starlette.routing import Route
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
 from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
-from core.alarm import Identity
-from core.callers import REPORTERS
-from core.commands import Acknowledge, Clear, Context
+from core.access.callers import REPORTERS
+from core.alarm.alarm import Identity
+from core.alarm.commands import Acknowledge, Clear, Context
+from core.alarm.events import Actor
 from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
-from core.events import Actor
-from entrypoints.http.answers import EnqueuedAnswer, InvalidEventAnswer
-from entrypoints.http.exchange import identified, json_response, services
-from entrypoints.http.ingest import Counts
-from entrypoints.integrations import TenantOf
-from entrypoints.services import Services
+from entrypoints.http.requests import identified, json_response, services
+from entrypoints.http.routes.alertmanager import Counts
+from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer
+from entrypoints.process.routing_keys import TenantOf
+from entrypoints.process.services import Services
 
 logger = logging.getLogger("tocsin.ingest")
 

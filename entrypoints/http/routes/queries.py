@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.delivery.encoding import JSON
+from core.delivery.encodings.encoding import JSON
 from core.delivery.ring import Entry
-from entrypoints.http.exchange import caller, events_response, services
-from entrypoints.http.parameters import PageParameters, parameters
 from entrypoints.http.problems import Problem
+from entrypoints.http.requests import caller, events_response, services
+from entrypoints.http.schemas.parameters import PageParameters, parameters
 
 
 async def alarm_events(request: Request) -> Response:

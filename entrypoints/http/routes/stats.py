@@ -9,18 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.application.projections.kpis import PROJECTION as KPIS
+from core.application.projections.projector import PROJECTION as ALARMS
 from core.errors import TooBroad
-from core.filter import split_sources
 from core.kpi.bucket import BUCKET, start_of
 from core.kpi.figures import BAD_ACTORS, STALE, Figures, Tally, Wanted, of_now
-from core.ports import Counts
-from entrypoints.http.answers import CurrentCounts, Period, Raised, StaleAlarm, StatsAnswer
-from entrypoints.http.exchange import caller, json_response, services
-from entrypoints.http.parameters import StatsParameters, parameters
+from core.lists.filter import split_sources
+from core.lists.ports import Counts
 from entrypoints.http.problems import Problem
-from entrypoints.kpis import PROJECTION as KPIS
-from entrypoints.services import Services
-from entrypoints.worker import PROJECTION as ALARMS
+from entrypoints.http.requests import caller, json_response, services
+from entrypoints.http.schemas.answers import CurrentCounts, Period, Raised, StaleAlarm, StatsAnswer
+from entrypoints.http.schemas.parameters import StatsParameters, parameters
+from entrypoints.process.services import Services
 
 LONGEST = timedelta(days=31)
 DEFAULT = timedelta(days=1)

@@ -5,14 +5,14 @@ from collections.abc import Collection
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.websocket.driver import StreamDriver
-from adapters.websocket.protocol import WIRE
-from core.callers import ANYONE, Caller
-from core.delivery.encoding import ENCODINGS, JSON, Encoding
+from adapters.streaming.driver import StreamDriver
+from adapters.uvicorn.websocket import WIRE
+from core.access.callers import ANYONE, Caller
+from core.application.authentication import Authentication
+from core.delivery.encodings.encoding import ENCODINGS, JSON, Encoding
 from core.delivery.protocol import BAD_MESSAGE, FORBIDDEN, RESTART, UNAUTHENTICATED
 from core.errors import Unauthenticated, Unavailable
-from entrypoints.authentication import Authentication
-from entrypoints.http.guard import bearer, same_origin
+from entrypoints.http.middleware.authorization import bearer, same_origin
 
 
 def stream_endpoint(

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.filter import Filter
+from core.application.webhooks.service import Conflict, Outgoing, UnknownWebhook, rotated
+from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
-from entrypoints.http.answers import TestAnswer, WebhookAnswer, WebhooksAnswer, WebhookShown, shown
-from entrypoints.http.exchange import body_of, caller, decoded, json_response, services
 from entrypoints.http.problems import Problem
-from entrypoints.outgoing import Conflict, Outgoing, UnknownWebhook, rotated
+from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.schemas.answers import TestAnswer, WebhookAnswer, WebhooksAnswer, WebhookShown, shown
 
 Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Start = Position | Literal["now"]

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.alarm import Alarm, Severity, State
-from core.callers import Role
+from core.access.callers import Role
+from core.access.ports import ApiKey
+from core.alarm.alarm import Alarm, Severity, State
+from core.application.lag import Lag
 from core.delivery.identifying import SessionInfo
 from core.delivery.protocol import EventMessage
-from core.filter import Filter
 from core.kpi.figures import Acknowledging, BadAlarm, BadSource, Kpi, Priority
+from core.lists.filter import Filter
 from core.outbox.row import RowState
 from core.outbox.webhook import Format
-from core.ports import ApiKey
-from entrypoints.lag import Lag
 
 
 class CommandAnswer(msgspec.Struct, frozen=True):

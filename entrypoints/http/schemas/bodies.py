@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from core.alarm import Severity
-from core.bounds import LABEL_BYTES, LABELS, NAME_BYTES, TEXT_BYTES
+from core.alarm.alarm import Severity
+from core.alarm.bounds import LABEL_BYTES, LABELS, NAME_BYTES, TEXT_BYTES
 from entrypoints.http.problems import Problem
 
 MAX_SHELVE_SECONDS = 24 * 3600.0

@@ -5,7 +5,7 @@ import binascii
 
 import msgspec
 
-from core.listing import AlarmQuery, Place
+from core.lists.query import AlarmQuery, Place
 from entrypoints.http.problems import Problem
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Union
 import msgspec
 from msgspec import Meta
 
-from core.alarm import Identity
-from entrypoints.http.bodies import RaiseBody, Time
+from core.alarm.alarm import Identity
 from entrypoints.http.problems import Problem
+from entrypoints.http.schemas.bodies import RaiseBody, Time
 
 IfMatch = Annotated[int, Meta(ge=1)] | None
 """The revision that the alarm must be at, or the answer is 412: what the header is to a single route."""

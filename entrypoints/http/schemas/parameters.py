@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from core.alarm import Severity, State
-from core.filter import FILTER_VALUES, Filter
-from core.listing import STATE_ORDER, AlarmQuery, Sort, sought
+from core.alarm.alarm import Severity, State
+from core.lists.filter import FILTER_VALUES, Filter
+from core.lists.query import STATE_ORDER, AlarmQuery, Sort, sought
 from core.outbox.row import RowState
 from entrypoints.http.problems import Problem
 

@@ -9,12 +9,12 @@ from msgspec.structs import replace
 
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.revocations import MemoryRevocations
-from adapters.mongo.api_keys import MongoApiKeys
+from adapters.mongo.access.api_keys import MongoApiKeys
+from adapters.mongo.access.revocations import REVOCATIONS, MongoRevocations
 from adapters.mongo.client import Database
-from adapters.mongo.revocations import REVOCATIONS, MongoRevocations
+from core.access.ports import ApiKey, ApiKeys, RevocationLog
+from core.access.revocations import Revocation
 from core.errors import Refused
-from core.ports import ApiKey, ApiKeys, RevocationLog
-from core.revocations import Revocation
 
 AT = datetime(2026, 1, 1, 12, 30, 0, 123_000, tzinfo=UTC)
 KEY = ApiKey(
@@ -52,7 +52,7 @@ class ApiKeysContract:
         assert await keys.find(KEY.id) is None
 
     async def test_a_tenant_has_not_too_many(self, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
-        for module in ("adapters.memory.api_keys", "adapters.mongo.api_keys"):
+        for module in ("adapters.memory.api_keys", "adapters.mongo.access.api_keys"):
             monkeypatch.setattr(f"{module}.API_KEYS", 2)
         for name in "12":
             await keys.add(replace(KEY, id=name))

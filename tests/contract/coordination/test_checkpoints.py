@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from adapters.memory.checkpoints import MemoryCheckpoints
-from adapters.mongo.checkpoints import MongoCheckpoints
 from adapters.mongo.client import Database
-from core.ports import NO_CHECKPOINT, Checkpoint, Checkpoints, Lease
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Checkpoints, Lease
 
 FIRST = Lease("projector", "a", 1)
 SECOND = Lease("projector", "b", 2)

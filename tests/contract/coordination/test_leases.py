@@ -7,8 +7,8 @@ import pytest
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database
-from adapters.mongo.leases import MongoLeases
-from core.ports import Lease, Takeover
+from adapters.mongo.coordination.leases import MongoLeases
+from core.coordination.ports import Lease, Takeover
 
 LONG = 60.0
 GONE = 0.0

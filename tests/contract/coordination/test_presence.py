@@ -4,8 +4,8 @@ import pytest
 
 from adapters.memory.presence import MemoryPresence
 from adapters.mongo.client import Database
-from adapters.mongo.presence import MongoPresence
-from core.ports import Presence
+from adapters.mongo.coordination.presence import MongoPresence
+from core.coordination.ports import Presence
 
 
 class PresenceContract:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from adapters.memory.turns import StreamTurns
+from adapters.inprocess.turns import StreamTurns
 from core.errors import Unavailable
 
 

@@ -8,9 +8,9 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm import Alarm, Severity, State
-from core.events import Actor, Event
-from core.listing import AlarmPage, AlarmQuery, Sort, sought
+from core.alarm.alarm import Alarm, Severity, State
+from core.alarm.events import Actor, Event
+from core.lists.query import AlarmPage, AlarmQuery, Sort, sought
 from tests.kit.history import BEGINNING
 
 TENANTS = ["default", "default", "default", "other"]

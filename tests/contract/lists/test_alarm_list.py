@@ -10,11 +10,11 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.memory.alarms import MemoryAlarmList
-from adapters.mongo.alarms import ALARMS, MongoAlarmList
+from adapters.mongo.alarms.alarm_list import ALARMS, MongoAlarmList
 from adapters.mongo.client import Database
-from core.alarm import Alarm, State
-from core.listing import STATE_ORDER, AlarmQuery
-from core.ports import AlarmList
+from core.alarm.alarm import Alarm, State
+from core.lists.ports import AlarmList
+from core.lists.query import STATE_ORDER, AlarmQuery
 from tests.kit.history import BEGINNING, History
 
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.history import MemoryAlarmHistory
 from adapters.memory.log import Events
-from adapters.mongo.alarms import MongoAlarmList
+from adapters.mongo.alarms.alarm_list import MongoAlarmList
 from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
-from adapters.mongo.history import MongoAlarmHistory
-from adapters.mongo.store import EventStore
-from core.listing import AlarmQuery, Sort, is_after, matches
-from core.projection import newest_rows
-from tests.contract.listings import AREAS, made, queries, walked
+from adapters.mongo.log.history import MongoAlarmHistory
+from adapters.mongo.log.store import EventStore
+from core.lists.query import AlarmQuery, Sort, is_after, matches
+from core.log.projection import newest_rows
+from tests.contract.lists.listings import AREAS, made, queries, walked
 from tests.kit.history import BEGINNING, History
 
 EVENTS = made(600, streams=150)

@@ -9,12 +9,13 @@ import pytest_asyncio
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.rebuild import MemoryAlarmRebuild
-from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
-from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.alarms.alarm_list import ALARMS, INDEXES, MongoAlarmList
+from adapters.mongo.alarms.rebuild import SHADOWS, MongoAlarmRebuild
 from adapters.mongo.client import Database
-from adapters.mongo.rebuild import SHADOWS, MongoAlarmRebuild
-from core.alarm import Alarm
-from core.ports import NO_CHECKPOINT, AlarmList, AlarmRebuild, Checkpoint, Checkpoints, Lease
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from core.alarm.alarm import Alarm
+from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Checkpoints, Lease
+from core.lists.ports import AlarmList, AlarmRebuild
 from tests.kit.history import History
 
 FIRST = Lease("projector", "a", 1)

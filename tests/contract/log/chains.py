@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from core.alarm import Alarm, Identity
-from core.commands import Command, Context, Raise
-from core.decider import decide
-from core.events import Actor, Event
-from core.evolution import evolve
-from core.ports import EventLog, Stamp
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Command, Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import evolve
+from core.log.ports import EventLog, Stamp
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from adapters.mongo.client import Database, connect
-from adapters.mongo.log import MongoLog
-from core.alarm import Alarm
-from core.decider import decide
+from adapters.mongo.log.log import MongoLog
+from core.alarm.alarm import Alarm
+from core.alarm.decider import decide
+from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Event
 from tests.kit.members import Member, positions, raising
 from tests.kit.mongods import Mongod
 from tests.kit.waiting import eventually

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from core.alarm import Alarm, Identity
-from core.commands import Acknowledge, Clear, Command, Raise
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Acknowledge, Clear, Command, Raise
+from core.alarm.events import Event, Recorded
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event, Recorded
-from core.ports import START, EventLog
-from tests.contract.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
+from core.log.ports import START, EventLog
+from tests.contract.log.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
 
 LogFactory = Callable[[], Awaitable[EventLog]]
 

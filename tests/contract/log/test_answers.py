@@ -7,9 +7,9 @@ import pytest
 import pytest_asyncio
 
 from adapters.memory.answers import MemoryAnswers
-from adapters.mongo.answers import IDEMPOTENCY, KEPT_SECONDS, MongoAnswers
 from adapters.mongo.client import Database
-from core.ports import Answer, Answers
+from adapters.mongo.log.answers import IDEMPOTENCY, KEPT_SECONDS, MongoAnswers
+from core.log.ports import Answer, Answers
 
 ODD = {
     "code": None,

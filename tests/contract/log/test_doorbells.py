@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.doorbell_suite import DoorbellContract, SharedDoorbellContract, Start
+from tests.contract.log.doorbell_suite import DoorbellContract, SharedDoorbellContract, Start
 from tests.kit.members import member
 from tests.kit.mongods import Mongod
 from tests.kit.redis import RedisServer

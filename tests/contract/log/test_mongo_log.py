@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 
 from adapters.mongo.client import Database, connect
-from adapters.mongo.journal import JournaledStore
-from adapters.mongo.log import MongoLog
-from core.ports import EventLog
-from tests.contract.chains import absent, chain, everything, raised
-from tests.contract.log_suite import LogContract, LogFactory
+from adapters.mongo.log.journal import JournaledStore
+from adapters.mongo.log.log import MongoLog
+from core.log.ports import EventLog
+from tests.contract.log.chains import absent, chain, everything, raised
+from tests.contract.log.log_suite import LogContract, LogFactory
 from tests.kit.mongods import Mongod
 from tests.kit.replicasets import ReplicaSet
 

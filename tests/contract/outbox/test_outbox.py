@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from adapters.memory.outbox import MemoryOutbox
 from adapters.mongo.client import Database
-from adapters.mongo.outbox import OUTBOX, MongoOutbox
+from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from core.outbox.ports import KEPT_SECONDS, Backlog, Outbox, OutboxQuery
 from core.outbox.row import Row, Settlement
 from tests.kit.outgoing import NOON, row

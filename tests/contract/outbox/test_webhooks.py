@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from adapters.memory.webhooks import MemoryWebhooks
 from adapters.mongo.client import Database
-from adapters.mongo.webhooks import WEBHOOKS, MongoWebhooks
+from adapters.mongo.outbox.webhooks import WEBHOOKS, MongoWebhooks
 from core.errors import Unavailable
-from core.filter import Filter
+from core.lists.filter import Filter
 from core.outbox.ports import Webhooks
 from tests.kit.outgoing import NOON, webhook
 

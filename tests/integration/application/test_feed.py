@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from adapters.mongo.client import Database, connect
-from adapters.mongo.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log import MongoLog
-from core.events import Event
-from entrypoints.feed import Feed
+from adapters.mongo.log.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log.log import MongoLog
+from core.alarm.events import Event
+from core.application.feed import Feed
 from tests.kit.appending import appended
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.waiting import eventually

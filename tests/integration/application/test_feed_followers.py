@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from adapters.memory.log import Events, MemoryLog
-from core.events import Event
-from core.ports import Ring
-from entrypoints.feed import Feed
+from core.alarm.events import Event
+from core.application.feed import Feed
+from core.log.ports import Ring
 from tests.kit.history import History
 
 SECONDS = 10.0

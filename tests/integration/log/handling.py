@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from adapters.inprocess.turns import StreamTurns
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events, MemoryLog
-from adapters.memory.turns import StreamTurns
-from core.alarm import Alarm
-from core.commands import Command
-from core.events import Event
-from core.handler import CommandHandler, Outcome
-from core.recollection import Recollection
+from core.alarm.alarm import Alarm
+from core.alarm.commands import Command
+from core.alarm.events import Event
+from core.log.handler import CommandHandler, Outcome
+from core.log.known_alarms import Recollection
 
 
 class Log(MemoryLog):

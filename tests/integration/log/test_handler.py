@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
-from core import snapshots
+from core.alarm.events import SCHEMA_VERSION
 from core.errors import Unavailable, UnknownEvent
-from core.events import SCHEMA_VERSION
-from core.handler import DECISIONS, Outcome
-from tests.unit.given import PUMP, acknowledging, clearing, raising, refused
-from tests.unit.handling import Server
+from core.log import snapshots
+from core.log.handler import DECISIONS, Outcome
+from tests.integration.log.handling import Server
+from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
 
 
 @pytest.fixture

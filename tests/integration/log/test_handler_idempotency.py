@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
-from core.alarm import Identity
-from core.commands import Command
+from core.alarm.alarm import Identity
+from core.alarm.commands import Command
 from core.errors import (
     DuplicateCommand,
     InvalidInput,
@@ -19,9 +19,9 @@ from core.errors import (
     RevisionConflict,
     Unavailable,
 )
-from core.handler import Outcome
-from tests.unit.given import PUMP, acknowledging, clearing, raising, refused
-from tests.unit.handling import Server
+from core.log.handler import Outcome
+from tests.integration.log.handling import Server
+from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
 
 
 @pytest.fixture

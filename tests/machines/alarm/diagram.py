@@ -5,7 +5,7 @@ Each command returns the type of the event it makes, None where it changes nothi
 
 from typing import Literal
 
-from core.alarm import SEVERITY_RANK, Severity
+from core.alarm.alarm import SEVERITY_RANK, Severity
 
 Shelf = int | Literal["one_shot"]
 """When it ends, in seconds, or that it ends with the next return to normal."""

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import UNSET
 
 from adapters.mongo.codec import event_document, event_of
-from core.alarm import SEVERITY_RANK, Alarm, Severity
-from core.commands import (
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Severity
+from core.alarm.commands import (
     Acknowledge,
     Assign,
     Clear,
@@ -29,12 +29,12 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
-from core.decider import allowed_commands, decide
+from core.alarm.decider import allowed_commands, decide
+from core.alarm.events import Actor, Event, Raised, Updated
+from core.alarm.evolution import evolve, place
 from core.errors import Refused
-from core.events import Actor, Event, Raised, Updated
-from core.evolution import evolve, place
-from tests.machines.diagram import Diagram
-from tests.unit.given import PUMP, second
+from tests.machines.alarm.diagram import Diagram
+from tests.unit.alarm.given import PUMP, second
 
 MOST_SECONDS = 10
 SAME = (

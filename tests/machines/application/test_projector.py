@@ -16,14 +16,16 @@ from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.rebuild import MemoryAlarmRebuild
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event, Snapshot
+from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.replay.alarms import REPLAY_SECONDS, replay_alarms
+from core.application.workers.leader import LEASE_SECONDS
+from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused
-from core.events import Event, Snapshot
-from core.ports import NO_CHECKPOINT, START, Checkpoint, EventLog, Lease, Page, Shadow, Stamp
-from core.projection import newest_events
-from entrypoints.leader import LEASE_SECONDS
-from entrypoints.replay import REPLAY_SECONDS, replay_alarms
-from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.lists.ports import Shadow
+from core.log.ports import START, EventLog, Page, Stamp
+from core.log.projection import newest_events
 from tests.kit.history import History
 
 moves = st.tuples(st.sampled_from(["raised", "cleared", "acknowledged"]), st.sampled_from("abc"))
@@ -142,8 +144,8 @@ class ProjectorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patched = ExitStack()
-        self.patched.enter_context(patch("entrypoints.worker.backoff", return_value=0.0))
-        self.patched.enter_context(patch("entrypoints.worker.PACE_SECONDS", 0.0))
+        self.patched.enter_context(patch("core.application.projections.projector.backoff", return_value=0.0))
+        self.patched.enter_context(patch("core.application.projections.projector.PACE_SECONDS", 0.0))
         self.loop = asyncio.new_event_loop()
         self.time = 0.0
         self.told = NO_CHECKPOINT

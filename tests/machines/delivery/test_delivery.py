@@ -6,14 +6,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from core.alarm import Alarm
-from core.delivery.encoding import JSON, MESSAGE_PACK, Encoding
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding
 from core.delivery.protocol import Unsubscribe
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail
 from core.delivery.session import Stage as SubscriptionStage
 from core.delivery.session import Subscription
-from core.events import Event
-from core.filter import Filter
+from core.lists.filter import Filter
 from tests.kit.delivery import Client, Received, Stage
 
 RING, PAGE, FRAME, LAG, MATCHES = 8, 4, 3_000, 5, 6

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
-from core.alarm import Alarm, Identity
-from core.appender import Entry
-from core.commands import Context, Raise
-from core.decider import decide
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
-from core.events import Actor, Event
-from tests.machines.replicas import (
+from core.log.appender import Entry
+from tests.machines.log.replicas import (
     LARGE,
     REFUSED,
     UNSTORABLE,
@@ -85,7 +85,10 @@ class World:
         self.happened: set[str] = set()
         self._commands = 0
         self._sent_again: set[str] = set()
-        self._limits = [patch("core.appender.BATCH_EVENTS", BATCH), patch("core.appender.STAMPS", STAMPS)]
+        self._limits = [
+            patch("core.log.appender.BATCH_EVENTS", BATCH),
+            patch("core.log.appender.STAMPS", STAMPS),
+        ]
         for limit in self._limits:
             limit.start()
 

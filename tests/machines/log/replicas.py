@@ -4,10 +4,10 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from core.appender import BATCH_BYTES, Appender, Duplicate, NotSent, Rejected, Result, Unknown, Written
+from core.alarm.events import Event
 from core.errors import InvalidInput, Unavailable
-from core.events import Event
-from core.ports import START, Stamp
+from core.log.appender import BATCH_BYTES, Appender, Duplicate, NotSent, Rejected, Result, Unknown, Written
+from core.log.ports import START, Stamp
 
 Key = Literal["position", "revision", "event_id", "command"]
 T = TypeVar("T")

@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from adapters.memory.log import Events, MemoryLog
 from adapters.mongo.client import Database, connect
-from adapters.mongo.log import MongoLog
-from core.alarm import Alarm
+from adapters.mongo.log.log import MongoLog
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
 from core.errors import DuplicateCommand, RevisionConflict
-from core.events import Event
-from core.ports import EventLog
-from tests.contract.chains import absent, check, raised
+from core.log.ports import EventLog
+from tests.contract.log.chains import absent, check, raised
 
 Result = TypeVar("Result")
 

@@ -2,9 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.callers import Caller
+from core.access.callers import Caller
+from core.access.revocations import OVERLAP, Kind, Revocation, Revocations
 from core.errors import Unauthenticated
-from core.revocations import OVERLAP, Kind, Revocation, Revocations
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from core.alarm import Alarm, Identity, Severity
-from core.commands import Acknowledge, Clear, Command, Context, Raise
-from core.decider import decide
+from core.alarm.alarm import Alarm, Identity, Severity
+from core.alarm.commands import Acknowledge, Clear, Command, Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, ActorKind, Event
+from core.alarm.evolution import evolve, place
 from core.errors import RefusalCode, Refused
-from core.events import Actor, ActorKind, Event
-from core.evolution import evolve, place
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 PUMP = Identity("default", "line/1", "pressure", "pump")

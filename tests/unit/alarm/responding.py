@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.commands import (
+from core.alarm.commands import (
     Assign,
     Comment,
     Confirm,
@@ -15,8 +15,8 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
-from core.events import ActorKind
-from tests.unit.given import PUMP, context, second
+from core.alarm.events import ActorKind
+from tests.unit.alarm.given import PUMP, context, second
 
 DAY = 24 * 60 * 60
 

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.alarm import Identity
-from core.bounds import check_details, check_raise
+from core.alarm.alarm import Identity
+from core.alarm.bounds import check_details, check_raise
 from core.errors import InvalidInput
-from tests.unit.given import PUMP, raising
+from tests.unit.alarm.given import PUMP, raising
 
 LONE_SURROGATE = "\ud800"
 

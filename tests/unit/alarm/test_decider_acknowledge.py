@@ -1,7 +1,7 @@
 import pytest
 
-from core.events import Acknowledged
-from tests.unit.given import Given, acknowledging, clearing, raising, second
+from core.alarm.events import Acknowledged
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_active_alarm_is_acknowledged() -> None:

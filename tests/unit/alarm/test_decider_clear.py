@@ -2,9 +2,9 @@ from typing import get_args
 
 import pytest
 
-from core.alarm import Severity
-from core.events import ActorKind, Cleared, Previous, Updated
-from tests.unit.given import Given, acknowledging, clearing, raising, second
+from core.alarm.alarm import Severity
+from core.alarm.events import ActorKind, Cleared, Previous, Updated
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_acknowledged_alarm_returns_to_normal() -> None:

@@ -1,9 +1,9 @@
 import pytest
 
-from core.commands import Command
-from core.events import Confirmed, Updated, WasReset
-from tests.unit.given import Given, acknowledging, clearing, raising, second
-from tests.unit.responding import confirming, resetting, shelving, unshelving
+from core.alarm.commands import Command
+from core.alarm.events import Confirmed, Updated, WasReset
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.unit.alarm.responding import confirming, resetting, shelving, unshelving
 
 
 class TestConfirm:

@@ -4,10 +4,10 @@ from typing import get_args
 
 import pytest
 
-from core.commands import Command
-from core.events import ActorKind, Assigned, Commented, Unassigned
-from tests.unit.given import Given, acknowledging, clearing, raising
-from tests.unit.responding import assigning, commenting, removing, shelving, suppressing, unassigning
+from core.alarm.commands import Command
+from core.alarm.events import ActorKind, Assigned, Commented, Unassigned
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.unit.alarm.responding import assigning, commenting, removing, shelving, suppressing, unassigning
 
 STATES: list[list[Command]] = [
     [],

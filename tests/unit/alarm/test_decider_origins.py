@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from core.bounds import ORIGINS
-from core.commands import Raise
-from core.decider import decide
-from core.events import Cleared, Previous, Raised, Updated
-from tests.unit.given import Given, acknowledging, clearing, raising, second
+from core.alarm.bounds import ORIGINS
+from core.alarm.commands import Raise
+from core.alarm.decider import decide
+from core.alarm.events import Cleared, Previous, Raised, Updated
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
 
 
 def repeated(given: Given, command: Raise) -> None:

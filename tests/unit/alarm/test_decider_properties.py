@@ -8,14 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm import Alarm, State, state_of
-from core.commands import Acknowledge, Command, Comment, Raise
-from core.decider import allowed_commands, decide
+from core.alarm.alarm import Alarm, State, state_of
+from core.alarm.commands import Acknowledge, Command, Comment, Raise
+from core.alarm.decider import allowed_commands, decide
+from core.alarm.events import Event, Raised, Updated, milliseconds
+from core.alarm.evolution import evolve, place
 from core.errors import Refused
-from core.events import Event, Raised, Updated, milliseconds
-from core.evolution import evolve, place
-from tests.unit.given import PUMP, raising, second
-from tests.unit.worlds import after, any_command, decided, histories, raises
+from tests.unit.alarm.given import PUMP, raising, second
+from tests.unit.alarm.worlds import after, any_command, decided, histories, raises
 
 ABSENT = Alarm.absent(PUMP.alarm_id)
 

@@ -3,11 +3,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.alarm import Alarm, Identity, Origin, Severity
-from core.commands import Command, Raise
-from core.decider import allowed_commands
-from core.events import SCHEMA_VERSION, Actor, Previous, Raised, Updated
-from tests.unit.given import PUMP, Given, acknowledging, clearing, raising, second
+from core.alarm.alarm import Alarm, Identity, Origin, Severity
+from core.alarm.commands import Command, Raise
+from core.alarm.decider import allowed_commands
+from core.alarm.events import SCHEMA_VERSION, Actor, Previous, Raised, Updated
+from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, raising, second
 
 
 def with_context(command: Raise, **changes: Any) -> Raise:

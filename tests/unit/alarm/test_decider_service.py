@@ -4,10 +4,10 @@ from itertools import permutations
 
 import pytest
 
-from core.commands import Command
-from core.events import ActorKind, PlacedInService, RemovedFromService, Suppressed, Unsuppressed
-from tests.unit.given import Given, acknowledging, clearing, raising
-from tests.unit.responding import placing, removing, shelving, suppressing, unshelving, unsuppressing
+from core.alarm.commands import Command
+from core.alarm.events import ActorKind, PlacedInService, RemovedFromService, Suppressed, Unsuppressed
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.unit.alarm.responding import placing, removing, shelving, suppressing, unshelving, unsuppressing
 
 
 class TestSuppress:

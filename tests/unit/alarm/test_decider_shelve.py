@@ -5,11 +5,11 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
-from core.commands import Command
+from core.alarm.commands import Command
+from core.alarm.events import ActorKind, Shelved, Unshelved
 from core.errors import InvalidInput
-from core.events import ActorKind, Shelved, Unshelved
-from tests.unit.given import Given, acknowledging, clearing, context, raising, second
-from tests.unit.responding import DAY, expiring, shelving, unshelving
+from tests.unit.alarm.given import Given, acknowledging, clearing, context, raising, second
+from tests.unit.alarm.responding import DAY, expiring, shelving, unshelving
 
 
 class TestShelve:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from core.commands import (
+from core.alarm.commands import (
     Assign,
     Comment,
     Confirm,
@@ -20,11 +20,11 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
+from core.alarm.events import FACT_NAMES, FACT_TYPES, SCHEMA_VERSION, Event, Fact, Raised, Updated
+from core.alarm.evolution import evolve
 from core.errors import UnknownEvent
-from core.events import FACT_NAMES, FACT_TYPES, SCHEMA_VERSION, Event, Fact, Raised, Updated
-from core.evolution import evolve
-from tests.unit.given import PUMP, Given, acknowledging, clearing, context, raising
-from tests.unit.worlds import events
+from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, context, raising
+from tests.unit.alarm.worlds import events
 
 EVERY_TYPE = {
     "alarm.raised",

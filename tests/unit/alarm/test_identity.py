@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm import ALARM_NAMESPACE, Alarm, Identity
+from core.alarm.alarm import ALARM_NAMESPACE, Alarm, Identity
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
 identities = st.builds(Identity, texts, texts, texts, texts)

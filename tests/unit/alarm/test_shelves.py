@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm import Alarm
-from core.shelves import STALE_ENTRIES, Shelf, Shelves
-from tests.unit.given import second
+from core.alarm.alarm import Alarm
+from core.alarm.shelves import STALE_ENTRIES, Shelf, Shelves
+from tests.unit.alarm.given import second
 
 
 def shelved(alarm_id: str, until: int | None) -> Alarm:

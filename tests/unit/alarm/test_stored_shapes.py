@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.commands import Command
-from core.events import FACT_TYPES, SCHEMA_VERSION, Event
-from core.evolution import evolve
-from tests.unit.given import Given, acknowledging, clearing, raising
-from tests.unit.responding import (
+from core.alarm.commands import Command
+from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event
+from core.alarm.evolution import evolve
+from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.unit.alarm.responding import (
     assigning,
     commenting,
     confirming,
@@ -59,7 +59,7 @@ DECIDED: dict[str, tuple[list[Command], Command]] = {
 HOW_TO_CHANGE = """
 The stored shape of {type} is not that of {file} any more: {difference}.
 Logs hold events of this shape for good. If the change is meant, then
-  1. raise SCHEMA_VERSION in core/events.py and give every new field a default;
+  1. raise SCHEMA_VERSION in core/alarm/events.py and give every new field a default;
   2. add an upcaster from version {version}, so that the old fixture still evolves;
   3. keep {file} as it is and add {type}.v{next}.json beside it, as for every other type.
 A field that is dropped, renamed or retyped without that makes old logs unreadable."""

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm import SEVERITY_RANK, Alarm
-from core.commands import (
+from core.alarm.alarm import SEVERITY_RANK, Alarm
+from core.alarm.commands import (
     Acknowledge,
     Assign,
     Clear,
@@ -26,11 +26,11 @@ from core.commands import (
     Unshelve,
     Unsuppress,
 )
-from core.decider import decide
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import place
 from core.errors import Refused
-from core.events import Actor, Event
-from core.evolution import place
-from tests.unit.given import BEGINNING, PUMP
+from tests.unit.alarm.given import BEGINNING, PUMP
 
 times = st.integers(0, 20_000_000).map(lambda us: BEGINNING + timedelta(microseconds=us))
 since = st.none() | st.sampled_from([BEGINNING + timedelta(milliseconds=each) for each in (0, 1, 5_000)])

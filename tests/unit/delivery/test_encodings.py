@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.delivery.encoding import JSON, MESSAGE_PACK, Encoding, framed
+from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding, framed
 from core.delivery.protocol import (
     Auth,
     BadMessage,
@@ -14,7 +14,7 @@ from core.delivery.protocol import (
     Unsubscribe,
 )
 from core.delivery.ring import Entry
-from core.filter import Filter
+from core.lists.filter import Filter
 from tests.kit.delivery import Plant, decode
 
 both = pytest.mark.parametrize("encoding", [JSON, MESSAGE_PACK])

@@ -1,10 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
-from core.callers import Caller, Role
-from core.delivery.encoding import JSON
+from core.access.callers import Caller, Role
+from core.access.revocations import Kind, Revocation
+from core.delivery.encodings.encoding import JSON
 from core.delivery.identifying import Identifying
 from core.delivery.protocol import Hello
-from core.revocations import Kind, Revocation
 from tests.kit.delivery import Client, Stage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,14 +3,14 @@ from typing import Any
 import pytest
 
 from core.delivery.delivery import POSITION_LAG
-from core.delivery.encoding import JSON, MESSAGE_PACK
+from core.delivery.encodings.encoding import JSON, MESSAGE_PACK
 from core.delivery.frame import FRAME_BYTES, KeptFrames
 from core.delivery.frame import Frame as KeptFrame
 from core.delivery.pages import PAGE_EVENTS, Pages
 from core.delivery.protocol import SUBSCRIPTIONS, At, Close, Error, Events, Goodbye, Hello, Reset
 from core.delivery.requests import NeedPage, NeedTail
 from core.errors import LogMismatch
-from core.filter import Filter
+from core.lists.filter import Filter
 from tests.kit.delivery import Client, Stage
 
 

@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.delivery.index import Index
 from core.errors import InvalidInput
-from core.filter import Filter, Matcher
+from core.lists.filter import Filter, Matcher
 from tests.kit.delivery import Plant, naive_match, naive_verdicts
 
 SITE = {"site": "north"}

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.errors import InvalidInput
-from core.filter import PREFIX_DEPTH
-from core.listing import (
+from core.lists.filter import PREFIX_DEPTH
+from core.lists.query import (
     WORD_LENGTH,
     WORDS,
     AlarmQuery,

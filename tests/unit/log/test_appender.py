@@ -6,13 +6,13 @@ from unittest.mock import patch
 
 import pytest
 
-from core.alarm import Alarm, Identity
-from core.appender import QUEUE_ENTRIES, Entry
-from core.decider import decide
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.decider import decide
+from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
-from core.events import Event
-from tests.machines.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
-from tests.unit.given import raising
+from core.log.appender import QUEUE_ENTRIES, Entry
+from tests.machines.log.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
+from tests.unit.alarm.given import raising
 
 Told = list[Event | TocsinError]
 
@@ -78,7 +78,7 @@ def test_nobody_is_told_twice_when_a_read_fails_on_the_way() -> None:
     assert waits_for(here, Pause)
     others = [submitted(there, source)[1] for source in "bcd"]
     run_until(there, lambda: all(others))
-    with patch("core.appender.STAMPS", 2):
+    with patch("core.log.appender.STAMPS", 2):
         run_until(here, lambda: waits_for(here, Read))
         here.let_through()
         # More has happened than one read brings; this one asks for the tail.

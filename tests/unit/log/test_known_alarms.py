@@ -1,7 +1,7 @@
 from msgspec.structs import replace
 
-from core.alarm import Alarm
-from core.recollection import Recollection
+from core.alarm.alarm import Alarm
+from core.log.known_alarms import Recollection
 
 
 def alarm(alarm_id: str, revision: int) -> Alarm:

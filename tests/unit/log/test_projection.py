@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.alarm.events import SCHEMA_VERSION, Event
 from core.errors import UnknownEvent
-from core.events import SCHEMA_VERSION, Event
-from core.projection import Audit, Finding, Fold, differing_fields, newest_rows
+from core.log.projection import Audit, Finding, Fold, differing_fields, newest_rows
 from tests.kit.history import History
 
 moves = st.lists(st.tuples(st.sampled_from(["raised", "cleared", "acknowledged"]), st.sampled_from("abc")))

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from adapters.alertmanager.commands import NAMELESS, SEVERITIES, commands_of
 from adapters.alertmanager.webhook import Alert, Webhook
-from core import bounds
-from core.alarm import Alarm
-from core.commands import Clear, Context, Raise
-from core.decider import decide
-from core.events import Actor
-from core.evolution import evolve
+from core.alarm import bounds
+from core.alarm.alarm import Alarm
+from core.alarm.commands import Clear, Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor
+from core.alarm.evolution import evolve
 
 BEGAN = "2026-01-01T10:00:00Z"
 ENDED = "2026-01-01T11:00:00.123456789Z"

@@ -12,10 +12,10 @@ import httpx
 import pytest
 
 from adapters.mongo.client import connect
-from adapters.mongo.log import MongoLog
-from core import appender
+from adapters.mongo.log.log import MongoLog
+from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Event
+from core.log import appender
 from tests.kit.appending import first_raise
 from tests.kit.proxy import Proxy
 from tests.kit.replicasets import ReplicaSet

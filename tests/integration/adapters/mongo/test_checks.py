@@ -11,9 +11,9 @@ from pymongo import ASCENDING, AsyncMongoClient
 
 from adapters.mongo.checks import check, check_not_sharded, check_version, choose_doorbell
 from adapters.mongo.client import Database, connect
-from adapters.mongo.store import EVENTS, INDEXES
+from adapters.mongo.log.store import EVENTS, INDEXES
 from core.errors import StartupRefused
-from entrypoints.storage import storage
+from entrypoints.process.storage import storage
 from tests.kit.mongods import Mongod
 from tests.kit.ports import free_port
 from tests.kit.processes import Process

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from adapters.mongo.codec import event_document, event_of
-from core.alarm import Alarm
-from core.decider import decide
+from core.alarm.alarm import Alarm
+from core.alarm.decider import decide
+from core.alarm.events import SCHEMA_VERSION
+from core.alarm.evolution import place
 from core.errors import UnknownEvent
-from core.events import SCHEMA_VERSION
-from core.evolution import place
-from tests.unit.given import PUMP, raising
+from tests.unit.alarm.given import PUMP, raising
 
 
 def document() -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from adapters.mongo.client import Database
-from adapters.mongo.courtesy import HOLD_BACK_SECONDS, PATIENCE_SECONDS, TURNS, Courtesy
-from adapters.mongo.log import MongoLog
+from adapters.mongo.log.courtesy import HOLD_BACK_SECONDS, PATIENCE_SECONDS, TURNS, Courtesy
+from adapters.mongo.log.log import MongoLog
 from tests.kit.appending import appended, first_raise
 from tests.kit.history import History
 

@@ -13,7 +13,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 
-from adapters.mongo.embedded import EmbeddedMongod, find_mongod
+from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
 from core.errors import StartupRefused
 from tests.kit.components import component
 
@@ -177,7 +177,7 @@ def test_a_mongod_on_path_comes_before_the_one_that_comes_along(
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from adapters.mongo.embedded import EmbeddedMongod
+from adapters.mongo.embedded.mongod import EmbeddedMongod
 
 async def main():
     async with EmbeddedMongod(Path(sys.argv[1]), Path(sys.argv[2])) as mongod:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from adapters.mongo import gathering
-from adapters.mongo.gathering import Gathering
+from adapters.mongo.log import gathering
+from adapters.mongo.log.gathering import Gathering
 from core.errors import Unavailable
 
 

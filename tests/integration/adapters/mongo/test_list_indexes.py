@@ -12,11 +12,11 @@ from typing import Any, get_args
 import pytest_asyncio
 from msgspec.structs import replace
 
-from adapters.mongo.alarms import ALARMS, INDEXES, MongoAlarmList
+from adapters.mongo.alarms.alarm_list import ALARMS, INDEXES, MongoAlarmList
+from adapters.mongo.alarms.listing import hint, parts, row_document
 from adapters.mongo.client import Database
-from adapters.mongo.listing import hint, parts, row_document
-from core.alarm import Alarm, Severity, State
-from core.listing import AlarmQuery, Place, Sort
+from core.alarm.alarm import Alarm, Severity, State
+from core.lists.query import AlarmQuery, Place, Sort
 from tests.kit.history import BEGINNING
 
 ROWS = int(os.environ.get("TOCSIN_TEST_ROWS", "20000"))

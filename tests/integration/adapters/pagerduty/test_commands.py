@@ -8,11 +8,11 @@ import pytest
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
 from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
-from core import bounds
-from core.alarm import Alarm, Severity
-from core.commands import Raise
-from core.decider import decide
-from tests.unit.given import context
+from core.alarm import bounds
+from core.alarm.alarm import Alarm, Severity
+from core.alarm.commands import Raise
+from core.alarm.decider import decide
+from tests.unit.alarm.given import context
 
 KEY = "R" * 32
 PAYLOAD: dict[str, Any] = {"summary": "disk full", "source": "db-1", "severity": "critical"}

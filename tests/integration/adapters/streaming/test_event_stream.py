@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.sse.protocol import HttpProtocol
+from adapters.uvicorn.http import HttpProtocol
 from core.delivery.limits import Limits
 from tests.kit.eventsource import event_source
 from tests.kit.streams import Streams, streaming
@@ -113,7 +113,7 @@ async def test_who_is_told_of_nothing_for_long_is_told_how_far_the_log_is(stream
 
 
 async def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.websocket.driver.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("adapters.streaming.driver.HEARTBEAT_SECONDS", 0.05)
     async with streaming() as streams, event_source(streams.events_url) as source:
         await source.expect("subscribed")
 
@@ -201,7 +201,7 @@ async def test_a_session_is_forgotten_with_its_connection(streams: Streams) -> N
 
 
 async def test_who_takes_nothing_is_cut_and_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.sse.protocol.CUT_SECONDS", 0.2)
+    monkeypatch.setattr("adapters.uvicorn.http.CUT_SECONDS", 0.2)
     lost = asyncio.Event()
     original = HttpProtocol.connection_lost
 

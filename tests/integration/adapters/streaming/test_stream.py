@@ -8,11 +8,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from adapters.memory.checkpoints import Entry
-from adapters.websocket.protocol import StreamProtocol
+from adapters.uvicorn.websocket import StreamProtocol
 from core.delivery.limits import Limits
 from core.delivery.pages import PAGE_EVENTS
 from core.errors import Unavailable
-from core.ports import Page
+from core.log.ports import Page
 from tests.kit.streams import StreamClient, Streams, streaming
 
 BIG = "x" * 4_000
@@ -273,7 +273,7 @@ async def asked(streams: Streams) -> None:
 
 
 async def test_snapshots_nobody_reads_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.websocket.fetching.LIST_READS", 1)
+    monkeypatch.setattr("adapters.streaming.fetching.LIST_READS", 1)
     async with streaming() as streams, streams.client(close_timeout=0.1) as slow, streams.client() as quick:
         for number in range(700):
             streams.publish(streams.plant.reported(f"plant/{number}", text=BIG))
@@ -344,7 +344,7 @@ async def test_a_client_that_never_reads_again_keeps_no_socket(monkeypatch: pyte
         await stalled(slow)
         lost = asyncio.Event()
         original = StreamProtocol.connection_lost
-        monkeypatch.setattr("adapters.websocket.protocol.CUT_SECONDS", 0.2)
+        monkeypatch.setattr("adapters.uvicorn.websocket.CUT_SECONDS", 0.2)
 
         def connection_lost(self: StreamProtocol, exc: Exception | None) -> None:
             original(self, exc)

@@ -11,10 +11,10 @@ import pytest
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.revocations import MemoryRevocations
 from adapters.tokens.secret import SecretTokens
-from core.callers import ANYONE, Role
+from core.access.callers import ANYONE, Role
+from core.access.ports import ApiKey
+from core.application.authentication import Authentication, Issuing
 from core.errors import Unavailable
-from core.ports import ApiKey
-from entrypoints.authentication import Authentication, Issuing
 from tests.kit.streams import Streams, streaming
 from tests.kit.tokens import SECRET, bearing, token
 

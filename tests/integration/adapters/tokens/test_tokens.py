@@ -8,9 +8,9 @@ import pytest
 from adapters.tokens.claims import LEEWAY_SECONDS
 from adapters.tokens.secret import SECRET_BYTES, SecretTokens
 from adapters.tokens.signature import TOKEN_BYTES
-from core.callers import Caller
+from core.access.callers import Caller
 from core.errors import StartupRefused, Unauthenticated
-from entrypoints.token import lifetime, minted
+from entrypoints.cli.token import lifetime, minted
 from tests.kit.tokens import SECRET, claims, encoded, signed, token
 
 TOKENS = SecretTokens(SECRET)

@@ -3,12 +3,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.alarm import Alarm, Identity
-from core.commands import Context, Raise
-from core.decider import decide
-from core.events import Actor, Event
-from core.evolution import place
-from core.filter import Filter
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Context, Raise
+from core.alarm.decider import decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import place
+from core.lists.filter import Filter
 from core.outbox.formats import incident_action, render, sealed, source_of
 from core.outbox.formats import test_body as body_of_test
 from core.outbox.routing import Routes

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
-from adapters.webhook.caller import CALL_SECONDS, HttpCaller
 from adapters.webhook.network import Resolver
+from adapters.webhook.sender import CALL_SECONDS, HttpCaller
 from core.errors import InvalidInput
 from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 

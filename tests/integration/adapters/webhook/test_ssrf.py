@@ -1,7 +1,7 @@
 import pytest
 
-from adapters.webhook.caller import retry_after_of
-from adapters.webhook.guard import AddressRefused, Guard
+from adapters.webhook.sender import retry_after_of
+from adapters.webhook.ssrf import AddressRefused, Guard
 from core.errors import StartupRefused
 
 PRIVATE = [

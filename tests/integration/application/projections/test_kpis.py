@@ -14,19 +14,20 @@ from rich.console import Console
 
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
-from adapters.mongo.store import EVENTS
+from adapters.mongo.log.store import EVENTS
+from core.application.projections.kpis import PROJECTION, KpiModel, replay_kpis
+from core.application.projections.projector import AlarmModel
+from core.application.replay.alarms import replay_alarms
+from core.application.replay.checking import check_alarms
+from core.application.replay.whatif import Record, compared
+from core.coordination.ports import NO_CHECKPOINT
 from core.errors import InvalidInput, StartupRefused
 from core.kpi.bucket import Bucket
 from core.kpi.rules import Rules
-from core.ports import NO_CHECKPOINT
-from entrypoints.check import check_alarms
-from entrypoints.compose import Process, running
+from entrypoints.cli.whatif import severities_of, show_whatif
 from entrypoints.http.app import create_app
-from entrypoints.kpis import PROJECTION, KpiModel, replay_kpis
-from entrypoints.replay import replay_alarms
-from entrypoints.storage import Record, Storage, record, storage
-from entrypoints.whatif import compared, severities_of, show_whatif
-from entrypoints.worker import AlarmModel
+from entrypoints.process.compose import Process, running
+from entrypoints.process.storage import Storage, record, storage
 from tests.kit.history import BEGINNING, Shift
 from tests.kit.mongods import Mongod
 

@@ -13,15 +13,15 @@ from msgspec.structs import replace
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.kpis import MemoryKpiBuckets
 from adapters.memory.log import MemoryLog
+from core.alarm.events import SCHEMA_VERSION, Event
+from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, KpiModel
 from core.errors import Unavailable, UnknownEvent
-from core.events import SCHEMA_VERSION, Event
 from core.kpi import bucket as buckets
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, quantile, seconds_of, start_of, step_of
 from core.kpi.figures import Figures, figures
 from core.kpi.projecting import Keeper
 from core.kpi.rules import Rules, applied
-from entrypoints.kpis import PACE_ALARMS, PACE_SECONDS, KpiModel
 from tests.kit.history import BEGINNING, Shift
 
 steps = st.lists(

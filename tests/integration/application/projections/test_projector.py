@@ -9,20 +9,20 @@ import pytest
 import pytest_asyncio
 
 from adapters.memory.leases import MemoryLeases
-from adapters.mongo.alarms import MongoAlarmList
-from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.alarms.alarm_list import MongoAlarmList
+from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
-from adapters.mongo.leases import MongoLeases
-from adapters.mongo.log import MongoLog
-from adapters.mongo.rebuild import MongoAlarmRebuild
-from adapters.mongo.store import EVENTS
-from core.alarm import Alarm
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import EVENTS
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
+from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.workers.leader import LEADING, STANDBY, LeaderTask
+from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable, UnknownEvent
-from core.events import Event
-from core.ports import Checkpoint, Lease
-from entrypoints.leader import LEADING, STANDBY, LeaderTask
-from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
 from tests.kit.history import History
 
 SECONDS = 10

@@ -10,23 +10,23 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from adapters.mongo.alarms import ALARMS, MongoAlarmList
-from adapters.mongo.checkpoints import MongoCheckpoints
+from adapters.mongo.alarms.alarm_list import ALARMS, MongoAlarmList
+from adapters.mongo.alarms.rebuild import SHADOWS, MongoAlarmRebuild
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
-from adapters.mongo.doorbell import ChangeStreamDoorbell
-from adapters.mongo.leases import LEASES, MongoLeases
-from adapters.mongo.log import MongoLog
-from adapters.mongo.rebuild import SHADOWS, MongoAlarmRebuild
-from adapters.mongo.store import EVENTS
-from core.alarm import Alarm
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.leases import LEASES, MongoLeases
+from adapters.mongo.log.doorbell import ChangeStreamDoorbell
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import EVENTS
+from core.alarm.alarm import Alarm
+from core.alarm.events import SCHEMA_VERSION, Event
+from core.application.feed import Feed
+from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.replay.alarms import REPLAY_LEASE, replay_alarms
+from core.application.replay.checking import Difference, check_alarms, verify
+from core.coordination.ports import Checkpoint, Lease
 from core.errors import LogMismatch, StartupRefused
-from core.events import SCHEMA_VERSION, Event
-from core.ports import Checkpoint, Lease
-from entrypoints.check import Difference, check_alarms, verify
-from entrypoints.feed import Feed
-from entrypoints.replay import REPLAY_LEASE, replay_alarms
-from entrypoints.worker import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
 from tests.kit.history import History
 
 SOURCES = [f"line/{number}" for number in range(100)]

@@ -16,26 +16,26 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from adapters.memory.leases import MemoryLeases
-from adapters.mongo.checkpoints import MongoCheckpoints
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
-from adapters.mongo.log import MongoLog
-from adapters.mongo.outbox import OUTBOX, MongoOutbox
-from adapters.mongo.store import EVENTS
-from adapters.mongo.webhooks import MongoWebhooks
-from adapters.webhook.caller import HttpCaller
-from core.events import Event
-from core.filter import Filter
+from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import EVENTS
+from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
+from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.sender import HttpCaller
+from core.alarm.events import Event
+from core.application.webhooks.endpoint import RelayParts
+from core.application.webhooks.relay import Relay
+from core.application.webhooks.router import ROUTING, Router, RouterParts
+from core.application.webhooks.service import Conflict, Outgoing
+from core.lists.filter import Filter
 from core.outbox.lanes import AT_ONCE
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import Settlement
 from core.outbox.webhook import Webhook
-from entrypoints.endpoint import RelayParts
-from entrypoints.letters import UNDELIVERED, list_rows, retry_rows
-from entrypoints.outgoing import Conflict, Outgoing
-from entrypoints.relay import Relay
-from entrypoints.router import ROUTING, Router, RouterParts
-from entrypoints.settings import Settings
+from entrypoints.cli.outbox import UNDELIVERED, list_rows, retry_rows
+from entrypoints.process.settings import Settings
 from tests.kit.history import History
 from tests.kit.outgoing import SECRET, row, webhook
 from tests.kit.receiver import Behaviour, Delivery, Receiver, receiving

@@ -9,12 +9,12 @@ import pytest
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.presence import MemoryPresence
 from adapters.mongo.client import Database
-from adapters.mongo.leases import MongoLeases
-from adapters.mongo.presence import MongoPresence
-from core.ports import Lease, Leases, Presence
-from entrypoints import spreading
-from entrypoints.leader import LeaderTask
-from entrypoints.spreading import Spreading
+from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.presence import MongoPresence
+from core.application.workers import balancing as spreading
+from core.application.workers.balancing import Spreading
+from core.application.workers.leader import LeaderTask
+from core.coordination.ports import Lease, Leases, Presence
 
 TASKS = 4
 SECONDS = 20

@@ -10,25 +10,32 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from adapters.inprocess.turns import StreamTurns
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
-from adapters.memory.turns import StreamTurns
-from core.alarm import Alarm, Identity
-from core.commands import Command, Context, Raise, Shelve, Unshelve
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Command, Context, Raise, Shelve, Unshelve
+from core.alarm.events import Actor, Event, Unshelved
+from core.application.projections.projector import PROJECTION, AlarmModel
+from core.application.workers.deadlines import (
+    AT_ONCE,
+    DEADLINES_LEASE,
+    SLEEP_SECONDS,
+    Deadlines,
+    Minting,
+    ShelfSources,
+)
+from core.application.workers.leader import LEADING, STANDBY
+from core.coordination.ports import Checkpoint, Lease
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Actor, Event, Unshelved
-from core.handler import CommandHandler, Outcome
-from core.ports import Checkpoint, Lease
-from core.recollection import Recollection
-from entrypoints.deadlines import AT_ONCE, DEADLINES_LEASE, SLEEP_SECONDS, Deadlines, Minting, ShelfSources
-from entrypoints.leader import LEADING, STANDBY
-from entrypoints.worker import PROJECTION, AlarmModel
+from core.log.handler import CommandHandler, Outcome
+from core.log.known_alarms import Recollection
 from tests.kit.jumping import run
-from tests.unit.given import BEGINNING
+from tests.unit.alarm.given import BEGINNING
 
 
 class Handler(CommandHandler):

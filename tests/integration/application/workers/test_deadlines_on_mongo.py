@@ -7,14 +7,14 @@ from itertools import count
 
 import pytest
 
-from core.alarm import Identity
-from core.commands import Context, Raise, Shelve, Unshelve
-from core.events import Actor, Event
-from core.projection import Audit
-from entrypoints import compose
-from entrypoints.compose import Process
-from entrypoints.host import new_event_id, now
-from entrypoints.storage import storage
+from core.alarm.alarm import Identity
+from core.alarm.commands import Context, Raise, Shelve, Unshelve
+from core.alarm.events import Actor, Event
+from core.log.projection import Audit
+from entrypoints.process import compose
+from entrypoints.process.compose import Process
+from entrypoints.process.host import new_event_id, now
+from entrypoints.process.storage import storage
 
 SECONDS = 20
 

@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 
 from adapters.memory.leases import MemoryLeases
+from core.application.workers import leader
+from core.application.workers.leader import LeaderTask
+from core.coordination.ports import Lease
 from core.errors import Unavailable
-from core.ports import Lease
-from entrypoints import leader
-from entrypoints.leader import LeaderTask
 
 SECONDS = 10.0
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import islice
 
-from entrypoints.demo import CHATTERS, FLOOD, STANDING, Report, plant
+from entrypoints.cli.demo import CHATTERS, FLOOD, STANDING, Report, plant
 
 SOME = 2_000
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.delivery.protocol import EventMessage, Events, Subscribe
 from core.errors import InvalidInput
-from core.filter import Filter
+from core.lists.filter import Filter
 from entrypoints.client.connection import StreamEnded
 from entrypoints.client.stream import LONGEST_PAUSE, TocsinStream, jittered
 from entrypoints.client.subscription import (

@@ -11,11 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from adapters.tokens.secret import SecretTokens
-from core.callers import Caller, Role
+from core.access.callers import Caller, Role
 from entrypoints.http.app import create_app
-from entrypoints.http.commands import BY_ID
-from entrypoints.http.guard import OPEN, roles_for
-from entrypoints.integrations import tenant_of_routing_key
+from entrypoints.http.middleware.authorization import OPEN, roles_for
+from entrypoints.http.routes.commands import BY_ID
+from entrypoints.process.routing_keys import tenant_of_routing_key
 from tests.kit.http import HttpStage
 from tests.kit.tokens import SECRET, bearing, token
 

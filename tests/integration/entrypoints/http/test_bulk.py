@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
-from core.alarm import Alarm, Identity
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Event
-from entrypoints.http import bulk
+from entrypoints.http.routes import bulk
 from tests.kit.http import HttpStage
 
 JSON = {"content-type": "application/json"}

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.events import Event
 from tests.kit.http import HttpStage
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}

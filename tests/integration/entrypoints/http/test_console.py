@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.tokens.secret import SecretTokens
-from entrypoints.http.console import FOLDER, POLICY, files
+from entrypoints.http.routes.console import FOLDER, POLICY, files
 from tests.kit.http import HttpStage
 from tests.kit.tokens import SECRET
 

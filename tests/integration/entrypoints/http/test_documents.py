@@ -14,14 +14,14 @@ from starlette.routing import Route
 from core.delivery import protocol
 from core.errors import RefusalCode, UnauthenticatedCode
 from entrypoints.http.app import create_app
-from entrypoints.http.asyncapi import CLOSE_CODES
 from entrypoints.http.codes import CODES
-from entrypoints.http.guard import roles_for
-from entrypoints.http.operations import OPERATIONS
-from entrypoints.metrics import metrics_route
+from entrypoints.http.documents.asyncapi import CLOSE_CODES
+from entrypoints.http.documents.operations import OPERATIONS
+from entrypoints.http.middleware.authorization import roles_for
+from entrypoints.http.routes.metrics import metrics_route
 from tests.kit.http import HttpStage
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", "/", "/console/{name:path}"}
 
 

@@ -16,12 +16,12 @@ import pytest_asyncio
 from starlette.applications import Starlette
 
 from adapters.memory.log import MemoryLog
-from core.alarm import Alarm, Identity
-from core.commands import Context, Raise
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.commands import Context, Raise
+from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
-from core.events import Actor, Event
-from entrypoints.http import ingest
 from entrypoints.http.app import create_app
+from entrypoints.http.routes import alertmanager as ingest
 from tests.kit.http import HttpStage
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}

@@ -13,11 +13,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
 from core.errors import TooBroad
-from core.listing import Sort
-from entrypoints.http.export import COLUMNS
-from tests.integration.test_http_commands import post, problem, raised
+from core.lists.query import Sort
+from entrypoints.http.routes.export import COLUMNS
+from tests.integration.entrypoints.http.test_commands import post, problem, raised
 from tests.kit.http import HttpStage
 
 
@@ -243,7 +243,7 @@ async def test_export_as_csv(http: httpx.AsyncClient, stage: HttpStage) -> None:
 async def test_export_as_ndjson_has_every_row_of_the_list(
     http: httpx.AsyncClient, stage: HttpStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.http.listing.LIMIT", 2)
+    monkeypatch.setattr("entrypoints.http.routes.alarms.LIMIT", 2)
     await plant(http, stage)
     for query in ("", "severity=critical", "as_of=3&sort=source", "q=.*"):
         answer = await http.get(f"/v1/alarms/export?format=ndjson&{query}")

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
-from core.alarm import Alarm
+from core.alarm.alarm import Alarm
+from core.alarm.events import Event
 from core.errors import OutcomeUnknown, StartupRefused, Unavailable
-from core.events import Event
 from entrypoints.http.app import create_app
-from entrypoints.integrations import tenant_of_routing_key
+from entrypoints.process.routing_keys import tenant_of_routing_key
 from tests.kit.http import HttpStage
 
 KEY = "R" * 32

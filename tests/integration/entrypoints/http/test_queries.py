@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.integration.test_http_commands import post, problem, raised
+from tests.integration.entrypoints.http.test_commands import post, problem, raised
 from tests.kit.http import HttpStage
 
 
@@ -148,8 +148,8 @@ async def test_the_log_is_filtered_as_on_the_stream(http: httpx.AsyncClient) -> 
 async def test_a_page_in_which_nothing_matches_moves_on(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("entrypoints.http.events.SCAN_EVENTS", 4)
-    monkeypatch.setattr("entrypoints.http.events.BATCH", 2)
+    monkeypatch.setattr("entrypoints.http.routes.events.SCAN_EVENTS", 4)
+    monkeypatch.setattr("entrypoints.http.routes.events.BATCH", 2)
     for number in range(9):
         await raised(http, source=f"s-{number}")
     seen: list[dict[str, Any]] = []

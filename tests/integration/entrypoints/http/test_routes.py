@@ -10,12 +10,13 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.memory.log import MemoryLog
-from core.alarm import Alarm, Identity
-from core.events import SCHEMA_VERSION, Event
-from entrypoints.http import admission, bulk, commands
+from core.alarm.alarm import Alarm, Identity
+from core.alarm.events import SCHEMA_VERSION, Event
+from entrypoints.http import admission
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
-from entrypoints.services import Services
+from entrypoints.http.routes import bulk, commands
+from entrypoints.process.services import Services
 from tests.kit.http import HttpStage
 
 ID = Identity("default", "pump", "hot").alarm_id

@@ -14,7 +14,7 @@ from adapters.memory.outbox import MemoryOutbox
 from core.errors import StartupRefused
 from core.outbox.row import Settlement
 from core.outbox.webhook import WEBHOOKS
-from entrypoints.webhooks_file import NOT_IN_FILE, Entry, apply_entries, read_entries
+from entrypoints.process.webhooks_file import NOT_IN_FILE, Entry, apply_entries, read_entries
 from tests.kit.http import HttpStage
 from tests.kit.outgoing import NOON, SECRET, row, webhook
 from tests.kit.receiver import receiving

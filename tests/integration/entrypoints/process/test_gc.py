@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from entrypoints.collector import ENDED, GROWN, Collector
+from entrypoints.process.gc import ENDED, GROWN, Collector
 
 
 class Connection:

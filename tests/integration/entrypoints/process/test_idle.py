@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from adapters.mongo.client import Database, connect
-from entrypoints.settings import FeedChoice
+from entrypoints.process.settings import FeedChoice
 from tests.kit.members import member
 from tests.kit.mongods import Mongod
 from tests.kit.redis import RedisServer

@@ -12,12 +12,12 @@ from pymongo import WriteConcern
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.codec import event_document
-from adapters.mongo.journal import JournaledStore
-from adapters.mongo.store import EVENTS, EventStore
+from adapters.mongo.log.journal import JournaledStore
+from adapters.mongo.log.store import EVENTS, EventStore
+from core.alarm.events import Event
+from core.application.workers import single_process as sole
+from core.application.workers.single_process import PROCESS_LEASE, only_process
 from core.errors import StartupRefused
-from core.events import Event
-from entrypoints import sole
-from entrypoints.sole import PROCESS_LEASE, only_process
 from tests.kit.clients import streaming
 from tests.kit.history import History
 from tests.kit.mongods import Mongod

@@ -1,0 +1,1 @@
+"""The `alarms` collection: the alarm list."""

@@ -1,0 +1,1 @@
+"""The `leases`, `checkpoints` and `processes` collections."""

@@ -1,0 +1,1 @@
+"""A mongod that Tocsin starts and ends itself."""

@@ -1,0 +1,1 @@
+"""The `events` collection, and what belongs to it."""

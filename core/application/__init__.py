@@ -1,0 +1,1 @@
+"""What runs the domain: the feed, workers, projections, replay and webhooks, through ports alone."""

@@ -1,0 +1,1 @@
+"""The log read again: rebuilding read models, checking them, trying other rules."""

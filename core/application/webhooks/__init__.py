@@ -1,0 +1,1 @@
+"""Webhooks: from an event to the call that tells of it."""

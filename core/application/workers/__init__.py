@@ -1,0 +1,1 @@
+"""Worker tasks: each runs in one process at a time, under a lease."""

@@ -1,0 +1,1 @@
+"""What several processes agree on: leases, checkpoints, presence, turns."""

@@ -1,0 +1,1 @@
+"""What goes onto a session's wire: JSON or MessagePack over WebSocket, or Server-Sent Events."""

@@ -1,0 +1,1 @@
+"""The alarm list: which alarms it shows, to whom, in which order."""

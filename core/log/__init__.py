@@ -1,0 +1,1 @@
+"""The log of events: how events come into it, and what is read from it."""

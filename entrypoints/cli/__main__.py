@@ -1,0 +1,5 @@
+"""`python -m entrypoints.cli` is `tocsin`."""
+
+from entrypoints.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The API's descriptions: OpenAPI, AsyncAPI and the page that shows both."""
