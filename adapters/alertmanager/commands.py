@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from adapters.alertmanager.webhook import Alert, Webhook
+from adapters.alertmanager.webhook import Alert, AlertmanagerWebhook
 from core.alarm import bounds
 from core.alarm.alarm import Identity, Severity
 from core.alarm.commands import Clear, Context, Raise
@@ -37,7 +37,10 @@ MakeContext = Callable[[str, datetime | None], Context]
 
 
 def commands_of(
-    webhook: Webhook, tenant: str, context: MakeContext, severities: Mapping[str, Severity] = SEVERITIES
+    webhook: AlertmanagerWebhook,
+    tenant: str,
+    context: MakeContext,
+    severities: Mapping[str, Severity] = SEVERITIES,
 ) -> list[Raise | Clear]:
     """Return a command for each alert, in order: firing raises, resolved clears.
 
@@ -48,7 +51,11 @@ def commands_of(
 
 
 def _command(
-    alert: Alert, webhook: Webhook, tenant: str, context: MakeContext, severities: Mapping[str, Severity]
+    alert: Alert,
+    webhook: AlertmanagerWebhook,
+    tenant: str,
+    context: MakeContext,
+    severities: Mapping[str, Severity],
 ) -> Raise | Clear:
     identity, began = _identity(alert, webhook, tenant), _time(alert.starts_at)
     origin = bounds.cut(alert.fingerprint or _digest(alert.labels), bounds.NAME_BYTES)
@@ -67,7 +74,7 @@ def _command(
     )
 
 
-def _identity(alert: Alert, webhook: Webhook, tenant: str) -> Identity:
+def _identity(alert: Alert, webhook: AlertmanagerWebhook, tenant: str) -> Identity:
     source_label = _source_label(alert.labels)
     source = alert.labels[source_label] if source_label else webhook.receiver or "alertmanager"
     rest = _other_labels(alert)
@@ -112,7 +119,9 @@ def _severity(alert: Alert) -> str:
     return alert.labels.get("severity", "").lower()
 
 
-def _details(alert: Alert, webhook: Webhook, severities: Mapping[str, Severity]) -> dict[str, Any]:
+def _details(
+    alert: Alert, webhook: AlertmanagerWebhook, severities: Mapping[str, Severity]
+) -> dict[str, Any]:
     """Return annotations and URLs, the annotations as long as they can be, and how much was left out."""
     urls = {"generator_url": alert.generator_url, "external_url": webhook.external_url}
     details: dict[str, Any] = {

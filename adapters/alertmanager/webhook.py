@@ -17,7 +17,7 @@ class Alert(msgspec.Struct, frozen=True, rename="camel"):
     generator_url: str = msgspec.field(name="generatorURL", default="")
 
 
-class Webhook(msgspec.Struct, frozen=True, rename="camel"):
+class AlertmanagerWebhook(msgspec.Struct, frozen=True, rename="camel"):
     """What is posted: the alerts of one group, each with its own status."""
 
     alerts: list[Alert]

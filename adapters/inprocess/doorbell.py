@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
-from core.log.ports import Ring
+from core.log.ports import Notice
 
 
 class LocalDoorbell:
@@ -27,7 +27,7 @@ class LocalDoorbell:
         self,
         moment: object,  # noqa: ARG002 (it rings from now on)
         known: Callable[[], int],  # noqa: ARG002 (it brings nothing along)
-    ) -> AsyncIterator[AsyncIterator[Ring]]:
+    ) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything that is told from now on."""
         ear = _Ear()
         self._ears.add(ear)
@@ -50,11 +50,11 @@ class _Ear:
         self._topics.update(topics)
         self._struck.set()
 
-    async def rings(self) -> AsyncIterator[Ring]:
+    async def rings(self) -> AsyncIterator[Notice]:
         while True:
             await self._struck.wait()
             self._struck.clear()
             position, topics = self._position, frozenset(self._topics)
             self._position = 0
             self._topics.clear()
-            yield Ring(position=position, topics=topics)
+            yield Notice(position=position, topics=topics)

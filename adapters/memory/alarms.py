@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from core.alarm.alarm import Alarm
-from core.lists.ports import Counts
+from core.lists.ports import AlarmCounts
 from core.lists.query import IN_SIGHT, AlarmPage, AlarmQuery, is_after, matches, page_of
 
 SCAN_ROWS = 500
@@ -35,7 +35,7 @@ class MemoryAlarmList:
         """Return one page of the list."""
         return listed(query, self.rows.values())
 
-    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists."""
         found = [alarm for alarm in self.rows.values() if matches(query, alarm)]
         stale = [
@@ -44,7 +44,7 @@ class MemoryAlarmList:
             if alarm.state in IN_SIGHT and alarm.raised_at is not None and alarm.raised_at < stale_before
         ]
         stale.sort(key=lambda alarm: (alarm.raised_at or _NEVER, alarm.id))
-        return Counts(
+        return AlarmCounts(
             by_state=Counter(alarm.state for alarm in found),
             by_severity=Counter(alarm.severity for alarm in found if alarm.state != "normal"),
             active=sum(alarm.active for alarm in found),

@@ -6,7 +6,7 @@ from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 
 
 @dataclass(slots=True)
-class Entry:
+class KeptCheckpoint:
     """A projection's checkpoint and the highest lease token that has written it.
 
     `shadow` names the only shadow that can be swapped in, `to` is the checkpoint decided on with its swap.
@@ -22,7 +22,7 @@ class MemoryCheckpoints:
     """The checkpoints (see core.ports.Checkpoints) in a dict."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, KeptCheckpoint] = {}
 
     async def load(self, projection: str) -> Checkpoint:
         """Return the checkpoint, NO_CHECKPOINT if there is none."""
@@ -31,7 +31,7 @@ class MemoryCheckpoints:
 
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Move forward to `to`; False, and nothing changed, if that is not allowed."""
-        entry = self.entries.get(projection, Entry())
+        entry = self.entries.get(projection, KeptCheckpoint())
         if (
             entry.checkpoint.generation != to.generation
             or entry.token > lease.token
@@ -45,7 +45,7 @@ class MemoryCheckpoints:
 
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
         """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
-        entry = self.entries.setdefault(projection, Entry())
+        entry = self.entries.setdefault(projection, KeptCheckpoint())
         if entry.token > lease.token or entry.to is not None:
             return None
         entry.token = lease.token

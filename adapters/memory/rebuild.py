@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import count
 
 from adapters.memory.alarms import MemoryAlarmList
-from adapters.memory.checkpoints import Entry, MemoryCheckpoints
+from adapters.memory.checkpoints import KeptCheckpoint, MemoryCheckpoints
 from core.alarm.alarm import Alarm
 from core.coordination.ports import Checkpoint, Lease
 from core.lists.ports import Shadow
@@ -66,5 +66,5 @@ class MemoryAlarmRebuild:
             # The list keeps its object: readers hold on to it as they do to a collection's name.
             self._alarms.rows = shadow.rows
 
-    def _entry(self) -> Entry:
-        return self._checkpoints.entries.setdefault(ALARMS, Entry())
+    def _entry(self) -> KeptCheckpoint:
+        return self._checkpoints.entries.setdefault(ALARMS, KeptCheckpoint())

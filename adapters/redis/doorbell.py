@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from core.backoff import backoff
 from core.errors import StartupRefused, Unavailable
-from core.log.ports import Ring
+from core.log.ports import Notice
 
 logger = logging.getLogger("tocsin.redis")
 
@@ -46,7 +46,7 @@ class Bell(Protocol):
 
     def listen(
         self, moment: object, known: Callable[[], int]
-    ) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
         """See core.ports.Doorbell."""
         ...
 
@@ -63,7 +63,7 @@ class Log(Protocol):
         ...
 
 
-class Message(msgspec.Struct, frozen=True):
+class RedisMessage(msgspec.Struct, frozen=True):
     """What is published: a position in the log of this identity that a kill of mongod does not undo."""
 
     log: str
@@ -71,7 +71,7 @@ class Message(msgspec.Struct, frozen=True):
     topics: list[str] = []
 
 
-_decode = msgspec.json.Decoder(Message).decode
+_decode = msgspec.json.Decoder(RedisMessage).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -119,7 +119,7 @@ class RedisDoorbell:
         self._unsaid.set()
 
     @asynccontextmanager
-    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything that is committed from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
         async with self._bell.listen(moment, known) as rings:
@@ -177,7 +177,7 @@ class RedisDoorbell:
             topics, self._topics = self._topics, set()
             try:
                 await self._redis.publish(
-                    self._channel, _encode(Message(self._identity, self._position, sorted(topics)))
+                    self._channel, _encode(RedisMessage(self._identity, self._position, sorted(topics)))
                 )
             except BaseException:
                 self._topics |= topics

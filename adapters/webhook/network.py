@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore
 import httpx
 
-from adapters.webhook.ssrf import AddressRefused, Guard
+from adapters.webhook.ssrf import AddressRefused, SsrfGuard
 
 RESOLVERS = 32
 """How many names are resolved at the same time; the system's resolver takes a thread each."""
@@ -51,7 +51,7 @@ class Resolver:
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only where the guard allows; TLS and the Host header keep the name."""
 
-    def __init__(self, guard: Guard, resolve: Resolve) -> None:
+    def __init__(self, guard: SsrfGuard, resolve: Resolve) -> None:
         self._guard = guard
         self._resolve = resolve
         self._backend = httpcore.AnyIOBackend()

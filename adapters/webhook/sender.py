@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
-from adapters.webhook.ssrf import AddressRefused, Guard
+from adapters.webhook.ssrf import AddressRefused, SsrfGuard
 from core.errors import InvalidInput
 from core.outbox.schedule import Answer
 
@@ -27,7 +27,7 @@ KEEPALIVE = 256
 """How many idle connections are kept, to all endpoints together."""
 
 
-class HttpCaller:
+class HttpSender:
     """Makes the calls (see core.outbox.ports.Caller); end it with `aclose`.
 
     Redirects are not followed, proxies and credentials of the environment are not used, no cookie is kept.
@@ -41,7 +41,7 @@ class HttpCaller:
         Raises:
             StartupRefused: something in `allowed` is neither a network nor a host.
         """
-        self._guard = Guard(allowed)
+        self._guard = SsrfGuard(allowed)
         self._seconds = seconds
         self._resolver = Resolver()
         backend = GuardedBackend(self._guard, resolve or self._resolver)

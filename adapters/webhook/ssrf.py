@@ -46,7 +46,7 @@ class AddressRefused(Exception):
     """The address must not be called; the message says why, without telling where a name leads."""
 
 
-class Guard:
+class SsrfGuard:
     """Says which addresses may be called: those of the public Internet, and what the setting allows.
 
     `allowed` names networks (CIDR), addresses and host names. A host that is named may lead anywhere.

@@ -10,7 +10,7 @@ from core.access.callers import Caller, Role
 from core.access.revocations import Revocation
 
 
-class Tokens(Protocol):
+class TokenVerifier(Protocol):
     """Tokens that somebody trusted has signed."""
 
     def verify(self, token: str, now: datetime) -> Caller:

@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from core.access.callers import ANYONE, Caller, Role
-from core.access.ports import ApiKey, ApiKeys, RevocationLog, Tokens
+from core.access.ports import ApiKey, ApiKeys, RevocationLog, TokenVerifier
 from core.access.revocations import Kind, Revocation, Revocations
 from core.backoff import backoff
 from core.errors import Refused, Unauthenticated, Unavailable
@@ -56,7 +56,9 @@ class Authentication:
     the doorbell has told of it. Start it before anybody asks.
     """
 
-    def __init__(self, tokens: Tokens | None, keys: ApiKeys, log: RevocationLog, issuing: Issuing) -> None:
+    def __init__(
+        self, tokens: TokenVerifier | None, keys: ApiKeys, log: RevocationLog, issuing: Issuing
+    ) -> None:
         self._tokens = tokens
         self._keys = keys
         self._log = log

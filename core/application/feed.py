@@ -11,12 +11,12 @@ from itertools import islice
 from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
-from core.log.ports import START, Doorbell, EventLog, Page, Ring, Stamp
+from core.log.ports import START, Doorbell, EventLog, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
 PAGE_EVENTS = 1_000
-RING_EVENTS = 5_000
+RECENT_EVENTS = 5_000
 """How many events followers can be behind before they read the log themselves."""
 GRACE_SECONDS = 0.2
 """How long the doorbell may take for what was heard of elsewhere, before the log is read without it."""
@@ -43,7 +43,7 @@ class Feed:
         self._last: Stamp = START
         self._identity = ""
         self._heard = 0
-        self._recent: deque[Event] = deque(maxlen=RING_EVENTS)
+        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
         self._listeners: list[Listener] = []
         self._resets: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
@@ -176,7 +176,7 @@ class Feed:
                 self.live = False
         raise Unavailable("the doorbell ended")
 
-    async def _answer(self, ring: Ring) -> None:
+    async def _answer(self, ring: Notice) -> None:
         if ring.topics:
             self._announce(ring.topics)
             if "meta" in ring.topics:

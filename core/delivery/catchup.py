@@ -7,7 +7,7 @@ from core.alarm.events import Event
 from core.delivery.frame import Frame, KeptFrames
 from core.delivery.pages import Pages, page_end, page_of
 from core.delivery.requests import NeedPage, Request
-from core.delivery.ring import Entry, Ring
+from core.delivery.ring import EncodedEvent, Ring
 from core.delivery.session import Peer, Stage, Subscription
 
 
@@ -80,7 +80,7 @@ class CatchUp(Generic[Peer]):
             self._requested.append(NeedPage(request.number, self._epoch, request.tries + 1))
         return served
 
-    def _entries(self, subscription: Subscription[Peer]) -> Sequence[Entry]:
+    def _entries(self, subscription: Subscription[Peer]) -> Sequence[EncodedEvent]:
         after = subscription.cursor
         if after + 1 < self._ring.first:
             return self._pages.after(after)

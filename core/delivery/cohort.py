@@ -7,7 +7,7 @@ from typing import Generic
 
 from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame, conflated, filled
-from core.delivery.ring import Entry, Ring
+from core.delivery.ring import EncodedEvent, Ring
 from core.delivery.session import Peer, Subscription
 from core.lists.filter import Filter, Matcher
 
@@ -84,9 +84,9 @@ class Cohort(Generic[Peer]):
             return self.frame(cursor, ring)
         return filled(self.encoding, conflated(self._waiting(index, ring)), cursor, ring.last)
 
-    def scan(self, entries: Iterable[Entry], cursor: int, *, conflate: bool) -> Frame:
+    def scan(self, entries: Iterable[EncodedEvent], cursor: int, *, conflate: bool) -> Frame:
         """Return the frame for a cursor that is behind, from entries that follow it without a gap."""
-        waiting: list[tuple[Entry, bool]] = []
+        waiting: list[tuple[EncodedEvent, bool]] = []
         end = cursor
         for entry in entries:
             end = entry.event.position
@@ -96,7 +96,7 @@ class Cohort(Generic[Peer]):
                     waiting.append((entry, verdict == "left"))
         return filled(self.encoding, conflated(waiting) if conflate else waiting, cursor, end)
 
-    def _waiting(self, index: int, ring: Ring) -> Iterator[tuple[Entry, bool]]:
+    def _waiting(self, index: int, ring: Ring) -> Iterator[tuple[EncodedEvent, bool]]:
         for place in range(index, len(self._positions)):
             position = self._positions[place]
             yield ring.entry(position), position in self._left

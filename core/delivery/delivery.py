@@ -11,7 +11,7 @@ from core.delivery.cohorts import Cohorts
 from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame
 from core.delivery.limits import Limits
-from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, Reset
+from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, ResetMessage
 from core.delivery.requests import NeedPage, Request
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
@@ -73,7 +73,7 @@ class Delivery(Generic[Peer]):
                 continue
             self._answer(session, Hello(log=identity, position=position))
             for subscription in list(session.subscriptions.values()):
-                self.end_with(subscription, Reset(id=subscription.id, reason="log_changed"))
+                self.end_with(subscription, ResetMessage(id=subscription.id, reason="log_changed"))
 
     def connect(
         self, tenant: str, subject: str, encoding: Encoding, peer: Peer, *, single: bool = False
@@ -142,12 +142,12 @@ class Delivery(Generic[Peer]):
         subscription.session.subscriptions.pop(subscription.id, None)
         self.cohorts.leave(subscription)
 
-    def end_with(self, subscription: Subscription[Peer], word: Reset | Error) -> None:
+    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | Error) -> None:
         """End the subscription, and tell the client why."""
         self.end(subscription)
         self.dismiss(subscription.session, word)
 
-    def dismiss(self, session: Session[Peer], word: Reset | Error) -> None:
+    def dismiss(self, session: Session[Peer], word: ResetMessage | Error) -> None:
         """Tell the client that there is no such subscription, or no more."""
         self._answer(session, word)
         if session.single:
@@ -258,6 +258,6 @@ class Delivery(Generic[Peer]):
         subscription.cursor = subscription.told = position
         self._answer(subscription.session, At(id=subscription.id, position=position))
 
-    def _answer(self, session: Session[Peer], message: Hello | Reset | At | Error) -> None:
+    def _answer(self, session: Session[Peer], message: Hello | ResetMessage | At | Error) -> None:
         session.answer(message)
         self.talk(session)

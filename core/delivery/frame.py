@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 
 from core.delivery.encodings.encoding import Encoding
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 
 FRAME_BYTES = 256 * 1024
 """How much a frame takes of what is waiting; it always takes one event."""
@@ -38,7 +38,7 @@ class Frame:
         return self._payload
 
 
-def filled(encoding: Encoding, waiting: Iterable[tuple[Entry, bool]], cursor: int, end: int) -> Frame:
+def filled(encoding: Encoding, waiting: Iterable[tuple[EncodedEvent, bool]], cursor: int, end: int) -> Frame:
     """Return the frame for cursors from `cursor` on: what is waiting up to `end`, as far as it fits."""
     parts: list[bytes] = []
     size = first = last = 0
@@ -56,9 +56,9 @@ def filled(encoding: Encoding, waiting: Iterable[tuple[Entry, bool]], cursor: in
     return Frame(encoding, cursor, first, end, encoding.events_body(parts, end))
 
 
-def conflated(waiting: Iterable[tuple[Entry, bool]]) -> list[tuple[Entry, bool]]:
+def conflated(waiting: Iterable[tuple[EncodedEvent, bool]]) -> list[tuple[EncodedEvent, bool]]:
     """Keep the newest event of each alarm, in order of position."""
-    newest: dict[str, tuple[Entry, bool]] = {}
+    newest: dict[str, tuple[EncodedEvent, bool]] = {}
     for entry, left in waiting:
         newest.pop(entry.event.stream, None)
         newest[entry.event.stream] = (entry, left)

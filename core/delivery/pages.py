@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from core.alarm.events import Event
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 from core.errors import LogMismatch
 
 PAGE_EVENTS = 500
@@ -26,9 +26,9 @@ class Pages:
 
     def __init__(self, kept: int = KEPT_PAGES) -> None:
         self._kept = kept
-        self._pages: OrderedDict[int, Sequence[Entry]] = OrderedDict()
+        self._pages: OrderedDict[int, Sequence[EncodedEvent]] = OrderedDict()
 
-    def after(self, cursor: int) -> Sequence[Entry]:
+    def after(self, cursor: int) -> Sequence[EncodedEvent]:
         """Return what is known of the page behind the cursor; nothing: it must be read."""
         number = page_of(cursor + 1)
         page = self._pages.get(number)
@@ -43,7 +43,7 @@ class Pages:
             if event.position != place:
                 raise LogMismatch(f"event {event.position} is where {place} should be")
         self._pages.pop(number, None)
-        self._pages[number] = [Entry(event) for event in events[:PAGE_EVENTS]]
+        self._pages[number] = [EncodedEvent(event) for event in events[:PAGE_EVENTS]]
         while len(self._pages) > self._kept:
             self._pages.popitem(last=False)
 

@@ -93,7 +93,7 @@ class Subscribed(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field=
     position: int
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="snapshot"):
+class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="snapshot"):
     """A page of the alarm list; what happened after `position` comes as events once `done`."""
 
     id: str
@@ -117,7 +117,7 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     left: bool = False
 
 
-class Events(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="events"):
+class EventsMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="events"):
     """The subscription's events up to `position`."""
 
     id: str
@@ -132,7 +132,7 @@ class At(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", ta
     position: int
 
 
-class Reset(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="reset"):
+class ResetMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="reset"):
     """The subscription ended, and what the client knows may be wrong: subscribe anew, with a snapshot."""
 
     id: str
@@ -156,7 +156,7 @@ class Goodbye(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op
     retry_after_ms: int
 
 
-ServerMessage = Hello | Subscribed | Snapshot | Events | At | Reset | Error | Goodbye
+ServerMessage = Hello | Subscribed | SnapshotMessage | EventsMessage | At | ResetMessage | Error | Goodbye
 
 
 class Close(msgspec.Struct, frozen=True, gc=False):

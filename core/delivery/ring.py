@@ -17,7 +17,7 @@ _COPIES = 4
 """How often a text can be in memory: in the fact, in the alarm and in two encodings."""
 
 
-class Entry:
+class EncodedEvent:
     """An event, and what it was encoded to so far."""
 
     __slots__ = ("event", "json", "msgpack")
@@ -35,7 +35,7 @@ class Ring:
     """
 
     def __init__(self, last: int, events: int = RING_EVENTS, size: int = RING_BYTES) -> None:
-        self._entries: list[Entry | None] = [None] * events
+        self._entries: list[EncodedEvent | None] = [None] * events
         self._weights = [0] * events
         self._bytes = size
         self._weight = 0
@@ -54,21 +54,21 @@ class Ring:
             self._drop()
         slot = position % len(self._entries)
         weight = weight_of(event)
-        self._entries[slot] = Entry(event)
+        self._entries[slot] = EncodedEvent(event)
         self._weights[slot] = weight
         self._weight += weight
         self.last = position
         while self._weight > self._bytes and self.first < position:
             self._drop()
 
-    def entry(self, position: int) -> Entry:
+    def entry(self, position: int) -> EncodedEvent:
         """Return the entry at a position from `first` to `last`."""
         entry = self._entries[position % len(self._entries)]
         if entry is None or entry.event.position != position:
             raise LogMismatch(f"event {position} is not among {self.first} to {self.last}")
         return entry
 
-    def between(self, after: int, to: int) -> Sequence[Entry]:
+    def between(self, after: int, to: int) -> Sequence[EncodedEvent]:
         """Return the entries after one position up to another; all of them must be here."""
         return [self.entry(position) for position in range(after + 1, to + 1)]
 

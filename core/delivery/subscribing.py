@@ -13,7 +13,7 @@ from core.delivery.protocol import (
     TOO_MANY,
     Error,
     ErrorCode,
-    Reset,
+    ResetMessage,
     Subscribe,
     Subscribed,
     Unsubscribe,
@@ -61,7 +61,7 @@ class Subscribing(Generic[Peer]):
         if request.after <= position:
             self._accept(subscription, request.after)
         elif final:
-            self._delivery.end_with(subscription, Reset(id=subscription.id, reason="position_ahead"))
+            self._delivery.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
         else:
             return False
         self._delivery.talk(subscription.session)
@@ -112,7 +112,7 @@ class Subscribing(Generic[Peer]):
         if refusal is not None:
             self.refuse(session, *refusal)
         elif wanted.after is not None and wanted.log not in (None, self._delivery.identity):
-            self._delivery.dismiss(session, Reset(id=wanted.id, reason="log_changed"))
+            self._delivery.dismiss(session, ResetMessage(id=wanted.id, reason="log_changed"))
         else:
             self._begin(self._subscription(session, wanted), wanted)
 

@@ -12,7 +12,7 @@ from core.coordination.ports import Checkpoint, Lease
 from core.lists.query import AlarmPage, AlarmQuery
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class AlarmCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many alarms there are, by state and by severity.
 
     `active`: also those out of sight. `stale`: those in sight that were raised before some moment; `oldest`:
@@ -44,7 +44,7 @@ class AlarmList(Protocol):
         """
         ...
 
-    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists, and name at most `most` of the stale. Raises TooBroad."""
         ...
 

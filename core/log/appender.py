@@ -89,7 +89,7 @@ class Store(Protocol[Document]):
         ...
 
 
-class Entry:
+class Submission:
     """One decided event on its way into the log; `done` is told once, the event or the error.
 
     `since` is when it set out, in seconds by any clock of the caller's.
@@ -115,7 +115,7 @@ class Entry:
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
     """An entry's event at its position, as it goes out."""
 
-    entry: Entry
+    entry: Submission
     event: Event
     document: Document
 
@@ -130,7 +130,7 @@ class Appender(Generic[Document]):
     def __init__(self, store: Store[Document], pause: Callable[[int], Awaitable[None]]) -> None:
         self._store = store
         self._pause = pause
-        self._queue: deque[Entry] = deque()
+        self._queue: deque[Submission] = deque()
         self._tail: Stamp | None = None
         self._landed: list[Event] = []
         self.counts = AppendCounts()
@@ -143,7 +143,7 @@ class Appender(Generic[Document]):
         return len(self._queue)
 
     @property
-    def oldest(self) -> Entry | None:
+    def oldest(self) -> Submission | None:
         """The entry that goes out first, None while none is queued."""
         return self._queue[0] if self._queue else None
 
@@ -152,13 +152,13 @@ class Appender(Generic[Document]):
         """The newest position known to be majority-committed, 0 if none is."""
         return 0 if self._tail is None else self._tail.position
 
-    def submit(self, entry: Entry) -> None:
+    def submit(self, entry: Submission) -> None:
         """Queue the entry. Raises Unavailable when the queue is full."""
         if len(self._queue) >= QUEUE_ENTRIES:
             raise Unavailable(f"{QUEUE_ENTRIES} commands are waiting already")
         self._queue.append(entry)
 
-    def withdraw(self, entry: Entry) -> bool:
+    def withdraw(self, entry: Submission) -> bool:
         """Take the entry out of the queue; False: it is under way and may land."""
         if entry.under_way:
             return False
@@ -224,7 +224,7 @@ class Appender(Generic[Document]):
 
     def _take(self, tail: Stamp) -> list[_Placed[Document]]:
         batch: list[_Placed[Document]] = []
-        held: list[Entry] = []
+        held: list[Submission] = []
         streams: set[str] = set()
         position, not_before, size = tail.position, tail.at, 0
         while self._queue and len(batch) < BATCH_EVENTS:

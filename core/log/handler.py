@@ -10,8 +10,8 @@ from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.coordination.ports import Turns
 from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
-from core.log.known_alarms import Recollection
-from core.log.ports import Answer, Answers, EventLog
+from core.log.known_alarms import KnownAlarms
+from core.log.ports import Answers, EventLog, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
@@ -32,7 +32,7 @@ class CommandHandler:
     was missed. A refusal or "nothing changed" is answered only from a fresh read.
     """
 
-    def __init__(self, log: EventLog, turns: Turns, recollection: Recollection, answers: Answers) -> None:
+    def __init__(self, log: EventLog, turns: Turns, recollection: KnownAlarms, answers: Answers) -> None:
         self._log = log
         self._turns = turns
         self._recollection = recollection
@@ -148,7 +148,7 @@ def _first_outcome(event: Event, command_hash: str) -> Outcome:
     return Outcome(event, event.alarm)
 
 
-def _kept_outcome(kept: Answer, command_hash: str) -> Outcome:
+def _kept_outcome(kept: KeptAnswer, command_hash: str) -> Outcome:
     _check_same(kept.command_hash, command_hash)
     alarm = None if kept.body["alarm"] is None else msgspec.convert(kept.body["alarm"], Alarm)
     if kept.body["code"] is not None:
@@ -162,12 +162,14 @@ def _check_same(first: str, now: str) -> None:
         raise Refused("idempotency_key_reused", "this Idempotency-Key came with another request before")
 
 
-def _refusal_answer(command_hash: str, refusal: Refused) -> Answer:
+def _refusal_answer(command_hash: str, refusal: Refused) -> KeptAnswer:
     body: dict[str, Any] = {"code": refusal.code, "detail": refusal.detail, "alarm": None}
     if refusal.alarm is not None:
         body["alarm"] = msgspec.to_builtins(refusal.alarm)
-    return Answer(command_hash, body)
+    return KeptAnswer(command_hash, body)
 
 
-def _unchanged_answer(command_hash: str, outcome: Outcome) -> Answer:
-    return Answer(command_hash, {"code": None, "detail": None, "alarm": msgspec.to_builtins(outcome.alarm)})
+def _unchanged_answer(command_hash: str, outcome: Outcome) -> KeptAnswer:
+    return KeptAnswer(
+        command_hash, {"code": None, "detail": None, "alarm": msgspec.to_builtins(outcome.alarm)}
+    )

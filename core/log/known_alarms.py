@@ -7,7 +7,7 @@ from core.alarm.alarm import Alarm
 ALARMS = 20_000
 
 
-class Recollection:
+class KnownAlarms:
     """The newest known state of the alarms seen last, at most `limit` of them.
 
     It may be behind the log, never ahead of it or beside it.

@@ -94,7 +94,7 @@ class EventLog(Protocol):
         ...
 
 
-class Ring(msgspec.Struct, frozen=True, gc=False):
+class Notice(msgspec.Struct, frozen=True, gc=False):
     """What a doorbell tells.
 
     `events` it could bring along, the highest `position` it has heard of, `topics`: the names of other
@@ -112,7 +112,7 @@ class Doorbell(Protocol):
 
     def listen(
         self, moment: object, known: Callable[[], int]
-    ) -> AbstractAsyncContextManager[AsyncIterator[Ring]]:
+    ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
         """Ring for everything committed after `moment`, the moment of a page read before.
 
         `known` returns the newest position that the listener knows: what is not newer need not come along.
@@ -121,7 +121,7 @@ class Doorbell(Protocol):
         ...
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
+class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
     """A command's answer that left no event: kept so that its Idempotency-Key gets it again."""
 
     command_hash: str
@@ -131,10 +131,10 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 class Answers(Protocol):
     """Answers without an event by (tenant, Idempotency-Key), kept for a day."""
 
-    async def find(self, tenant: str, command_id: str) -> Answer | None:
+    async def find(self, tenant: str, command_id: str) -> KeptAnswer | None:
         """Return the first answer kept under the key."""
         ...
 
-    async def keep(self, tenant: str, command_id: str, answer: Answer) -> None:
+    async def keep(self, tenant: str, command_id: str, answer: KeptAnswer) -> None:
         """Keep the answer, unless the key has one."""
         ...

@@ -130,7 +130,7 @@ class Outbox(Protocol):
         ...
 
 
-class Caller(Protocol):
+class WebhookSender(Protocol):
     """Makes the calls."""
 
     async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -6,7 +6,7 @@ from typing import get_args
 
 from rich.console import Console
 
-from adapters.webhook.sender import HttpCaller
+from adapters.webhook.sender import HttpSender
 from core.application.webhooks.service import Conflict, Outgoing, UnknownRow
 from core.errors import StartupRefused
 from core.outbox.ports import OutboxQuery
@@ -72,7 +72,7 @@ def _say(out: Console, line: str) -> None:
 
 @asynccontextmanager
 async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with _storage(settings) as store, aclosing(HttpCaller()) as caller:
+    async with _storage(settings) as store, aclosing(HttpSender()) as caller:
         if store.link.kind == "local":
             raise StartupRefused(
                 "on a standalone mongod without Redis only the server's own process would hear of it:"

@@ -18,7 +18,7 @@ from core.delivery.protocol import (
     ServerMessage,
 )
 from core.errors import TocsinError
-from entrypoints.client.token import Tokens, TokenUnavailable
+from entrypoints.client.token import ClientToken, TokenUnavailable
 
 PROTOCOL = Subprotocol("tocsin.v1.msgpack")
 MESSAGE_BYTES = 16 * 1024 * 1024
@@ -75,7 +75,7 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(url: str, tokens: Tokens | None) -> AsyncIterator[tuple[Connection, Hello]]:
+async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple[Connection, Hello]]:
     """Give a connection that was greeted, and the greeting; its token is renewed by itself.
 
     Raises:
@@ -107,7 +107,7 @@ async def connected(url: str, tokens: Tokens | None) -> AsyncIterator[tuple[Conn
 
 @asynccontextmanager
 async def _authenticated(
-    connection: Connection, tokens: Tokens | None, token: str | None
+    connection: Connection, tokens: ClientToken | None, token: str | None
 ) -> AsyncIterator[Hello]:
     if tokens is None or token is None:
         yield await _hello(connection)
@@ -130,7 +130,7 @@ async def _hello(connection: Connection) -> Hello:
                 return message
 
 
-def _judged(url: str, closed: ConnectionClosed, tokens: Tokens | None) -> Lost | StreamEnded:
+def _judged(url: str, closed: ConnectionClosed, tokens: ClientToken | None) -> Lost | StreamEnded:
     code, reason = (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason)
     if code in FINAL_CODES or (code == UNAUTHENTICATED and tokens is None):
         return StreamEnded(f"the server closed the connection: {code} {reason}")

@@ -9,11 +9,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from core.backoff import backoff
-from core.delivery.protocol import SUBSCRIPTIONS, Error, Goodbye, Hello, Reset, ServerMessage, Unsubscribe
+from core.delivery.protocol import (
+    SUBSCRIPTIONS,
+    Error,
+    Goodbye,
+    Hello,
+    ResetMessage,
+    ServerMessage,
+    Unsubscribe,
+)
 from core.lists.filter import Filter
 from entrypoints.client.connection import Connection, Lost, StreamEnded, connected
-from entrypoints.client.subscription import Subscription, Told, wish
-from entrypoints.client.token import GetToken, Tokens
+from entrypoints.client.subscription import ClientSubscription, Told, wish
+from entrypoints.client.token import ClientToken, GetToken
 
 logger = logging.getLogger("tocsin.client")
 
@@ -55,13 +63,13 @@ class TocsinStream:
     ) -> None:
         """Take the addresses, where tokens come from, and how long to wait after the n-th failure."""
         self._urls = [urls] if isinstance(urls, str) else list(urls)
-        self._tokens = None if token is None else Tokens(token)
+        self._tokens = None if token is None else ClientToken(token)
         self._patience = patience
         self._pause = pause
         # A dict for its order: they are asked for in the order in which they were wished for.
-        self._subscriptions: dict[Subscription, None] = {}
+        self._subscriptions: dict[ClientSubscription, None] = {}
         # By the id on the wire. Each request has a new one: nothing meant for an earlier one is taken for it.
-        self._asked: dict[str, Subscription] = {}
+        self._asked: dict[str, ClientSubscription] = {}
         self._last_id = 0
         self._connection: Connection | None = None
         self._log: str | None = None
@@ -94,7 +102,7 @@ class TocsinStream:
         log: str | None = None,
         snapshot: bool = False,
         conflate: bool = False,
-    ) -> Subscription:
+    ) -> ClientSubscription:
         """Subscribe now and after every reconnection; `after` is a position of `log`, None: from now on.
 
         Raises:
@@ -104,7 +112,7 @@ class TocsinStream:
         if len(self._subscriptions) >= SUBSCRIPTIONS:
             raise ValueError(f"a connection has at most {SUBSCRIPTIONS} subscriptions")
         wanted = wish(filter or Filter(), after, log, snapshot=snapshot, conflate=conflate)
-        subscription = Subscription(wanted, self._drop)
+        subscription = ClientSubscription(wanted, self._drop)
         if self._ended is not None:
             subscription.fail(self._ended)
             return subscription
@@ -157,7 +165,7 @@ class TocsinStream:
         self._connection = None
         self._asked.clear()
 
-    async def _ask(self, connection: Connection, subscription: Subscription) -> None:
+    async def _ask(self, connection: Connection, subscription: ClientSubscription) -> None:
         if connection is not self._connection or subscription not in self._subscriptions:
             return
         if subscription in self._asked.values():
@@ -167,7 +175,7 @@ class TocsinStream:
         self._asked[name] = subscription
         await connection.send(subscription.request(name))
 
-    async def _ask_later(self, connection: Connection, subscription: Subscription) -> None:
+    async def _ask_later(self, connection: Connection, subscription: ClientSubscription) -> None:
         subscription.failures += 1
         await asyncio.sleep(self._pause(subscription.failures))
         await self._ask(connection, subscription)
@@ -180,19 +188,19 @@ class TocsinStream:
         elif (subscription := self._asked.get(message.id or "")) is not None:
             await self._hand(connection, subscription, message)
 
-    async def _hand(self, connection: Connection, subscription: Subscription, told: Told) -> None:
-        if isinstance(told, Reset | Error) and told.id is not None:
+    async def _hand(self, connection: Connection, subscription: ClientSubscription, told: Told) -> None:
+        if isinstance(told, ResetMessage | Error) and told.id is not None:
             self._asked.pop(told.id)
         if isinstance(told, Error) and told.code == "unavailable":
             self._start(self._ask_later(connection, subscription))
             return
         await subscription.take(told, self._log)
-        if isinstance(told, Reset):
+        if isinstance(told, ResetMessage):
             await self._ask(connection, subscription)
         elif isinstance(told, Error):
             self._subscriptions.pop(subscription, None)
 
-    def _drop(self, subscription: Subscription) -> None:
+    def _drop(self, subscription: ClientSubscription) -> None:
         """End a subscription that its consumer closed."""
         self._subscriptions.pop(subscription, None)
         for name in [name for name, asked in self._asked.items() if asked is subscription]:

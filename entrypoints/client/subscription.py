@@ -13,10 +13,10 @@ from core.delivery.protocol import (
     At,
     Error,
     EventMessage,
-    Events,
-    Reset,
+    EventsMessage,
+    ResetMessage,
     ResetReason,
-    Snapshot,
+    SnapshotMessage,
     Subscribe,
     Subscribed,
 )
@@ -49,7 +49,7 @@ class StartOver(msgspec.Struct, frozen=True, gc=False):
 
 
 Item = EventMessage | SnapshotPage | StartOver
-Told = Subscribed | Snapshot | Events | At | Reset | Error
+Told = Subscribed | SnapshotMessage | EventsMessage | At | ResetMessage | Error
 
 
 @dataclass(slots=True)
@@ -61,14 +61,14 @@ class _Received:
     log: str | None
 
 
-class Subscription:
+class ClientSubscription:
     """An async iterator of items, for one consumer: each event once, positions strictly increasing.
 
     A consumer that is slow holds the whole connection back (TCP tells the server), so that nothing piles
     up; one that stops early calls `aclose`.
     """
 
-    def __init__(self, wish: Subscribe, end: Callable[["Subscription"], None]) -> None:
+    def __init__(self, wish: Subscribe, end: Callable[["ClientSubscription"], None]) -> None:
         # `after` and `log` of the wish move along with what was received.
         self._wish = wish
         self._end = end
@@ -134,17 +134,17 @@ class Subscription:
                 self.failures = 0
                 if not self._wish.snapshot or self._wish.after is not None:
                     await self._advance([], told.position, log)
-            case Snapshot():
+            case SnapshotMessage():
                 page = SnapshotPage(alarms=told.alarms, first=self._first, done=told.done)
                 self._first = False
                 await self._advance([page], told.position if told.done else None, log)
-            case Events():
+            case EventsMessage():
                 known = -1 if self._wish.after is None else self._wish.after
                 news: list[Item] = [event for event in told.events if event.position > known]
                 await self._advance(news, max(told.position, known), log)
             case At():
                 await self._advance([], max(told.position, self._wish.after or 0), log)
-            case Reset():
+            case ResetMessage():
                 await self._advance([StartOver(told.reason)], None, None)
             case Error():
                 self.fail(SubscriptionRefused(f"{told.code}: {told.detail}"))

@@ -32,7 +32,7 @@ class _Claims(msgspec.Struct):
     exp: float | None = None
 
 
-class Tokens:
+class ClientToken:
     """Where a client gets its tokens from."""
 
     def __init__(self, get: GetToken) -> None:

@@ -12,7 +12,7 @@ from core.access.callers import DEFAULT_TENANT
 from entrypoints.http import problems
 from entrypoints.http.admission import Admission
 from entrypoints.http.documents import reference
-from entrypoints.http.middleware.authorization import Guard
+from entrypoints.http.middleware.authorization import Authorization
 from entrypoints.http.middleware.traffic import Counting, Traffic
 from entrypoints.http.routes import (
     access,
@@ -71,7 +71,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     `local`: see Guard.
     """
     counting = Middleware(Counting, traffic or Traffic())
-    guard = Middleware(Guard, services.authentication, allowed_origins, local=local)
+    guard = Middleware(Authorization, services.authentication, allowed_origins, local=local)
     app = Starlette(
         routes=[*own, *routes], middleware=[counting, guard], exception_handlers=problems.HANDLERS
     )
@@ -81,6 +81,6 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     app.state.stream = stream
     app.state.admission = admission or Admission()
     app.state.tenant_of_routing_key = tenant_of or tenant_of_routing_key("", DEFAULT_TENANT)
-    app.state.ingested = ingest.Counts()
+    app.state.ingested = ingest.IngestCounts()
     app.state.adding_up = asyncio.Semaphore(stats.AT_ONCE)
     return app

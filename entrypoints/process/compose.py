@@ -15,8 +15,8 @@ from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
-from adapters.webhook.sender import HttpCaller
-from core.access.ports import Tokens
+from adapters.webhook.sender import HttpSender
+from core.access.ports import TokenVerifier
 from core.alarm.events import SCHEMA_VERSION, Event
 from core.application.authentication import Authentication, Issuing
 from core.application.feed import Feed
@@ -27,16 +27,16 @@ from core.application.projections.projector import PROJECTION, AlarmModel, Proje
 from core.application.webhooks.endpoint import RelayParts, WallTime
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import Router, RouterParts
-from core.application.webhooks.service import CheckingCaller, Outgoing
-from core.application.workers.balancing import Spreading
+from core.application.webhooks.service import CheckingSender, Outgoing
+from core.application.workers.balancing import Balancing
 from core.application.workers.deadlines import Deadlines, Minting, ShelfSources
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.log.handler import CommandHandler
-from core.log.known_alarms import Recollection
+from core.log.known_alarms import KnownAlarms
 from entrypoints.http.middleware.tracing import traced
 from entrypoints.http.middleware.traffic import Traffic
-from entrypoints.http.routes.alertmanager import Counts as IngestCounts
+from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.routes.metrics import Parts
 from entrypoints.process.host import holder, new_event_id, now
 from entrypoints.process.services import Services
@@ -78,7 +78,7 @@ class Process:
 async def running(  # noqa: PLR0913 (what the process was set up with)
     store: Storage,
     *,
-    tokens: Tokens | None = None,
+    tokens: TokenVerifier | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
     role: Role = "all",
@@ -95,7 +95,7 @@ async def running(  # noqa: PLR0913 (what the process was set up with)
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
     async with (
-        aclosing(HttpCaller(webhook_allow)) as caller,
+        aclosing(HttpSender(webhook_allow)) as caller,
         _running(store, authentication, limits, caller, traces, works=role != "api") as process,
     ):
         yield process
@@ -106,7 +106,7 @@ async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
     authentication: Authentication,
     limits: Limits | None,
-    caller: CheckingCaller,
+    caller: CheckingSender,
     traces: "Traces | None",
     *,
     works: bool,
@@ -114,7 +114,7 @@ async def _running(  # noqa: PLR0913 (as above)
     await authentication.start()
     feed = Feed(store.log, store.doorbell)
     await feed.start()
-    recollection = Recollection()
+    recollection = KnownAlarms()
     _remember(feed, store.log, recollection)
     model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
@@ -139,7 +139,7 @@ async def _running(  # noqa: PLR0913 (as above)
     workers = (projector, kpi_projector, deadlines, router, relay)
     for worker in workers:
         feed.on_reset(worker.log_replaced)
-    spreading = Spreading(store.presence, holder(), [worker.task for worker in workers])
+    spreading = Balancing(store.presence, holder(), [worker.task for worker in workers])
     services = Services(
         handler=handler,
         log=store.log,
@@ -170,7 +170,7 @@ async def _running(  # noqa: PLR0913 (as above)
             task.cancel()
 
 
-def trusted_tokens(secret: str | None, jwks: Path | None) -> Tokens | None:
+def trusted_tokens(secret: str | None, jwks: Path | None) -> TokenVerifier | None:
     """Return what verifies tokens; None: nothing is configured. Raises StartupRefused: it is unusable."""
     if secret is not None:
         return SecretTokens(secret)
@@ -193,7 +193,7 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed.cancel()
 
 
-def outgoing(store: Storage, caller: CheckingCaller) -> Outgoing:
+def outgoing(store: Storage, caller: CheckingSender) -> Outgoing:
     """Return what can be asked about webhooks and the outbox."""
     return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
 
@@ -203,7 +203,7 @@ def _committed(feed: Feed, store: Storage, position: int, events: Sequence[Event
     store.link.ring(position)
 
 
-def _remember(feed: Feed, log: MongoLog, recollection: Recollection) -> None:
+def _remember(feed: Feed, log: MongoLog, recollection: KnownAlarms) -> None:
     def seen(events: Sequence[Event]) -> None:
         log.learn(events)
         for event in events:

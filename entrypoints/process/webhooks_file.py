@@ -19,7 +19,7 @@ FILE_BYTES = 1024 * 1024
 NOT_IN_FILE = "it is not in the file of webhooks any more"
 
 
-class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+class WebhookEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One webhook of the file. `id` is what it is known by; `after` counts only when it is made.
 
     `enabled` None: as it was, so that one that asked for no more (410) stays disabled.
@@ -37,13 +37,13 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     after: int | Literal["now"] = "now"
 
 
-class File(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class WebhooksDocument(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What the file has in it."""
 
-    webhooks: tuple[Entry, ...] = ()
+    webhooks: tuple[WebhookEntry, ...] = ()
 
 
-def read_entries(path: Path) -> Sequence[Entry]:
+def read_entries(path: Path) -> Sequence[WebhookEntry]:
     """Read the file. Raises StartupRefused if it cannot be read, or says something else than it may."""
     try:
         with path.open("rb") as file:
@@ -51,7 +51,7 @@ def read_entries(path: Path) -> Sequence[Entry]:
         if len(raw) > FILE_BYTES:
             raise StartupRefused(f"{path}: a file of webhooks has at most {FILE_BYTES} bytes")
         content = tomllib.loads(raw.decode()) if path.suffix == ".toml" else msgspec.json.decode(raw)
-        entries = msgspec.convert(content, File).webhooks
+        entries = msgspec.convert(content, WebhooksDocument).webhooks
     except OSError as error:
         raise StartupRefused(f"the file of webhooks {path} cannot be read: {error.strerror}") from error
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
@@ -61,7 +61,7 @@ def read_entries(path: Path) -> Sequence[Entry]:
     return entries
 
 
-async def apply_entries(entries: Sequence[Entry], outgoing: Outgoing) -> None:
+async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> None:
     """Make the webhooks what the file says; those that it no longer names are disabled.
 
     Raises:
@@ -82,7 +82,7 @@ async def apply_entries(entries: Sequence[Entry], outgoing: Outgoing) -> None:
             await outgoing.webhooks.change(webhook.tenant, webhook.id, changes)
 
 
-async def _apply(entry: Entry, known: Webhook | None, outgoing: Outgoing) -> None:
+async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
     if entry.format == "cloudevents" and not entry.secrets:
         raise InvalidInput("it needs secrets: one that was made up could never be shown")
     fields: dict[str, Any] = {

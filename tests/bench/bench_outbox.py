@@ -17,7 +17,7 @@ from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from adapters.webhook.sender import HttpCaller
+from adapters.webhook.sender import HttpSender
 from core.alarm.evolution import place
 from core.application.webhooks.endpoint import RelayParts, WallTime
 from core.application.webhooks.relay import Relay
@@ -73,7 +73,7 @@ def _rows(hook: Webhook) -> list[Row]:
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
     """Return how many rows a second one relay delivers and records."""
-    async with _database(uri) as database, aclosing(HttpCaller(["127.0.0.1"])) as caller:
+    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as caller:
         webhooks, outbox = MongoWebhooks(database), MongoOutbox(database)
         await webhooks.create()
         await outbox.create()

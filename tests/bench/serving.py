@@ -19,7 +19,7 @@ from adapters.uvicorn.websocket import StreamProtocol
 from core.alarm.events import Event
 from core.delivery.encodings.encoding import JSON
 from core.delivery.frame import FRAME_BYTES
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
 
@@ -70,7 +70,7 @@ def usual_events(count: int) -> list[Event]:
 
 def framed(events: list[Event]) -> bytes:
     """Return the frame that carries the events."""
-    body = JSON.events_body([JSON.event(Entry(event)) for event in events], events[-1].position)
+    body = JSON.events_body([JSON.event(EncodedEvent(event)) for event in events], events[-1].position)
     return JSON.events("alarms", body)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from core.delivery.protocol import EventMessage
 from entrypoints.client.stream import TocsinStream
-from entrypoints.client.subscription import Subscription
+from entrypoints.client.subscription import ClientSubscription
 from tests.e2e.conftest import Servers
 from tests.kit.bursts import burst, raising
 from tests.kit.processes import Process
@@ -35,7 +35,7 @@ async def test_every_acknowledged_event_is_seen_once_and_in_order(servers: Serve
     assert seen == list(range(1, len(seen) + 1))
 
 
-async def follow(subscription: Subscription, seen: list[int]) -> None:
+async def follow(subscription: ClientSubscription, seen: list[int]) -> None:
     async for item in subscription:
         assert isinstance(item, EventMessage), item
         seen.append(item.position)

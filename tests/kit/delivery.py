@@ -15,10 +15,10 @@ from core.delivery.protocol import (
     Close,
     Error,
     EventMessage,
-    Events,
-    Reset,
+    EventsMessage,
+    ResetMessage,
     ServerMessage,
-    Snapshot,
+    SnapshotMessage,
     Subscribe,
     Subscribed,
 )
@@ -119,14 +119,14 @@ class Received:
             case Subscribed():
                 self.position = message.position
                 self.live = not self.snapshot
-            case Snapshot():
+            case SnapshotMessage():
                 self._rows(message)
-            case Events():
+            case EventsMessage():
                 self._events(message, log)
             case At():
                 assert self.live
                 self._nothing_missed([], message.position, log)
-            case Reset():
+            case ResetMessage():
                 self.over = message.reason
             case Error():
                 self.over = message.code
@@ -145,7 +145,7 @@ class Received:
         if self.whole:
             self._same_list(log)
 
-    def _rows(self, message: Snapshot) -> None:
+    def _rows(self, message: SnapshotMessage) -> None:
         assert not self.live
         # Scans that start over may go back, never forward past what was promised.
         self.position = min(self.position, message.position)
@@ -155,7 +155,7 @@ class Received:
             assert message.position == self.position
             self.live = self.whole = True
 
-    def _events(self, message: Events, log: list[Event]) -> None:
+    def _events(self, message: EventsMessage, log: list[Event]) -> None:
         assert self.live, "events before the subscription began"
         assert not self.over, "events after the end"
         positions = [event.position for event in message.events]

@@ -20,8 +20,8 @@ from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
-from adapters.webhook.sender import HttpCaller
-from core.access.ports import Tokens
+from adapters.webhook.sender import HttpSender
+from core.access.ports import TokenVerifier
 from core.application.authentication import Authentication, Issuing
 from core.application.lag import Lag, lags
 from core.application.projections.kpis import KpiModel
@@ -29,7 +29,7 @@ from core.application.projections.projector import PROJECTION
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
-from core.log.known_alarms import Recollection
+from core.log.known_alarms import KnownAlarms
 from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
@@ -41,15 +41,15 @@ ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 class HttpStage:
     """What stands behind the application of a test; its list moves only when `project` is called."""
 
-    def __init__(self, log: EventLog | None = None, tokens: Tokens | None = None) -> None:
+    def __init__(self, log: EventLog | None = None, tokens: TokenVerifier | None = None) -> None:
         events = Events()
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
         self.reasons: list[str] = []
-        self._caller = HttpCaller(["127.0.0.0/8"])
+        self._caller = HttpSender(["127.0.0.0/8"])
         self.services = Services(
-            handler=CommandHandler(self.log, StreamTurns(), Recollection(), MemoryAnswers()),
+            handler=CommandHandler(self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),

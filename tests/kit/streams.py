@@ -18,7 +18,7 @@ from websockets.typing import Origin, Subprotocol
 
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.api_keys import MemoryApiKeys
-from adapters.memory.checkpoints import Entry, MemoryCheckpoints
+from adapters.memory.checkpoints import KeptCheckpoint, MemoryCheckpoints
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from adapters.memory.revocations import MemoryRevocations
@@ -30,7 +30,7 @@ from core.alarm.events import Event
 from core.application.authentication import Authentication
 from core.coordination.ports import Checkpoint
 from entrypoints.http import problems
-from entrypoints.http.middleware.authorization import Guard
+from entrypoints.http.middleware.authorization import Authorization
 from entrypoints.http.routes import events as events_over_http
 from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
@@ -69,7 +69,7 @@ class Streams:
             self.events.add(event)
             self.alarms.rows[event.alarm.id] = event.alarm
             checkpoint = Checkpoint(event.position, event.event_id, 1)
-            self.checkpoints.entries["alarms"] = Entry(checkpoint)
+            self.checkpoints.entries["alarms"] = KeptCheckpoint(checkpoint)
 
     def raise_many(self, count: int, text: str = "") -> Sequence[Event]:
         """Publish so many events of one alarm each from `plant/0`, `plant/1`, ..."""
@@ -178,7 +178,7 @@ async def streaming(
     driver = StreamDriver(sources, "log-1", 0, **options)
     endpoint = stream_endpoint(driver, allowed_origins=allowed_origins, authentication=authentication)
     routes = [WebSocketRoute("/v1/stream", endpoint), *events_over_http.ROUTES]
-    guard = Middleware(Guard, known, allowed_origins)
+    guard = Middleware(Authorization, known, allowed_origins)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=problems.HANDLERS)
     app.state.stream = driver
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)

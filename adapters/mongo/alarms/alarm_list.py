@@ -15,7 +15,7 @@ from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
 from core.alarm.alarm import Alarm
-from core.lists.ports import Counts
+from core.lists.ports import AlarmCounts
 from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
 
 ALARMS = "alarms"
@@ -76,7 +76,7 @@ class MongoAlarmList:
                     break
         return page_of(query, [alarm_of(document) for document in found.values()])
 
-    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> Counts:
+    async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists, by index. Raises TooBroad."""
         by_rank = await bounded(
             lambda: self._rows.aggregate(counted(query), maxTimeMS=QUERY_MS).to_list(len(STATE_ORDER) * 8)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from adapters.mongo.alarms.listing import condition
 from adapters.mongo.client import Document
 from core.alarm.alarm import Alarm, Severity, State
-from core.lists.ports import Counts
+from core.lists.ports import AlarmCounts
 from core.lists.query import IN_SIGHT, SEVERITY_ORDER, STATE_ORDER, AlarmQuery, age_rank
 
 _STATES = {rank: state for state, rank in STATE_ORDER.items()}
@@ -35,7 +35,9 @@ def stale(query: AlarmQuery, before: datetime) -> Document:
     return {"$and": [condition(replace(query, states=states)), {"keys.raised_at": {"$gt": age_rank(before)}}]}
 
 
-def counts_of(by_rank: Sequence[Document], hidden: int, stale_count: int, oldest: Sequence[Alarm]) -> Counts:
+def counts_of(
+    by_rank: Sequence[Document], hidden: int, stale_count: int, oldest: Sequence[Alarm]
+) -> AlarmCounts:
     """Return the counts that the three have found."""
     states, severities = Counter[State](), Counter[Severity]()
     for found in by_rank:
@@ -44,4 +46,6 @@ def counts_of(by_rank: Sequence[Document], hidden: int, stale_count: int, oldest
         if state != "normal":
             severities[severity] += found["count"]
     active = sum(states[state] for state in IN_SIGHT) + hidden
-    return Counts(by_state=states, by_severity=severities, active=active, stale=stale_count, oldest=oldest)
+    return AlarmCounts(
+        by_state=states, by_severity=severities, active=active, stale=stale_count, oldest=oldest
+    )

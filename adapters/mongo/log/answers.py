@@ -7,7 +7,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.log.ports import Answer
+from core.log.ports import KeptAnswer
 
 IDEMPOTENCY = "idempotency"
 KEPT_SECONDS = 24 * 60 * 60
@@ -27,12 +27,12 @@ class MongoAnswers:
         """Make sure that they end after a day. Raises Unavailable."""
         await retried(lambda: self._answers.create_indexes(INDEXES), BULK_SECONDS)
 
-    async def find(self, tenant: str, command_id: str) -> Answer | None:
+    async def find(self, tenant: str, command_id: str) -> KeptAnswer | None:
         """Return the first answer kept under the key."""
         found = await retried(lambda: self._answers.find_one(_key(tenant, command_id)))
-        return None if found is None else Answer(found["command_hash"], _decode(found["body"]))
+        return None if found is None else KeptAnswer(found["command_hash"], _decode(found["body"]))
 
-    async def keep(self, tenant: str, command_id: str, answer: Answer) -> None:
+    async def keep(self, tenant: str, command_id: str, answer: KeptAnswer) -> None:
         """Keep the answer, unless the key has one."""
         kept = {
             "command_hash": {"$ifNull": ["$command_hash", {"$literal": answer.command_hash}]},

@@ -19,7 +19,7 @@ from adapters.mongo.errors import unavailable
 from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.store import EVENTS
 from core.errors import Unavailable
-from core.log.ports import Ring
+from core.log.ports import Notice
 
 TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox", TURNS)
 
@@ -48,7 +48,7 @@ class ChangeStreamDoorbell:
         self._database = database
 
     @asynccontextmanager
-    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything committed after the read at `moment`, an operation time."""
         try:
             session = await self._database.client.start_session(causal_consistency=False)
@@ -65,7 +65,7 @@ class ChangeStreamDoorbell:
 
     async def _rings(
         self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any], known: Callable[[], int]
-    ) -> AsyncIterator[Ring]:
+    ) -> AsyncIterator[Notice]:
         batch = cursor["firstBatch"]
         while True:
             if batch:
@@ -118,7 +118,7 @@ def _get_more(cursor: Int64) -> dict[str, Any]:
     }
 
 
-def _ring(batch: list[RawBSONDocument], known: int) -> Ring:
+def _ring(batch: list[RawBSONDocument], known: int) -> Notice:
     events, topics, position = [], set(), 0
     for change in batch:
         collection = change["collection"]
@@ -128,4 +128,4 @@ def _ring(batch: list[RawBSONDocument], known: int) -> Ring:
             position = int(change["position"])
             if position > known:
                 events.append(event_of(bson.decode(change["fullDocument"].raw)))
-    return Ring(events, position, frozenset(topics), more=len(batch) >= BATCH)
+    return Notice(events, position, frozenset(topics), more=len(batch) >= BATCH)

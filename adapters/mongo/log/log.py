@@ -20,7 +20,7 @@ from core.alarm.events import Event, Recorded, Snapshot
 from core.backoff import backoff
 from core.counters import AppendCounts
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.log.appender import Appender, Entry
+from core.log.appender import Appender, Submission
 from core.log.ports import Page, Stamp
 
 META = "meta"
@@ -90,7 +90,7 @@ class MongoLog:
             if not answer.done():
                 answer.set_result(result)
 
-        entry = Entry(before, event, done, asyncio.get_running_loop().time())
+        entry = Submission(before, event, done, asyncio.get_running_loop().time())
         self._appender.submit(entry)
         self._queued.set()
         try:

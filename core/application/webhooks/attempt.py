@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.outbox.formats import CONTENT_TYPES, sealed
-from core.outbox.ports import Caller
+from core.outbox.ports import WebhookSender
 from core.outbox.row import Settlement
 from core.outbox.schedule import Answer
 from core.outbox.signing import signature
@@ -15,7 +15,7 @@ LATENCY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 
 
 @dataclass(slots=True)
-class Counts:
+class CallCounts:
     """What a webhook's calls came to since the process started; `seconds` is the sum of what they took.
 
     `latency` counts them by LATENCY_SECONDS.
@@ -38,7 +38,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookMessage:
     """What is sent, the same on every try; `trace` is a W3C traceparent."""
 
     id: str
@@ -46,7 +46,7 @@ class Message:
     trace: str | None = None
 
 
-async def deliver(caller: Caller, webhook: Webhook, message: Message, now: datetime) -> Answer:
+async def deliver(caller: WebhookSender, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
     """Make one call: the message's id stays the same on every try, its timestamp is of this one."""
     sent = sealed(webhook, message.body)
     timestamp = int(now.timestamp())

@@ -16,11 +16,11 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from core.application.webhooks.attempt import Message, deliver
+from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.application.webhooks.router import Bell
 from core.errors import Unavailable
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import Caller, Outbox, Webhooks
+from core.outbox.ports import Outbox, Webhooks, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
@@ -65,7 +65,7 @@ class RelayParts:
 
     webhooks: Webhooks
     outbox: Outbox
-    caller: Caller
+    caller: WebhookSender
     bell: Bell
     time: Time
     chance: Callable[[], float] = random.random
@@ -148,7 +148,7 @@ class Endpoint:
             await asyncio.gather(sleeping, poked, return_exceptions=True)
 
     async def _send(self, row: Row) -> None:
-        parts, message = self._parts, Message(row.event_id, row.body, row.trace)
+        parts, message = self._parts, WebhookMessage(row.event_id, row.body, row.trace)
         answer = await deliver(parts.caller, self._webhook, message, parts.time.now())
         settlement = settle(row, answer, parts.time.now(), parts.chance())
         await self._settler.settle(settlement)

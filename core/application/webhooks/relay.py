@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Iterable
 
-from core.application.webhooks.attempt import Counts
+from core.application.webhooks.attempt import CallCounts
 from core.application.webhooks.endpoint import RETRY_SECONDS, Count, Endpoint, RelayParts, Settler
 from core.application.workers.leader import LeaderTask
 from core.backoff import backoff
@@ -31,7 +31,7 @@ class Relay:
     def __init__(self, parts: RelayParts, leases: Leases, holder: str) -> None:
         self._parts = parts
         self.task = LeaderTask(leases, RELAY_LEASE, holder, self.work)
-        self.counts: dict[str, Counts] = {}
+        self.counts: dict[str, CallCounts] = {}
         """By webhook, what its calls came to."""
 
     @property
@@ -65,7 +65,7 @@ class Relay:
         if counts is None:
             if len(self.counts) >= COUNTED:
                 self.counts.pop(next(iter(self.counts)))
-            counts = self.counts[webhook] = Counts()
+            counts = self.counts[webhook] = CallCounts()
         counts.count(answer, settlement)
 
 

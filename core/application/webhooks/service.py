@@ -8,11 +8,11 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from core.application.webhooks.attempt import Message, deliver
+from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.errors import InvalidInput
 from core.log.ports import EventLog
 from core.outbox.formats import test_body
-from core.outbox.ports import Caller, Outbox, OutboxQuery, Webhooks
+from core.outbox.ports import Outbox, OutboxQuery, Webhooks, WebhookSender
 from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
@@ -41,7 +41,7 @@ class Conflict(Exception):
         self.code = code
 
 
-class CheckingCaller(Caller, Protocol):
+class CheckingSender(WebhookSender, Protocol):
     """A caller that also knows which addresses it would refuse."""
 
     def check_url(self, url: str) -> None:
@@ -63,7 +63,7 @@ class Outgoing:
 
     webhooks: Webhooks
     outbox: Outbox
-    caller: CheckingCaller
+    caller: CheckingSender
     log: EventLog
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -119,7 +119,7 @@ class Outgoing:
     async def test(self, webhook: Webhook) -> Answer:
         """Make one call to the webhook, at once and only once."""
         event_id, now = self.new_id(), self.now()
-        message = Message(event_id, test_body(webhook, event_id, now))
+        message = WebhookMessage(event_id, test_body(webhook, event_id, now))
         return await deliver(self.caller, webhook, message, now)
 
     async def retry(self, tenant: str, row_id: str) -> Row:

@@ -19,7 +19,7 @@ LOOK_SECONDS = 10.0
 LEAVE_SECONDS = 1.0
 
 
-class Spreading:
+class Balancing:
     """Says that this process is there, and keeps it from leading more than its share.
 
     Nothing rests on it: whoever leads, leads rightly. At each look one task at most is let go of, and whoever

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 
 from core.delivery.protocol import CLIENT_BYTES, BadMessage, ClientMessage, EventMessage, ServerMessage
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 
 Said = str | bytes
 """A client's message: text or binary."""
@@ -44,7 +44,7 @@ class Encoding(ABC):
         """Encode a value."""
 
     @abstractmethod
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: EncodedEvent) -> bytes:
         """Return the part for an event; it is kept with the entry."""
 
     @abstractmethod
@@ -102,7 +102,7 @@ class _Json(_WebSocket):
     def part(self, value: object) -> bytes:
         return self._encode(value)
 
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: EncodedEvent) -> bytes:
         if entry.json is None:
             entry.json = self._encode(_event_message(entry))
         return entry.json
@@ -137,7 +137,7 @@ class _MessagePack(_WebSocket):
     def part(self, value: object) -> bytes:
         return self._encode(value)
 
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: EncodedEvent) -> bytes:
         if entry.msgpack is None:
             entry.msgpack = self._encode(_event_message(entry))
         return entry.msgpack
@@ -189,7 +189,7 @@ def _raw(parts: Sequence[bytes]) -> list[msgspec.Raw]:
     return [msgspec.Raw(part) for part in parts]
 
 
-def _event_message(entry: Entry) -> EventMessage:
+def _event_message(entry: EncodedEvent) -> EventMessage:
     event = entry.event
     return EventMessage(
         position=event.position,

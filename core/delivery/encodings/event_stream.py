@@ -13,11 +13,11 @@ from core.delivery.protocol import (
     Error,
     Goodbye,
     Hello,
-    Reset,
+    ResetMessage,
     ServerMessage,
     Subscribed,
 )
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 
 END = b"0\r\n\r\n"
 """The last chunk (RFC 9112 §7.1)."""
@@ -71,7 +71,7 @@ class EventStream(Encoding):
                 return chunk(self._event("subscribed", told, known))
             case At(position=position):
                 return chunk(self._event("position", {"position": position}, position))
-            case Reset(reason=reason):
+            case ResetMessage(reason=reason):
                 return chunk(self._reset(reason))
             case Goodbye(reason=reason, retry_after_ms=retry_after_ms):
                 told = {"reason": reason, "retry_after_ms": retry_after_ms}
@@ -86,7 +86,7 @@ class EventStream(Encoding):
         """Encode a value."""
         return JSON.part(value)
 
-    def event(self, entry: Entry) -> bytes:
+    def event(self, entry: EncodedEvent) -> bytes:
         """Return an event as it is sent."""
         fields = (self._id(entry.event.position), entry.event.type.encode(), JSON.event(entry))
         return b"%bevent: %b\ndata: %b\n\n" % fields

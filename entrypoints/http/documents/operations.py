@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.alertmanager.webhook import Webhook as AlertmanagerWebhook
+from adapters.alertmanager.webhook import AlertmanagerWebhook
 from core.alarm.alarm import Alarm
 from core.application.webhooks.service import Retried
 from entrypoints.http.routes.access import DisconnectBody, KeyBody

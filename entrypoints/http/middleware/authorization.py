@@ -61,7 +61,7 @@ def roles_for(method: str, path: str) -> Roles | None:
     return ADMINS
 
 
-class Guard:
+class Authorization:
     """Lets in who may; everything behind it finds the caller in the scope.
 
     `local`: there is no authentication, so that only this machine may ask, and no web page under a name of

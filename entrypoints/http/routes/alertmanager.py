@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.alertmanager.commands import commands_of
-from adapters.alertmanager.webhook import Webhook
+from adapters.alertmanager.webhook import AlertmanagerWebhook
 from core.alarm.commands import Clear, Context, Raise
 from core.errors import Refused
 from core.log.handler import Outcome
@@ -29,11 +29,11 @@ INGEST_BYTES = 32 * 1024 * 1024
 ALARMS_AT_ONCE = 256
 """How many alarms of one payload are under way at the same time."""
 
-_webhook = msgspec.json.Decoder(Webhook)
+_webhook = msgspec.json.Decoder(AlertmanagerWebhook)
 
 
 @dataclass(slots=True)
-class Counts:
+class IngestCounts:
     """What was taken in since the process started.
 
     `truncated`: what the senders left out; `dropped`: what was about nothing that is open.
@@ -48,7 +48,7 @@ class Counts:
 async def alertmanager(request: Request) -> Response:
     """Take a webhook of Alertmanager, version 4; 200 once everything in it is committed."""
     webhook = decoded(_webhook, await _body(request))
-    counts: Counts = request.app.state.ingested
+    counts: IngestCounts = request.app.state.ingested
     if webhook.truncated_alerts:
         counts.truncated += webhook.truncated_alerts
         logger.warning("%s left out %d alerts", webhook.receiver, webhook.truncated_alerts)

@@ -27,7 +27,7 @@ TYPES = {
 }
 
 
-class File(msgspec.Struct, frozen=True):
+class StaticFile(msgspec.Struct, frozen=True):
     """One of the console's files, and what it is sent with."""
 
     content: bytes
@@ -48,13 +48,13 @@ async def show_file(request: Request) -> Response:
 
 
 @cache
-def files() -> dict[str, File]:
+def files() -> dict[str, StaticFile]:
     """Return all files of the console, by their path in its folder."""
     paths = (path for path in FOLDER.rglob("*") if path.suffix in TYPES)
     return {path.relative_to(FOLDER).as_posix(): _read(path) for path in paths}
 
 
-def _read(path: Path) -> File:
+def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
     headers = {
         "Content-Type": f"{TYPES[path.suffix]}; charset=utf-8",
@@ -65,10 +65,10 @@ def _read(path: Path) -> File:
         "Cache-Control": "no-cache",
         "ETag": f'"{hashlib.sha256(content).hexdigest()[:20]}"',
     }
-    return File(content, headers)
+    return StaticFile(content, headers)
 
 
-def _answer(request: Request, file: File) -> Response:
+def _answer(request: Request, file: StaticFile) -> Response:
     tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if file.headers["ETag"] in tags:
         return Response(None, 304, file.headers)

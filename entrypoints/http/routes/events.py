@@ -15,7 +15,7 @@ from core.alarm.events import Event
 from core.delivery.encodings.encoding import JSON
 from core.delivery.encodings.event_stream import EventStream
 from core.delivery.protocol import Subscribe
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller, events_response, services
@@ -93,7 +93,7 @@ def _part(matcher: Matcher, event: Event) -> bytes | None:
     verdict = matcher.verdict(event)
     if verdict == "no":
         return None
-    part = JSON.event(Entry(event))
+    part = JSON.event(EncodedEvent(event))
     return JSON.left(part) if verdict == "left" else part
 
 

@@ -28,7 +28,7 @@ from core.errors import Unavailable
 from core.log.handler import CommandHandler
 from core.outbox.ports import Backlog, Outbox
 from entrypoints.http.middleware.traffic import Traffic
-from entrypoints.http.routes.alertmanager import Counts as IngestCounts
+from entrypoints.http.routes.alertmanager import IngestCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0

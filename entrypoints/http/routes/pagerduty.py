@@ -16,7 +16,7 @@ from core.alarm.commands import Acknowledge, Clear, Context
 from core.alarm.events import Actor
 from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
 from entrypoints.http.requests import identified, json_response, services
-from entrypoints.http.routes.alertmanager import Counts
+from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer
 from entrypoints.process.routing_keys import TenantOf
 from entrypoints.process.services import Services
@@ -38,7 +38,7 @@ async def enqueue(request: Request) -> Response:
         return _invalid(invalid.errors)
     except InvalidInput as invalid:
         return _invalid([invalid.detail])
-    counts: Counts = request.app.state.ingested
+    counts: IngestCounts = request.app.state.ingested
     counts.alerts += 1
     counts.dropped += not done
     return json_response(EnqueuedAnswer("success", "Event processed", dedup_key), status=202)

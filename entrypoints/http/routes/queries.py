@@ -5,7 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.delivery.encodings.encoding import JSON
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller, events_response, services
 from entrypoints.http.schemas.parameters import PageParameters, parameters
@@ -20,7 +20,7 @@ async def alarm_events(request: Request) -> Response:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
     events = await log.stream(alarm_id, given.after, given.limit)
     following = events[-1].revision if events else given.after
-    return events_response([JSON.event(Entry(event)) for event in events], following, newest.position)
+    return events_response([JSON.event(EncodedEvent(event)) for event in events], following, newest.position)
 
 
 ROUTES = [

@@ -15,10 +15,10 @@ from core.errors import TooBroad
 from core.kpi.bucket import BUCKET, start_of
 from core.kpi.figures import BAD_ACTORS, STALE, Figures, Tally, Wanted, of_now
 from core.lists.filter import split_sources
-from core.lists.ports import Counts
+from core.lists.ports import AlarmCounts
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller, json_response, services
-from entrypoints.http.schemas.answers import CurrentCounts, Period, Raised, StaleAlarm, StatsAnswer
+from entrypoints.http.schemas.answers import CurrentCounts, Period, RaisedInPeriod, StaleAlarm, StatsAnswer
 from entrypoints.http.schemas.parameters import StatsParameters, parameters
 from entrypoints.process.services import Services
 
@@ -47,7 +47,8 @@ async def stats(request: Request) -> Response:
     parts = asdict(found) | {
         "kpis": [*found.kpis, *of_now(_standing(counts), counts.stale)],
         "series": [
-            Raised(at=start + number * BUCKET, raised=count) for number, count in enumerate(found.series)
+            RaisedInPeriod(at=start + number * BUCKET, raised=count)
+            for number, count in enumerate(found.series)
         ],
     }
     answer = StatsAnswer(
@@ -102,7 +103,7 @@ def _wanted(given: StatsParameters) -> Wanted | None:
     return wanted
 
 
-def _current(counts: Counts) -> CurrentCounts:
+def _current(counts: AlarmCounts) -> CurrentCounts:
     by_state = counts.by_state
     return CurrentCounts(
         total=sum(count for state, count in by_state.items() if state != "normal"),
@@ -115,7 +116,7 @@ def _current(counts: Counts) -> CurrentCounts:
     )
 
 
-def _standing(counts: Counts) -> int:
+def _standing(counts: AlarmCounts) -> int:
     return counts.by_state.get("unacked", 0) + counts.by_state.get("acked", 0)
 
 

@@ -245,7 +245,7 @@ class Period(msgspec.Struct, frozen=True, kw_only=True):
     to: datetime
 
 
-class Raised(msgspec.Struct, frozen=True, kw_only=True):
+class RaisedInPeriod(msgspec.Struct, frozen=True, kw_only=True):
     """How many alarms were annunciated in the ten minutes from `at` on."""
 
     at: datetime
@@ -273,7 +273,7 @@ class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     current: CurrentCounts
     period: Period
     kpis: Sequence[Kpi]
-    series: Sequence[Raised]
+    series: Sequence[RaisedInPeriod]
     top_sources: Sequence[BadSource]
     chattering: Sequence[BadAlarm]
     fleeting: Sequence[BadAlarm]

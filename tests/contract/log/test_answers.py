@@ -9,7 +9,7 @@ import pytest_asyncio
 from adapters.memory.answers import MemoryAnswers
 from adapters.mongo.client import Database
 from adapters.mongo.log.answers import IDEMPOTENCY, KEPT_SECONDS, MongoAnswers
-from core.log.ports import Answer, Answers
+from core.log.ports import Answers, KeptAnswer
 
 ODD = {
     "code": None,
@@ -22,29 +22,29 @@ class AnswersContract:
         assert await answers.find("default", "key") is None
 
     async def test_an_answer_is_found_as_it_was_kept(self, answers: Answers) -> None:
-        await answers.keep("default", "key", Answer("hash", ODD))
-        assert await answers.find("default", "key") == Answer("hash", ODD)
+        await answers.keep("default", "key", KeptAnswer("hash", ODD))
+        assert await answers.find("default", "key") == KeptAnswer("hash", ODD)
 
     async def test_the_first_answer_stays(self, answers: Answers) -> None:
-        await answers.keep("default", "key", Answer("hash", {"code": "first"}))
-        await answers.keep("default", "key", Answer("other", {"code": "second"}))
-        assert await answers.find("default", "key") == Answer("hash", {"code": "first"})
+        await answers.keep("default", "key", KeptAnswer("hash", {"code": "first"}))
+        await answers.keep("default", "key", KeptAnswer("other", {"code": "second"}))
+        assert await answers.find("default", "key") == KeptAnswer("hash", {"code": "first"})
 
     async def test_a_key_means_something_to_its_tenant_only(self, answers: Answers) -> None:
-        await answers.keep("default", "key", Answer("hash", {}))
+        await answers.keep("default", "key", KeptAnswer("hash", {}))
         assert await answers.find("other", "key") is None
         assert await answers.find("default", "other") is None
 
     async def test_of_many_at_once_one_stays(self, answers: Answers) -> None:
-        kept = [Answer(f"hash {n}", {"n": n}) for n in range(20)]
+        kept = [KeptAnswer(f"hash {n}", {"n": n}) for n in range(20)]
         await asyncio.gather(*(answers.keep("default", "key", answer) for answer in kept))
         first = await answers.find("default", "key")
         assert first in kept
         assert first == await answers.find("default", "key")
 
     async def test_keys_and_hashes_may_be_any_text(self, answers: Answers) -> None:
-        await answers.keep("$tenant", "$key", Answer("$hash", {}))
-        assert await answers.find("$tenant", "$key") == Answer("$hash", {})
+        await answers.keep("$tenant", "$key", KeptAnswer("$hash", {}))
+        assert await answers.find("$tenant", "$key") == KeptAnswer("$hash", {})
 
 
 class TestMemoryAnswers(AnswersContract):
@@ -61,7 +61,7 @@ class TestMongoAnswers(AnswersContract):
         yield answers
 
     async def test_an_answer_ends_after_a_day(self, answers: MongoAnswers, connected: Database) -> None:
-        await answers.keep("default", "key", Answer("hash", {}))
+        await answers.keep("default", "key", KeptAnswer("hash", {}))
         index = (await connected[IDEMPOTENCY].index_information())["kept_at"]
         assert index["expireAfterSeconds"] == KEPT_SECONDS
         document = await connected[IDEMPOTENCY].find_one()

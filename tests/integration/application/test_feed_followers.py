@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from adapters.memory.log import Events, MemoryLog
 from core.alarm.events import Event
 from core.application.feed import Feed
-from core.log.ports import Ring
+from core.log.ports import Notice
 from tests.kit.history import History
 
 SECONDS = 10.0
@@ -17,13 +17,13 @@ class Bringing:
     """A doorbell that rings with what is put into `rings`."""
 
     def __init__(self) -> None:
-        self.rings: asyncio.Queue[Ring] = asyncio.Queue()
+        self.rings: asyncio.Queue[Notice] = asyncio.Queue()
 
     @asynccontextmanager
-    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Ring]]:
+    async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         yield self._told()
 
-    async def _told(self) -> AsyncIterator[Ring]:
+    async def _told(self) -> AsyncIterator[Notice]:
         while True:
             yield await self.rings.get()
 
@@ -43,7 +43,7 @@ async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
         for event in history.events:
             events.add(event)
         for first, last in rings:
-            doorbell.rings.put_nowait(Ring(history.events[first - 1 : last], last))
+            doorbell.rings.put_nowait(Notice(history.events[first - 1 : last], last))
         async for _ in feed.follow(2):
             break
     running.cancel()

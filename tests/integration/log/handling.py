@@ -11,7 +11,7 @@ from core.alarm.alarm import Alarm
 from core.alarm.commands import Command
 from core.alarm.events import Event
 from core.log.handler import CommandHandler, Outcome
-from core.log.known_alarms import Recollection
+from core.log.known_alarms import KnownAlarms
 
 
 class Log(MemoryLog):
@@ -39,7 +39,7 @@ class Server:
 
     def __init__(self, events: Events, answers: MemoryAnswers) -> None:
         self.log = Log(events)
-        self.recollection = Recollection()
+        self.recollection = KnownAlarms()
         self.handler = CommandHandler(self.log, StreamTurns(), self.recollection, answers)
         self.minted = 0
 

@@ -11,7 +11,7 @@ from core.alarm.commands import Context, Raise
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
-from core.log.appender import Entry
+from core.log.appender import Submission
 from tests.machines.log.replicas import (
     LARGE,
     REFUSED,
@@ -59,7 +59,7 @@ KEYS = [None, None, None, "key-1", "key-2", "key-3"]
 
 
 @dataclass(eq=False)
-class Submission:
+class Sent:
     """An event given to a process's appender, and what its caller was told."""
 
     process: Process
@@ -67,7 +67,7 @@ class Submission:
     event: Event
     told: Event | TocsinError | None = None
     withdrawn: bool = False
-    entry: Entry | None = None
+    entry: Submission | None = None
 
     @property
     def open(self) -> bool:
@@ -81,7 +81,7 @@ class World:
         self.violation: Violation = violation
         self.replicas = Replicas()
         self.processes = [self._process() for _ in range(processes)]
-        self.submissions: list[Submission] = []
+        self.submissions: list[Sent] = []
         self.happened: set[str] = set()
         self._commands = 0
         self._sent_again: set[str] = set()
@@ -129,7 +129,7 @@ class World:
         if self._unsure():
             known = choose(self._unsure())
             self._sent_again.add(known.event.event_id)
-            self._submit(Submission(process, known.before, known.event))
+            self._submit(Sent(process, known.before, known.event))
 
     def withdraw(self, process: Process, choose: Choose) -> None:
         waiting = [each for each in self.submissions if each.open and each.process is process]
@@ -223,7 +223,7 @@ class World:
 
     # How.
 
-    def _unsure(self) -> list[Submission]:
+    def _unsure(self) -> list[Sent]:
         """What may be in the log."""
         return [each for each in self.submissions if each.open or isinstance(each.told, Event)]
 
@@ -254,18 +254,18 @@ class World:
         )
         event = decide(before, Raise(context=context, identity=identity, severity="major", text=text))
         assert event is not None
-        self._submit(Submission(process, before, event))
+        self._submit(Sent(process, before, event))
 
-    def _submit(self, submission: Submission) -> None:
+    def _submit(self, submission: Sent) -> None:
         def told(result: Event | TocsinError) -> None:
             self._check_told(submission, result)
             submission.told = result
 
-        submission.entry = Entry(submission.before, submission.event, told)
+        submission.entry = Submission(submission.before, submission.event, told)
         self.submissions.append(submission)
         submission.process.appender.submit(submission.entry)
 
-    def _check_told(self, submission: Submission, told: Event | TocsinError) -> None:
+    def _check_told(self, submission: Sent, told: Event | TocsinError) -> None:
         assert submission.open, "told twice"
         log = self.replicas.log[: self.replicas.committed]
         event = submission.event

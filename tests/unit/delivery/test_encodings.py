@@ -7,13 +7,13 @@ from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding, frame
 from core.delivery.protocol import (
     Auth,
     BadMessage,
-    Events,
+    EventsMessage,
     Hello,
-    Snapshot,
+    SnapshotMessage,
     Subscribe,
     Unsubscribe,
 )
-from core.delivery.ring import Entry
+from core.delivery.ring import EncodedEvent
 from core.lists.filter import Filter
 from tests.kit.delivery import Plant, decode
 
@@ -83,10 +83,10 @@ def test_what_the_server_says_as_a_whole(encoding: Encoding) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 20, 400])
 def test_events_put_together_from_parts(encoding: Encoding, count: int) -> None:
     plant = Plant()
-    entries = [Entry(plant.reported(f"s{number}", text="ünïcode")) for number in range(count)]
+    entries = [EncodedEvent(plant.reported(f"s{number}", text="ünïcode")) for number in range(count)]
     parts = [encoding.event(entry) for entry in entries]
     message = decode(encoding.events('a"ü', encoding.events_body(parts, 99)))
-    assert isinstance(message, Events)
+    assert isinstance(message, EventsMessage)
     assert (message.id, message.position) == ('a"ü', 99)
     assert [event.alarm for event in message.events] == [entry.event.alarm for entry in entries]
     assert not any(event.left for event in message.events)
@@ -94,16 +94,16 @@ def test_events_put_together_from_parts(encoding: Encoding, count: int) -> None:
 
 @both
 def test_an_event_is_encoded_once_for_all(encoding: Encoding) -> None:
-    entry = Entry(Plant().reported("s"))
+    entry = EncodedEvent(Plant().reported("s"))
     assert encoding.event(entry) is encoding.event(entry)
 
 
 @both
 def test_an_event_that_left(encoding: Encoding) -> None:
-    entry = Entry(Plant().reported("s"))
+    entry = EncodedEvent(Plant().reported("s"))
     part = encoding.left(encoding.event(entry))
     message = decode(encoding.events("a", encoding.events_body([part], 1)))
-    assert isinstance(message, Events)
+    assert isinstance(message, EventsMessage)
     assert message.events[0].left
     assert message.events[0].alarm == entry.event.alarm
 
@@ -113,7 +113,7 @@ def test_an_event_that_left(encoding: Encoding) -> None:
 def test_a_snapshot_put_together_from_rows(encoding: Encoding, done: bool) -> None:
     alarms = [Plant().reported(f"s{number}").alarm for number in range(20)]
     frame = encoding.snapshot("a", [encoding.part(alarm) for alarm in alarms], 5, done=done)
-    assert decode(frame) == Snapshot(id="a", alarms=alarms, position=5, done=done)
+    assert decode(frame) == SnapshotMessage(id="a", alarms=alarms, position=5, done=done)
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 127, 65_535, 65_536, 300_000])

@@ -7,7 +7,16 @@ from core.delivery.encodings.encoding import JSON, MESSAGE_PACK
 from core.delivery.frame import FRAME_BYTES, KeptFrames
 from core.delivery.frame import Frame as KeptFrame
 from core.delivery.pages import PAGE_EVENTS, Pages
-from core.delivery.protocol import SUBSCRIPTIONS, At, Close, Error, Events, Goodbye, Hello, Reset
+from core.delivery.protocol import (
+    SUBSCRIPTIONS,
+    At,
+    Close,
+    Error,
+    EventsMessage,
+    Goodbye,
+    Hello,
+    ResetMessage,
+)
 from core.delivery.requests import NeedPage, NeedTail
 from core.errors import LogMismatch
 from core.lists.filter import Filter
@@ -60,7 +69,10 @@ def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
     assert len(received.events) == 1
     stage.drain(client)
     stage.pump()
-    assert [len(message.events) for message in client.messages if isinstance(message, Events)] == [1, 3]
+    assert [len(message.events) for message in client.messages if isinstance(message, EventsMessage)] == [
+        1,
+        3,
+    ]
     assert received.position == 4
 
 
@@ -155,7 +167,10 @@ def test_a_page_read_before_the_log_was_replaced_is_ignored() -> None:
     assert not stage.delivery.needs(request)
     stage.delivery.page(request, stage.plant.events)
     stage.pump()
-    assert client.messages[-2:] == [Hello(log="log-2", position=0), Reset(id="a", reason="log_changed")]
+    assert client.messages[-2:] == [
+        Hello(log="log-2", position=0),
+        ResetMessage(id="a", reason="log_changed"),
+    ]
 
 
 def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> None:

@@ -10,21 +10,21 @@ from core.alarm.alarm import Alarm, Identity
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
-from core.log.appender import QUEUE_ENTRIES, Entry
+from core.log.appender import QUEUE_ENTRIES, Submission
 from tests.machines.log.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
 from tests.unit.alarm.given import raising
 
 Told = list[Event | TocsinError]
 
 
-def submitted(process: Process, source: str, text: str = "") -> tuple[Entry, Told]:
+def submitted(process: Process, source: str, text: str = "") -> tuple[Submission, Told]:
     """Submit the first event of an alarm; return its entry and what its caller is told."""
     told: Told = []
     identity = Identity("default", source, "pressure")
     before = Alarm.absent(identity.alarm_id)
     event = decide(before, raising(identity=identity, text=text, at=ord(source)))
     assert event is not None
-    entry = Entry(before, event, told.append)
+    entry = Submission(before, event, told.append)
     process.appender.submit(entry)
     return entry, told
 

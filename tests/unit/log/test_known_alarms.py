@@ -1,7 +1,7 @@
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm
-from core.log.known_alarms import Recollection
+from core.log.known_alarms import KnownAlarms
 
 
 def alarm(alarm_id: str, revision: int) -> Alarm:
@@ -9,11 +9,11 @@ def alarm(alarm_id: str, revision: int) -> Alarm:
 
 
 def test_what_was_never_seen_is_not_known() -> None:
-    assert Recollection().get("a") is None
+    assert KnownAlarms().get("a") is None
 
 
 def test_the_latest_revision_wins_in_whatever_order_they_come() -> None:
-    recollection = Recollection()
+    recollection = KnownAlarms()
     for revision in (2, 1, 3, 2):
         recollection.see(alarm("a", revision))
     assert recollection.get("a") == alarm("a", 3)
@@ -21,7 +21,7 @@ def test_the_latest_revision_wins_in_whatever_order_they_come() -> None:
 
 
 def test_the_alarm_that_changed_longest_ago_is_forgotten_first() -> None:
-    recollection = Recollection(limit=2)
+    recollection = KnownAlarms(limit=2)
     recollection.see(alarm("a", 1))
     recollection.see(alarm("b", 1))
     recollection.see(alarm("a", 2))
@@ -31,7 +31,7 @@ def test_the_alarm_that_changed_longest_ago_is_forgotten_first() -> None:
 
 
 def test_an_older_revision_makes_room_for_nothing() -> None:
-    recollection = Recollection(limit=2)
+    recollection = KnownAlarms(limit=2)
     recollection.see(alarm("a", 5))
     recollection.see(alarm("b", 5))
     for revision in range(5):
@@ -40,7 +40,7 @@ def test_an_older_revision_makes_room_for_nothing() -> None:
 
 
 def test_after_forgetting_an_older_revision_is_news() -> None:
-    recollection = Recollection()
+    recollection = KnownAlarms()
     recollection.see(alarm("a", 5))
     recollection.forget()
     assert recollection.get("a") is None

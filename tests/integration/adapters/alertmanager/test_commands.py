@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.alertmanager.commands import NAMELESS, SEVERITIES, commands_of
-from adapters.alertmanager.webhook import Alert, Webhook
+from adapters.alertmanager.webhook import Alert, AlertmanagerWebhook
 from core.alarm import bounds
 from core.alarm.alarm import Alarm
 from core.alarm.commands import Clear, Context, Raise
@@ -56,7 +56,9 @@ def alert(**changes: Any) -> Alert:
 
 
 def commands(*alerts: Alert, **webhook: Any) -> list[Raise | Clear]:
-    return commands_of(Webhook(alerts=list(alerts), **webhook), "default", partial(context, count()))
+    return commands_of(
+        AlertmanagerWebhook(alerts=list(alerts), **webhook), "default", partial(context, count())
+    )
 
 
 def raised(one: Alert, **webhook: Any) -> Raise:
@@ -83,7 +85,7 @@ def after(*alerts: Alert) -> Alarm:
 
 
 def test_a_payload_as_alertmanager_posts_it() -> None:
-    webhook = msgspec.json.decode(PAYLOAD, type=Webhook)
+    webhook = msgspec.json.decode(PAYLOAD, type=AlertmanagerWebhook)
     assert webhook.truncated_alerts == 2
     [command] = commands_of(webhook, "default", partial(context, count()))
     assert isinstance(command, Raise)
@@ -127,7 +129,7 @@ def test_an_unknown_severity_is_not_lost() -> None:
 
 
 def test_the_severities_are_a_setting() -> None:
-    webhook = Webhook(alerts=[alert(labels={"severity": "P1"})])
+    webhook = AlertmanagerWebhook(alerts=[alert(labels={"severity": "P1"})])
     [command] = commands_of(webhook, "default", partial(context, count()), {"p1": "critical"})
     assert isinstance(command, Raise)
     assert command.severity == "critical"

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from adapters.memory.checkpoints import Entry
+from adapters.memory.checkpoints import KeptCheckpoint
 from adapters.uvicorn.websocket import StreamProtocol
 from core.delivery.limits import Limits
 from core.delivery.pages import PAGE_EVENTS
@@ -256,7 +256,7 @@ async def test_a_list_of_the_log_that_was_is_no_snapshot(streams: Streams) -> No
     streams.raise_many(5)
     older = streams.checkpoints.entries["alarms"]
     of_the_log_that_was = msgspec.structs.replace(older.checkpoint, position=9, event_id="gone")
-    streams.checkpoints.entries["alarms"] = Entry(of_the_log_that_was)
+    streams.checkpoints.entries["alarms"] = KeptCheckpoint(of_the_log_that_was)
     async with streams.client() as client:
         await client.hear()
         await client.say(op="subscribe", id="a", snapshot=True)

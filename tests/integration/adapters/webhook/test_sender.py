@@ -8,14 +8,14 @@ import pytest
 import pytest_asyncio
 
 from adapters.webhook.network import Resolver
-from adapters.webhook.sender import CALL_SECONDS, HttpCaller
+from adapters.webhook.sender import CALL_SECONDS, HttpSender
 from core.errors import InvalidInput
 from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 
 
 @pytest_asyncio.fixture
-async def caller() -> AsyncIterator[HttpCaller]:
-    made = HttpCaller(["127.0.0.0/8"], seconds=0.5)
+async def caller() -> AsyncIterator[HttpSender]:
+    made = HttpSender(["127.0.0.0/8"], seconds=0.5)
     yield made
     await made.aclose()
 
@@ -32,7 +32,7 @@ def always(receiver: Receiver, behaviour: Behaviour) -> None:
 
 @pytest.mark.parametrize("behaviour", ["ok", "slow", "flood", "drip"])
 async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
-    caller: HttpCaller, receiver: Receiver, behaviour: Behaviour
+    caller: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     always(receiver, behaviour)
     async with asyncio.timeout(5):
@@ -43,7 +43,7 @@ async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
 
 @pytest.mark.parametrize("behaviour", FAILING)
 async def test_everything_else_is_a_failure_within_its_time(
-    caller: HttpCaller, receiver: Receiver, behaviour: Behaviour
+    caller: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     always(receiver, behaviour)
     async with asyncio.timeout(5):
@@ -54,12 +54,12 @@ async def test_everything_else_is_a_failure_within_its_time(
     assert receiver.deliveries[0].path == "/hook"
 
 
-async def test_retry_after_comes_with_the_answer(caller: HttpCaller, receiver: Receiver) -> None:
+async def test_retry_after_comes_with_the_answer(caller: HttpSender, receiver: Receiver) -> None:
     always(receiver, "later")
     assert (await caller.call(receiver.url, {}, b"")).retry_after == 77
 
 
-async def test_connections_are_used_again(caller: HttpCaller, receiver: Receiver) -> None:
+async def test_connections_are_used_again(caller: HttpSender, receiver: Receiver) -> None:
     calls = [await caller.call(receiver.url, {}, b"") for _ in range(20)]
     assert all(answer.delivered for answer in calls)
 
@@ -69,7 +69,7 @@ async def test_a_call_has_15_seconds() -> None:
 
 
 async def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(receiver: Receiver) -> None:
-    caller = HttpCaller()
+    caller = HttpSender()
     answer = await caller.call(f"http://localhost:{receiver.port}/", {}, b"")
     await caller.aclose()
     assert answer.reason is not None
@@ -86,7 +86,7 @@ async def test_what_was_checked_is_what_is_connected_to(receiver: Receiver) -> N
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    caller = HttpCaller(["127.0.0.7"], seconds=2, resolve=resolve)
+    caller = HttpSender(["127.0.0.7"], seconds=2, resolve=resolve)
     first = await caller.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
     assert asked == ["rebinding.example"]
     assert first.reason is not None
@@ -102,7 +102,7 @@ async def test_the_host_header_keeps_the_name(receiver: Receiver) -> None:
     async def resolve(_: str, __: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    caller = HttpCaller(["hook.example"], resolve=resolve)
+    caller = HttpSender(["hook.example"], resolve=resolve)
     assert (await caller.call(f"http://hook.example:{receiver.port}/", {}, b"")).delivered
     await caller.aclose()
     assert receiver.deliveries[0].headers["host"] == f"hook.example:{receiver.port}"
@@ -113,12 +113,12 @@ async def test_proxies_of_the_environment_are_not_used(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
-    caller = HttpCaller(["127.0.0.1"])
+    caller = HttpSender(["127.0.0.1"])
     assert (await caller.call(receiver.url, {}, b"")).delivered
     await caller.aclose()
 
 
-async def test_nobody_listens(caller: HttpCaller) -> None:
+async def test_nobody_listens(caller: HttpSender) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         answer = await caller.call(f"http://127.0.0.1:{unused.getsockname()[1]}/", {}, b"")
@@ -159,14 +159,14 @@ async def test_one_name_takes_one_thread_however_often_it_is_called() -> None:
 )
 def test_what_is_no_address_of_a_webhook_is_refused_at_once(url: str) -> None:
     with pytest.raises(InvalidInput):
-        HttpCaller().check_url(url)
+        HttpSender().check_url(url)
 
 
 @pytest.mark.parametrize(
     "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"]
 )
 async def test_an_address_in_another_spelling_is_refused_when_it_is_called(url: str) -> None:
-    caller = HttpCaller()
+    caller = HttpSender()
     answer = await caller.call(url, {}, b"")
     await caller.aclose()
     assert not answer.delivered

@@ -1,7 +1,7 @@
 import pytest
 
 from adapters.webhook.sender import retry_after_of
-from adapters.webhook.ssrf import AddressRefused, Guard
+from adapters.webhook.ssrf import AddressRefused, SsrfGuard
 from core.errors import StartupRefused
 
 PRIVATE = [
@@ -55,19 +55,19 @@ PUBLIC = (
 @pytest.mark.parametrize("address", PRIVATE)
 def test_what_is_not_of_the_public_internet_is_refused(address: str) -> None:
     with pytest.raises(AddressRefused):
-        Guard().check("example.com", address)
+        SsrfGuard().check("example.com", address)
     with pytest.raises(AddressRefused):
-        Guard().check_literal(address)
+        SsrfGuard().check_literal(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
 def test_what_is_public_is_not(address: str) -> None:
-    Guard().check("example.com", address)
-    Guard().check_literal(f"[{address}]" if ":" in address else address)
+    SsrfGuard().check("example.com", address)
+    SsrfGuard().check_literal(f"[{address}]" if ":" in address else address)
 
 
 def test_a_network_that_is_allowed_may_be_called_also_in_disguise() -> None:
-    guard = Guard(["10.1.0.0/16", "::1", "intern.example"])
+    guard = SsrfGuard(["10.1.0.0/16", "::1", "intern.example"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "::1"):
         guard.check("whatever", address)
     with pytest.raises(AddressRefused):
@@ -75,7 +75,7 @@ def test_a_network_that_is_allowed_may_be_called_also_in_disguise() -> None:
 
 
 def test_a_host_that_is_allowed_may_lead_anywhere() -> None:
-    guard = Guard(["Intern.example"])
+    guard = SsrfGuard(["Intern.example"])
     guard.check("intern.EXAMPLE.", "10.0.0.1")
     with pytest.raises(AddressRefused):
         guard.check("other.example", "10.0.0.1")
@@ -84,7 +84,7 @@ def test_a_host_that_is_allowed_may_lead_anywhere() -> None:
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "10.0.0.1/8", "1.2.3", "http://x/", "::zz"])
 def test_what_is_neither_a_network_nor_a_host_refuses_the_start(entry: str) -> None:
     with pytest.raises(StartupRefused):
-        Guard([entry])
+        SsrfGuard([entry])
 
 
 @pytest.mark.parametrize(

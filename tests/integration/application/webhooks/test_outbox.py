@@ -23,7 +23,7 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from adapters.webhook.sender import HttpCaller
+from adapters.webhook.sender import HttpSender
 from core.alarm.events import Event
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
@@ -76,7 +76,7 @@ class Stage:
         self.checkpoints = MongoCheckpoints(connected)
         self.leases = MemoryLeases()
         self.time = Haste()
-        self.caller = HttpCaller(["127.0.0.0/8"])
+        self.caller = HttpSender(["127.0.0.0/8"])
         self.ids = count(1)
         self.outgoing = Outgoing(
             self.webhooks, self.outbox, self.caller, self.log, self.time.now, lambda: f"id-{next(self.ids)}"
@@ -232,7 +232,7 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
         # It comes back; a row may have died by then, and is listed.
         return wrong[(number + seed) % len(wrong)] if number < 40 else "ok"
 
-    stage.caller = HttpCaller(["127.0.0.0/8"], seconds=0.4)
+    stage.caller = HttpSender(["127.0.0.0/8"], seconds=0.4)
     async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.caller):
         await stage.hook(failing, "failing")
         await stage.hook(healthy, "healthy")
@@ -248,7 +248,7 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
 async def test_a_receiver_that_hangs_holds_up_no_other(stage: Stage) -> None:
     """The hanging calls never end within the test: whoever waited for one would not be done."""
     history = history_of(20)
-    stage.caller = HttpCaller(["127.0.0.0/8"], seconds=10 * SECONDS)
+    stage.caller = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
     async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.caller):
         for number in range(8):
             await stage.hook(hanging, f"hanging-{number}")

@@ -12,7 +12,7 @@ from adapters.mongo.client import Database
 from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
 from core.application.workers import balancing as spreading
-from core.application.workers.balancing import Spreading
+from core.application.workers.balancing import Balancing
 from core.application.workers.leader import LeaderTask
 from core.coordination.ports import Lease, Leases, Presence
 
@@ -33,7 +33,7 @@ async def work(_: Lease) -> None:
 async def process(leases: Leases, presence: Presence, name: str) -> AsyncIterator[list[LeaderTask]]:
     tasks = [LeaderTask(leases, f"task {number}", name, work) for number in range(TASKS)]
     running = [asyncio.create_task(each.run()) for each in tasks]
-    running.append(asyncio.create_task(Spreading(presence, name, tasks).run()))
+    running.append(asyncio.create_task(Balancing(presence, name, tasks).run()))
     try:
         yield tasks
     finally:
@@ -63,7 +63,7 @@ async def test_one_more_than_another_leads_is_no_reason_to_let_go() -> None:
     await presence.announce("killed a moment ago", TASKS - 1, 60)
     async with process(leases, presence, "a") as first:
         await shares([first], [TASKS])
-        looks = Spreading(presence, "a", first)
+        looks = Balancing(presence, "a", first)
         for _ in range(5):
             await looks.look()
         assert all(task.leading for task in first)
@@ -72,7 +72,7 @@ async def test_one_more_than_another_leads_is_no_reason_to_let_go() -> None:
 async def test_one_process_alone_keeps_all(connected: Database) -> None:
     async with process(MongoLeases(connected), MemoryPresence(), "a") as first:
         await shares([first], [TASKS])
-        looks = Spreading(MemoryPresence(), "a", first)
+        looks = Balancing(MemoryPresence(), "a", first)
         for _ in range(5):
             await looks.look()
         assert all(task.leading for task in first)

@@ -33,7 +33,7 @@ from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
-from core.log.known_alarms import Recollection
+from core.log.known_alarms import KnownAlarms
 from tests.kit.jumping import run
 from tests.unit.alarm.given import BEGINNING
 
@@ -42,7 +42,7 @@ class Handler(CommandHandler):
     """A handler that fails as often as told, before or after the command was carried out."""
 
     def __init__(self, log: MemoryLog) -> None:
-        super().__init__(log, StreamTurns(), Recollection(), MemoryAnswers())
+        super().__init__(log, StreamTurns(), KnownAlarms(), MemoryAnswers())
         self.failures: list[Exception] = []
         self.expiries: list[Unshelve] = []
 

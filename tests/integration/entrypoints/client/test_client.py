@@ -8,17 +8,17 @@ import msgspec
 import pytest
 
 from core.alarm.alarm import Alarm
-from core.delivery.protocol import EventMessage, Events, Subscribe
+from core.delivery.protocol import EventMessage, EventsMessage, Subscribe
 from core.errors import InvalidInput
 from core.lists.filter import Filter
 from entrypoints.client.connection import StreamEnded
 from entrypoints.client.stream import LONGEST_PAUSE, TocsinStream, jittered
 from entrypoints.client.subscription import (
     WAITING_MESSAGES,
+    ClientSubscription,
     Item,
     SnapshotPage,
     StartOver,
-    Subscription,
     SubscriptionRefused,
 )
 from tests.kit.delivery import Plant
@@ -43,7 +43,7 @@ def at_once(_failures: int) -> float:
     return 0.0
 
 
-async def take(subscription: Subscription, count: int) -> list[Item]:
+async def take(subscription: ClientSubscription, count: int) -> list[Item]:
     async with asyncio.timeout(10):
         return [await anext(subscription) for _ in range(count)]
 
@@ -282,10 +282,10 @@ async def test_a_closed_subscription_is_over_and_the_others_go_on() -> None:
 
 
 async def test_a_slow_consumer_holds_the_reading_back() -> None:
-    subscription = Subscription(Subscribe(id="a"), lambda _: None)
+    subscription = ClientSubscription(Subscribe(id="a"), lambda _: None)
     for number in range(WAITING_MESSAGES):
-        await subscription.take(Events(id="a", events=[told(number)], position=number), "log-1")
-    last = Events(id="a", events=[told(WAITING_MESSAGES)], position=WAITING_MESSAGES)
+        await subscription.take(EventsMessage(id="a", events=[told(number)], position=number), "log-1")
+    last = EventsMessage(id="a", events=[told(WAITING_MESSAGES)], position=WAITING_MESSAGES)
     reading = asyncio.create_task(subscription.take(last, "log-1"))
     done, _ = await asyncio.wait({reading}, timeout=0)
     assert not done

@@ -5,7 +5,7 @@ import time
 import msgspec
 import pytest
 
-from entrypoints.client.token import Tokens, TokenUnavailable, refresh_in
+from entrypoints.client.token import ClientToken, TokenUnavailable, refresh_in
 
 
 def jwt(**claims: object) -> str:
@@ -32,7 +32,7 @@ async def test_whatever_the_function_raises_is_a_token_that_is_not_there() -> No
         raise KeyError("token")
 
     with pytest.raises(TokenUnavailable, match="KeyError"):
-        await Tokens(broken).get()
+        await ClientToken(broken).get()
 
 
 async def test_a_failed_renewal_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,5 +54,5 @@ async def test_a_failed_renewal_is_tried_again(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(time, "time", lambda: 1_000.0)
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    await Tokens(get).renew(jwt(exp=1_100), send)
+    await ClientToken(get).renew(jwt(exp=1_100), send)
     assert (waits, sent) == ([70, 5], ["for-ever"])

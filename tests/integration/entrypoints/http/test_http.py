@@ -378,7 +378,7 @@ async def test_a_refused_alert_is_counted_and_the_others_are_taken(
     many = [alert("busy") | {"fingerprint": str(number)} for number in range(17)]
     answer = await tell(http, *many, alert("other"))
     assert answer.json() == {"alerts": 18, "refused": 1}
-    assert app.state.ingested == ingest.Counts(alerts=18, refused=1)
+    assert app.state.ingested == ingest.IngestCounts(alerts=18, refused=1)
     assert "too_many_origins" in caplog.text
     assert "other" in {event.alarm.source for event in (await stage.log.read(0, 50)).events}
 
@@ -387,7 +387,7 @@ async def test_truncated_alerts_are_logged_and_counted(
     http: httpx.AsyncClient, app: Starlette, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert (await tell(http, alert(), truncatedAlerts=7)).status_code == 200
-    assert app.state.ingested == ingest.Counts(alerts=1, truncated=7)
+    assert app.state.ingested == ingest.IngestCounts(alerts=1, truncated=7)
     assert "7" in caplog.text
 
 

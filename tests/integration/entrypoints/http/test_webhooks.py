@@ -14,7 +14,7 @@ from adapters.memory.outbox import MemoryOutbox
 from core.errors import StartupRefused
 from core.outbox.row import Settlement
 from core.outbox.webhook import WEBHOOKS
-from entrypoints.process.webhooks_file import NOT_IN_FILE, Entry, apply_entries, read_entries
+from entrypoints.process.webhooks_file import NOT_IN_FILE, WebhookEntry, apply_entries, read_entries
 from tests.kit.http import HttpStage
 from tests.kit.outgoing import NOON, SECRET, row, webhook
 from tests.kit.receiver import receiving
@@ -177,7 +177,7 @@ async def test_a_cursor_of_ones_own_is_refused(client: httpx.AsyncClient) -> Non
     assert (await client.get("/v1/outbox?cursor=x")).json()["code"] == "bad_cursor"
 
 
-def entries(path: Path, text: str) -> Sequence[Entry]:
+def entries(path: Path, text: str) -> Sequence[WebhookEntry]:
     path.write_text(text)
     return read_entries(path)
 
