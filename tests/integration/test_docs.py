@@ -1,4 +1,4 @@
-"""What the documents promise: every setting is in the table, every link leads somewhere, the client works."""
+"""What the documents promise: every setting, code and message is told, every file is there, the client works."""
 
 import asyncio
 import re
@@ -17,7 +17,10 @@ from tests.kit.servers import TocsinServer
 
 ROOT = Path(entrypoints.__file__).parent.parent
 DOCS = ROOT / "docs"
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted(DOCS.rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMED = re.compile(r"(?<![\w./-])(?:core|adapters|entrypoints|tests|docs)/[\w./-]*\w")
 ROW = re.compile(r"^\| `(TOCSIN_\w+)` \| `(--[\w-]+)` \|", re.MULTILINE)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -35,10 +38,29 @@ def test_every_setting_is_in_the_table_and_nothing_else() -> None:
     assert listed == set(settings(typer.main.get_command(app)))
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def anchors(page: Path) -> set[str]:
+    """Return what a link to the page can name behind `#`, as GitHub makes it of each heading."""
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(page.read_text())
+    }
+
+
+def leads_somewhere(page: Path, path: str, anchor: str) -> bool:
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    broken = [link for link in LINK.findall(page.read_text()) if not leads_somewhere(page, *link)]
     assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    missing = [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()]
+    assert not missing
 
 
 async def test_the_client_in_30_lines_follows_and_resumes(
