@@ -1,17 +1,22 @@
-"""What the documents promise: every setting, code and message is told, every file is there, the client works."""
+"""The documents name every setting, route and message; each file and link in them is there; code runs."""
 
 import asyncio
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 import typer
 
 import entrypoints
+from core.alarm.events import FACT_TYPES
+from core.delivery.protocol import ClientMessage, ErrorCode, ServerMessage
 from entrypoints.cli.main import app
+from entrypoints.http.documents.asyncapi import CLOSE_CODES
+from entrypoints.http.documents.openapi import openapi
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 
@@ -36,6 +41,32 @@ def settings(command: Any) -> Iterator[tuple[str, str]]:
 def test_every_setting_is_in_the_table_and_nothing_else() -> None:
     listed = set(ROW.findall((DOCS / "operations.md").read_text()))
     assert listed == set(settings(typer.main.get_command(app)))
+
+
+def messages() -> Iterator[str]:
+    for kind in (*get_args(ClientMessage), *get_args(ServerMessage)):
+        yield str(kind.__struct_config__.tag)
+        yield from (field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def test_every_message_error_and_close_of_the_stream_is_told() -> None:
+    told = (DOCS / "protocol.md").read_text()
+    wanted = {*messages(), *get_args(ErrorCode), *map(str, CLOSE_CODES)}
+    assert not {name for name in wanted if f"`{name}`" not in told and f"| {name} |" not in told}
+
+
+def described() -> Iterator[str]:
+    """Yield each route as the page writes it, a command on an alarm by its row, and each query parameter."""
+    for path, methods in openapi("", authenticated=True)["paths"].items():
+        command = re.fullmatch(r"/v1/alarms/{alarm_id}/(\w+)", path)
+        yield f"| `{command[1]}` |" if command and "post" in methods else re.sub(r"{\w+}", "{id}", path)
+        for operation in methods.values():
+            yield from (each["name"] for each in operation["parameters"] if each["in"] == "query")
+
+
+def test_every_route_parameter_and_event_is_told_in_the_api() -> None:
+    told = (DOCS / "api.md").read_text()
+    assert not {name for name in (*described(), *FACT_TYPES) if name not in told}
 
 
 def anchors(page: Path) -> set[str]:
