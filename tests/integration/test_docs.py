@@ -94,6 +94,11 @@ def test_every_file_that_is_named_is_there(page: Path) -> None:
     assert not missing
 
 
+def test_every_decision_is_in_the_index() -> None:
+    records = {page.name for page in (DOCS / "adr").glob("[0-9]*.md")}
+    assert set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (DOCS / "adr" / "README.md").read_text())) == records
+
+
 async def test_the_client_in_30_lines_follows_and_resumes(
     replica_set: ReplicaSet, database: str, tmp_path: Path
 ) -> None:
