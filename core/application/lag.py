@@ -1,10 +1,13 @@
 """How far whatever follows the log is behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
+from core.application.feed import Feed
+from core.coordination.ports import Checkpoints
+from core.host import Clock
 from core.log.ports import EventLog
 
 FEED = "feed"
@@ -17,6 +20,24 @@ class Lag(msgspec.Struct, frozen=True, gc=False):
     projection: str
     positions: int
     seconds: float
+
+
+class LagMeter:
+    """Measures the process's feed and the projections, each by the name of its checkpoint."""
+
+    def __init__(
+        self, log: EventLog, feed: Feed, checkpoints: Checkpoints, projections: Sequence[str], clock: Clock
+    ) -> None:
+        self._log = log
+        self._feed = feed
+        self._checkpoints = checkpoints
+        self._projections = projections
+        self._clock = clock
+
+    async def lags(self) -> list[Lag]:
+        """Measure the feed, then each projection. Raises Unavailable."""
+        places = {name: (await self._checkpoints.load(name)).position for name in self._projections}
+        return await lags(self._log, {FEED: self._feed.position, **places}, self._clock.now())
 
 
 async def lags(log: EventLog, places: Mapping[str, int], now: datetime) -> list[Lag]:

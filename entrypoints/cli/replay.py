@@ -7,17 +7,19 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Progress as ProgressBar
 
-from core.application.projections.kpis import KpiModel, replay_kpis
-from core.application.projections.projector import AlarmModel
-from core.application.replay import alarms as replay
-from core.application.replay import checking as check
+from core.application.projections.alarms import AlarmModel
+from core.application.projections.kpis import KpiModel
+from core.application.replay.alarms import replay_alarms
+from core.application.replay.checking import Difference, check_alarms, verify
+from core.application.replay.kpis import replay_kpis
+from core.application.replay.progress import Progress
 from entrypoints.process.host import holder
 from entrypoints.process.storage import storage
 
@@ -30,9 +32,7 @@ async def replay_list(uri: str, database: str, out: Console, *, newest: bool = F
     async with storage(uri, database) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
         with _progress(out) as progress:
-            position = await replay.replay_alarms(
-                store.log, model, store.leases, holder(), progress, newest=newest
-            )
+            position = await replay_alarms(store.log, model, store.leases, holder(), progress, newest=newest)
     out.print(f"the alarm list as of position {position:,}: swapped in")
     return 0
 
@@ -53,7 +53,7 @@ async def check_list(uri: str, database: str, out: Console) -> int:
     async with storage(uri, database) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
         with _progress(out) as progress:
-            async for difference in check.check_alarms(store.log, model, progress):
+            async for difference in check_alarms(store.log, model, progress):
                 count += 1
                 if count <= SHOWN:
                     _print_difference(difference, out)
@@ -66,7 +66,7 @@ async def verify_log(uri: str, database: str, out: Console) -> int:
     count = 0
     async with storage(uri, database) as store:
         with _progress(out) as progress:
-            async for finding in check.verify(store.log, progress):
+            async for finding in verify(store.log, progress):
                 count += 1
                 if count <= SHOWN:
                     out.print(f"position {finding.position}: {finding.detail}", markup=False, soft_wrap=True)
@@ -76,14 +76,14 @@ async def verify_log(uri: str, database: str, out: Console) -> int:
     return 1 if count else 0
 
 
-def _print_difference(difference: check.Difference, out: Console) -> None:
+def _print_difference(difference: Difference, out: Console) -> None:
     out.print(f"{difference.alarm_id}: {difference.kind}", markup=False, soft_wrap=True)
     for name, (expected, found) in difference.fields.items():
         out.print(f"    {name}: is {found!r}, should be {expected!r}", markup=False, soft_wrap=True)
 
 
 @contextmanager
-def _progress(out: Console) -> Iterator[replay.Progress]:
+def _progress(out: Console) -> Iterator[Progress]:
     """Show a bar with a rate and the time left; where there is no terminal, a line for each tenth."""
     if not out.is_terminal:
         yield _lines(out)
@@ -95,7 +95,7 @@ def _progress(out: Console) -> Iterator[replay.Progress]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=out) as bar:
+    with ProgressBar(*columns, console=out) as bar:
         tasks: dict[str, TaskID] = {}
 
         def progress(what: str, done: int, total: int) -> None:
@@ -106,7 +106,7 @@ def _progress(out: Console) -> Iterator[replay.Progress]:
         yield progress
 
 
-def _lines(out: Console) -> replay.Progress:
+def _lines(out: Console) -> Progress:
     said: dict[str, int] = {}
 
     def progress(what: str, done: int, total: int) -> None:

@@ -129,10 +129,10 @@ def context(
     offered = services(request)
     key = idempotency_key(request)
     return Context(
-        event_id=offered.new_event_id(),
+        event_id=offered.ids.new(),
         tenant=who.tenant,
         actor=actor_of(who, actor_kind, actor),
-        now=offered.now(),
+        now=offered.clock.now(),
         occurred_at=occurred_at,
         command_id=key,
         command_hash=None if key is None else _hash(request, body),

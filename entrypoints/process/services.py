@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from core.application.authentication import Authentication
 from core.application.lag import Lag
-from core.application.projections.kpis import KpiModel
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoints
 from core.delivery.identifying import SessionInfo
+from core.host import Clock, Ids
+from core.kpi.ports import KpiBuckets
 from core.lists.ports import AlarmHistory, AlarmList
 from core.log.handler import CommandHandler
 from core.log.ports import EventLog
@@ -19,10 +19,10 @@ from core.log.ports import EventLog
 class Services:
     """The parts that HTTP and WebSocket handlers call.
 
-    `now`: the service's clock (UTC); `new_event_id`: a UUIDv7. `projected(position, seconds)` waits until
-    the alarm list has reached the position and tells whether it has. `not_ready()` names what keeps the
-    process from serving, one line each; empty: it is ready. `lags()`: how far the feed and the projections
-    are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's, in this process.
+    `projected(position, seconds)` waits until the alarm list has reached the position and tells whether it
+    has. `not_ready()` names what keeps the process from serving, one line each; empty: it is ready. `lags()`:
+    how far the feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the
+    tenant's, in this process.
     """
 
     handler: CommandHandler
@@ -30,12 +30,12 @@ class Services:
     alarms: AlarmList
     history: AlarmHistory
     checkpoints: Checkpoints
-    now: Callable[[], datetime]
-    new_event_id: Callable[[], str]
+    clock: Clock
+    ids: Ids
     projected: Callable[[int, float], Awaitable[bool]]
     not_ready: Callable[[], list[str]]
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
     outgoing: Outgoing
-    kpis: KpiModel
+    kpis: KpiBuckets
     lags: Callable[[], Awaitable[Sequence[Lag]]]

@@ -26,7 +26,7 @@ from adapters.mongo.log.watch import TopicWatch
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.replay.whatif import Record
-from core.application.workers.single_process import only_process
+from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.host import holder
@@ -133,9 +133,9 @@ def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[Non
                 raise StartupRefused(
                     f"on a standalone mongod without Redis one process does all; its role cannot be {role}"
                 )
-            return only_process(store.leases, holder())
+            return single_process(store.leases, holder())
         case "redis":
-            return only_process(store.leases, "redis", shared=True)
+            return single_process(store.leases, "redis", shared=True)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:

@@ -96,7 +96,7 @@ async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing)
             format=entry.format,
             enabled=enabled,
             from_file=True,
-            created_at=outgoing.now(),
+            created_at=outgoing.clock.now(),
             **fields,
         )
         await outgoing.create(webhook, entry.after)

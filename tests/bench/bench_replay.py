@@ -27,7 +27,7 @@ from core.alarm.commands import Acknowledge, Assign, Clear, Command, Comment, Co
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
-from core.application.projections.projector import AlarmModel
+from core.application.projections.alarms import AlarmModel
 from core.application.replay.alarms import replay_alarms
 from entrypoints.process.host import holder
 from entrypoints.process.storage import storage

@@ -1,10 +1,8 @@
 """The HTTP application over adapters in memory, called without a socket."""
 
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import httpx
 
@@ -22,10 +20,9 @@ from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
-from core.application.authentication import Authentication, Issuing
+from core.application.authentication import Authentication
 from core.application.lag import Lag, lags
-from core.application.projections.kpis import KpiModel
-from core.application.projections.projector import PROJECTION
+from core.application.projections.alarms import PROJECTION
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
@@ -34,8 +31,7 @@ from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
-
-ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
+from tests.kit.hosts import HOST
 
 
 class HttpStage:
@@ -54,21 +50,14 @@ class HttpStage:
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),
             checkpoints=self.checkpoints,
-            now=lambda: datetime.now(UTC),
-            new_event_id=lambda: str(uuid.uuid4()),
+            clock=HOST.clock,
+            ids=HOST.ids,
             projected=self._projected,
             not_ready=lambda: self.reasons,
-            authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), ISSUING),
+            authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
-            outgoing=Outgoing(
-                MemoryWebhooks(),
-                MemoryOutbox(),
-                self._caller,
-                self.log,
-                lambda: datetime.now(UTC),
-                lambda: str(uuid.uuid4()),
-            ),
-            kpis=KpiModel(MemoryKpiBuckets(), self.checkpoints),
+            outgoing=Outgoing(MemoryWebhooks(), MemoryOutbox(), self._caller, self.log, HOST.clock, HOST.ids),
+            kpis=MemoryKpiBuckets(),
             lags=self._lags,
         )
         self._leases = MemoryLeases()
@@ -98,7 +87,7 @@ class HttpStage:
 
     async def _lags(self) -> list[Lag]:
         at = (await self.checkpoints.load(PROJECTION)).position
-        return await lags(self.log, {PROJECTION: at}, datetime.now(UTC))
+        return await lags(self.log, {PROJECTION: at}, HOST.clock.now())
 
     async def _projected(self, position: int, _: float) -> bool:
         return (await self.checkpoints.load(PROJECTION)).position >= position

@@ -10,7 +10,7 @@ from core.alarm.commands import Context, Raise
 from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.process.compose import Process, running
-from entrypoints.process.host import new_event_id, now
+from entrypoints.process.host import MACHINE
 from entrypoints.process.settings import FeedChoice
 from entrypoints.process.storage import Storage, storage
 from tests.kit.waiting import eventually
@@ -20,7 +20,7 @@ SOURCE = Actor("tests", "source")
 
 def raising(source: str, severity: Severity = "major", text: str = "") -> Raise:
     """Return the command to raise an alarm."""
-    context = Context(event_id=new_event_id(), tenant="default", actor=SOURCE, now=now())
+    context = Context(event_id=MACHINE.ids.new(), tenant="default", actor=SOURCE, now=MACHINE.clock.now())
     identity = Identity("default", source, "pressure")
     return Raise(context=context, identity=identity, severity=severity, text=text)
 

@@ -34,7 +34,7 @@ from entrypoints.http.middleware.authorization import Authorization
 from entrypoints.http.routes import events as events_over_http
 from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
-from tests.kit.http import ISSUING
+from tests.kit.hosts import HOST
 from tests.kit.schemas import check_message
 
 WAIT = 10.0
@@ -170,7 +170,7 @@ async def streaming(
     *, allowed_origins: Sequence[str] = (), authentication: Authentication | None = None, **options: Any
 ) -> AsyncIterator[Streams]:
     """Run a server for as long as the context lasts; `options` are the driver's."""
-    known = authentication or Authentication(None, MemoryApiKeys(), MemoryRevocations(), ISSUING)
+    known = authentication or Authentication(None, MemoryApiKeys(), MemoryRevocations(), HOST)
     options.setdefault("authenticate", known.caller)
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()

@@ -9,17 +9,18 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.application.projections.projector import PROJECTION, AlarmModel
-from core.application.replay.alarms import Progress, silent
+from core.application.projections.alarms import PROJECTION, AlarmModel
+from core.application.replay.progress import Progress, silent
 from core.application.replay.reading import pages, whole
 from core.log.ports import EventLog
 from core.log.projection import Audit, Finding, Fold, differing_fields
 
-ROUNDS = 20
+FOLD_ROUNDS = 20
 """How often the fold is brought up to a checkpoint that goes on moving."""
 NEAR_EVENTS = 2_000
+"""How far the checkpoint may have moved on for the rows beyond it to be put aside."""
 
-_PARTS = 8
+_HASH_PARTS = 8
 """In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
 
 
@@ -47,7 +48,7 @@ async def check_alarms(
     """
     fold = Fold()
     position = 0
-    for _ in range(ROUNDS):
+    for _ in range(FOLD_ROUNDS):
         reached, position = position, (await model.checkpoints.load(PROJECTION)).position
         await _fold_up_to(log, fold, position, progress)
         if position - reached <= NEAR_EVENTS:
@@ -124,8 +125,8 @@ def _compared(expected: Alarm | None, row: Alarm) -> Difference | None:
 def _repeated(hashes: "array[int]") -> set[int]:
     """Return the values that are there twice."""
     repeated: set[int] = set()
-    for part in range(_PARTS):
-        ordered = sorted(value for value in hashes if value % _PARTS == part)
+    for part in range(_HASH_PARTS):
+        ordered = sorted(value for value in hashes if value % _HASH_PARTS == part)
         repeated.update(first for first, second in pairwise(ordered) if first == second)
     return repeated
 

@@ -1,15 +1,14 @@
 """What can be asked about webhooks and the outbox, by whichever way it is asked."""
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
 
 from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.errors import InvalidInput
+from core.host import Clock, Ids
 from core.log.ports import EventLog
 from core.outbox.formats import test_body
 from core.outbox.ports import Outbox, OutboxQuery, Webhooks, WebhookSender
@@ -17,7 +16,6 @@ from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
 
-KEY_BYTES = 32
 RETRIED_AT_ONCE = 1_000
 """How many dead rows one bulk retry looks at."""
 
@@ -65,8 +63,8 @@ class Outgoing:
     outbox: Outbox
     caller: CheckingSender
     log: EventLog
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
+    clock: Clock
+    ids: Ids
 
     async def create(self, webhook: Webhook, start: Start) -> Webhook:
         """Add a webhook; one that is to be signed for and has no secret gets one.
@@ -76,7 +74,7 @@ class Outgoing:
             Conflict: the tenant has as many as it can have, or one with this id.
         """
         if webhook.format == "cloudevents" and not webhook.secrets:
-            webhook = msgspec.structs.replace(webhook, secrets=(new_secret(),))
+            webhook = msgspec.structs.replace(webhook, secrets=(secret_of(self.ids.secret()),))
         webhook.check()
         self.caller.check_url(webhook.url)
         if len(await self.webhooks.of_tenant(webhook.tenant)) >= WEBHOOKS:
@@ -118,7 +116,7 @@ class Outgoing:
 
     async def test(self, webhook: Webhook) -> Answer:
         """Make one call to the webhook, at once and only once."""
-        event_id, now = self.new_id(), self.now()
+        event_id, now = self.ids.new(), self.clock.now()
         message = WebhookMessage(event_id, test_body(webhook, event_id, now))
         return await deliver(self.caller, webhook, message, now)
 
@@ -158,6 +156,10 @@ class Outgoing:
         following = rows[-1].id if len(rows) == RETRIED_AT_ONCE else None
         return Retried(len(revived), len(known) - len(revived), following)
 
+    def rotated(self, webhook: Webhook) -> tuple[str, ...]:
+        """Return the secrets with a new one in front; the oldest falls out if there are too many."""
+        return (secret_of(self.ids.secret()), *webhook.secrets)[:SECRETS]
+
     async def position(self, start: Start) -> int:
         """Return the position that a webhook starts behind. Raises InvalidInput if the log has it not."""
         tail = (await self.log.tail()).position
@@ -181,15 +183,5 @@ class Outgoing:
     async def _revived(self, row: Row, webhook: Webhook) -> bool:
         if webhook.format in STATEFUL and await self.outbox.overtaken(row):
             return False
-        await self.outbox.revive(row, self.now())
+        await self.outbox.revive(row, self.clock.now())
         return True
-
-
-def new_secret() -> str:
-    """Return a secret that nobody knows yet."""
-    return secret_of(secrets.token_bytes(KEY_BYTES))
-
-
-def rotated(webhook: Webhook) -> tuple[str, ...]:
-    """Return the secrets with a new one in front; the oldest falls out if there are too many."""
-    return (new_secret(), *webhook.secrets)[:SECRETS]

@@ -52,7 +52,7 @@ _disconnect_body = msgspec.json.Decoder(DisconnectBody)
 async def create_key(request: Request) -> Response:
     """Make an API key; the answer is the only one that has the key itself."""
     body = decoded(_key_body, await body_of(request))
-    expires_at = _future(body.expires_at, services(request).now())
+    expires_at = _future(body.expires_at, services(request).clock.now())
     made = await services(request).authentication.create_key(
         caller(request), body.name, body.roles, expires_at
     )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from core.application.projections.projector import PROJECTION
+from core.application.projections.alarms import PROJECTION
 from core.lists.query import AlarmPage, AlarmQuery
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller, json_response, services
@@ -52,7 +52,7 @@ async def export_alarms(request: Request) -> Response:
     export = EXPORTS[given.format]
     # The first page before the answer begins: what goes wrong there can still be told as a problem.
     first = await pages(query)
-    stamp = services(request).now().strftime("%Y%m%dT%H%M%SZ")
+    stamp = services(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
         "Tocsin-Position": str(position),

@@ -58,10 +58,10 @@ async def alertmanager(request: Request) -> Response:
         # No command id: an annotation may change, and an alert that still fires after a manual clear is
         # a new occurrence.
         return Context(
-            event_id=offered.new_event_id(),
+            event_id=offered.ids.new(),
             tenant=who.tenant,
             actor=actor_of(who, "source", source),
-            now=offered.now(),
+            now=offered.clock.now(),
             occurred_at=occurred_at,
         )
 

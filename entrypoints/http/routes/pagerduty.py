@@ -32,7 +32,7 @@ async def enqueue(request: Request) -> Response:
     try:
         event = read_event(await _body(request))
         tenant = await _tenant(request, event.routing_key)
-        dedup_key = event.dedup_key or services(request).new_event_id().replace("-", "")
+        dedup_key = event.dedup_key or services(request).ids.new().replace("-", "")
         done = await _apply(services(request), event, identity_of(event, dedup_key, tenant))
     except InvalidEvent as invalid:
         return _invalid(invalid.errors)
@@ -71,10 +71,10 @@ async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -
 
     def context(occurred_at: datetime | None = None) -> Context:
         return Context(
-            event_id=offered.new_event_id(),
+            event_id=offered.ids.new(),
             tenant=identity.tenant,
             actor=Actor(source_of(event.routing_key), "source"),
-            now=offered.now(),
+            now=offered.clock.now(),
             occurred_at=occurred_at,
         )
 

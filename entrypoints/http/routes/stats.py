@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
-from core.application.projections.projector import PROJECTION as ALARMS
 from core.errors import TooBroad
 from core.kpi.bucket import BUCKET, start_of
 from core.kpi.figures import BAD_ACTORS, STALE, Figures, Tally, Wanted, of_now
@@ -34,7 +34,7 @@ async def stats(request: Request) -> Response:
     """Return the counts as they are, and the figures of the period, in whole ten minutes."""
     given, tenant = parameters(request, StatsParameters), caller(request).tenant
     offered = services(request)
-    now = offered.now()
+    now = offered.clock.now()
     start, end = _period(*given.period(now, DEFAULT))
     # Before the rows: they may be newer than it, never older.
     position = (await offered.checkpoints.load(ALARMS)).position
@@ -69,7 +69,7 @@ async def _figures(offered: Services, tenant: str, begun: Callable[[], Tally]) -
     """Add up the buckets; return up to which position they are, and what they come to."""
     while True:
         tally, at = begun(), await offered.checkpoints.load(KPIS)
-        async for buckets in offered.kpis.buckets.period(at.generation, tenant, tally.start, tally.end):
+        async for buckets in offered.kpis.period(at.generation, tenant, tally.start, tally.end):
             # It takes a while, and this loop has others to serve.
             await asyncio.to_thread(tally.add, buckets)
         # A rebuild that was swapped in meanwhile may have taken some of the buckets away.

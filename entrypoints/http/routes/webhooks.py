@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.application.webhooks.service import Conflict, Outgoing, UnknownWebhook, rotated
+from core.application.webhooks.service import Conflict, Outgoing, UnknownWebhook
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
 from entrypoints.http.problems import Problem
@@ -65,7 +65,9 @@ async def create(request: Request) -> Response:
     body = decoded(_new, await body_of(request))
     offered = _outgoing(request)
     fields = {name: getattr(body, name) for name in (*_PLAIN, "format")}
-    webhook = Webhook(id=offered.new_id(), tenant=caller(request).tenant, created_at=offered.now(), **fields)
+    webhook = Webhook(
+        id=offered.ids.new(), tenant=caller(request).tenant, created_at=offered.clock.now(), **fields
+    )
     try:
         made = await offered.create(webhook, body.after)
     except Conflict as conflict:
@@ -91,7 +93,7 @@ async def change(request: Request) -> Response:
     webhook = await _found(request)
     if webhook.from_file:
         raise _of_file()
-    changes = _changed(body, webhook)
+    changes = _changed(body, webhook, _outgoing(request))
     start = None if body.after is UNSET else body.after
     try:
         changed = await _outgoing(request).change(webhook, changes, start)
@@ -128,14 +130,14 @@ def _shown(webhook: Webhook) -> WebhookShown:
     return answer
 
 
-def _changed(body: WebhookChanges, webhook: Webhook) -> dict[str, Any]:
+def _changed(body: WebhookChanges, webhook: Webhook, outgoing: Outgoing) -> dict[str, Any]:
     changes = {name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not UNSET}
     if sum((body.rotate, body.keep_secrets is not UNSET, body.secrets is not UNSET)) > 1:
         raise Problem(422, "invalid", "give one of secrets, rotate and keep_secrets")
     if body.rotate:
         if webhook.format != "cloudevents":
             raise Problem(422, "invalid", "only the format cloudevents is signed and takes secrets")
-        changes["secrets"] = rotated(webhook)
+        changes["secrets"] = outgoing.rotated(webhook)
     elif body.keep_secrets is not UNSET:
         changes["secrets"] = webhook.secrets[: body.keep_secrets]
     return changes

@@ -18,9 +18,11 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Snapshot
-from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
-from core.application.replay.alarms import REPLAY_SECONDS, replay_alarms
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.projector import Projector
+from core.application.replay.alarms import replay_alarms
+from core.application.replay.keeping import REPLAY_SECONDS
+from core.application.workers.leader import LEASE_SECONDS, Candidate
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused
 from core.lists.ports import Shadow
@@ -144,8 +146,7 @@ class ProjectorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patched = ExitStack()
-        self.patched.enter_context(patch("core.application.projections.projector.backoff", return_value=0.0))
-        self.patched.enter_context(patch("core.application.projections.projector.PACE_SECONDS", 0.0))
+        self.patched.enter_context(patch("core.application.projections.alarms.PACE_SECONDS", 0.0))
         self.loop = asyncio.new_event_loop()
         self.time = 0.0
         self.told = NO_CHECKPOINT
@@ -268,7 +269,9 @@ class ProjectorMachine(RuleBasedStateMachine):
         lease = await self.leases.acquire(PROJECTOR_LEASE, holder, LEASE_SECONDS)
         assert lease is not None
         log = cast(EventLog, self.log)
-        await Projector(log, self.log.follow, self.model, self.leases, holder).work(lease)
+        await Projector(log, self.log.follow, self.model, Candidate(self.leases, holder, lambda: 0.0)).work(
+            lease
+        )
 
     async def replaying(self, holder: str, *, newest: bool) -> None:
         with suppress(StartupRefused):

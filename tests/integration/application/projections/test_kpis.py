@@ -15,10 +15,11 @@ from rich.console import Console
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS
-from core.application.projections.kpis import PROJECTION, KpiModel, replay_kpis
-from core.application.projections.projector import AlarmModel
+from core.application.projections.alarms import AlarmModel
+from core.application.projections.kpis import PROJECTION, KpiModel
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.checking import check_alarms
+from core.application.replay.kpis import replay_kpis
 from core.application.replay.whatif import Record, compared
 from core.coordination.ports import NO_CHECKPOINT
 from core.errors import InvalidInput, StartupRefused

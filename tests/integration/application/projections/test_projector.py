@@ -19,11 +19,13 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.projector import Projector
 from core.application.workers.leader import LEADING, STANDBY, LeaderTask
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable, UnknownEvent
 from tests.kit.history import History
+from tests.kit.hosts import candidate
 
 SECONDS = 10
 
@@ -60,7 +62,7 @@ class Storage:
                 await asyncio.sleep(0.005)
 
     def projector(self, holder: str) -> Projector:
-        return Projector(self.log, self.follow, self.model, self.leases, holder)
+        return Projector(self.log, self.follow, self.model, candidate(self.leases, holder))
 
 
 @pytest_asyncio.fixture
@@ -228,7 +230,7 @@ async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None
         async for events in storage.follow(after):
             yield events
 
-    async with running(Projector(storage.log, follow, storage.model, storage.leases, "a")):
+    async with running(Projector(storage.log, follow, storage.model, candidate(storage.leases))):
         await storage.reached(len(history.events))
     assert opened == [0, 3]
     assert await storage.rows() == history.fold()
@@ -256,7 +258,7 @@ async def test_work_is_cancelled_when_the_lease_may_have_run_out() -> None:
         finally:
             ended.set()
 
-    task = LeaderTask(leases, "task", "a", work, seconds=0.2)
+    task = LeaderTask(candidate(leases), "task", work, seconds=0.2)
     async with running(task):
         await began.wait()
         leases.away = True
@@ -277,7 +279,7 @@ async def test_a_lease_is_kept_for_as_long_as_the_work_takes() -> None:
         done.set()
         await asyncio.Event().wait()
 
-    async with running(LeaderTask(leases, "task", "a", work, seconds=0.3)):
+    async with running(LeaderTask(candidate(leases), "task", work, seconds=0.3)):
         async with asyncio.timeout(SECONDS):
             await done.wait()
     assert tokens == [1]
@@ -292,7 +294,7 @@ async def test_work_that_gives_up_the_lead_competes_again() -> None:
         if len(tokens) == 3:
             raise UnknownEvent("alarm.dreamt", 1, 7)
 
-    task = LeaderTask(leases, "task", "a", work)
+    task = LeaderTask(candidate(leases), "task", work)
     async with asyncio.timeout(SECONDS):
         await task.run()
     assert tokens == [1, 2, 3]

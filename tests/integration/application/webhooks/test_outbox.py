@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from itertools import count
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from core.outbox.webhook import Webhook
 from entrypoints.cli.outbox import UNDELIVERED, list_rows, retry_rows
 from entrypoints.process.settings import Settings
 from tests.kit.history import History
+from tests.kit.hosts import CountedIds, candidate
 from tests.kit.outgoing import SECRET, row, webhook
 from tests.kit.receiver import Behaviour, Delivery, Receiver, receiving
 from tests.kit.streams import WAIT
@@ -75,12 +75,9 @@ class Stage:
         self.webhooks, self.outbox = MongoWebhooks(connected), MongoOutbox(connected)
         self.checkpoints = MongoCheckpoints(connected)
         self.leases = MemoryLeases()
-        self.time = Haste()
+        self.clock = Haste()
         self.caller = HttpSender(["127.0.0.0/8"])
-        self.ids = count(1)
-        self.outgoing = Outgoing(
-            self.webhooks, self.outbox, self.caller, self.log, self.time.now, lambda: f"id-{next(self.ids)}"
-        )
+        self.outgoing = Outgoing(self.webhooks, self.outbox, self.caller, self.log, self.clock, CountedIds())
         self._bells: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def plant(self, events: Sequence[Event]) -> None:
@@ -121,15 +118,15 @@ class Stage:
             self.checkpoints,
             self.follow,
             self._bells.__getitem__,
-            self.time.now,
+            self.clock,
         )
-        return Router(parts, self.leases, holder)
+        return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str) -> Relay:
         parts = RelayParts(
-            self.webhooks, self.outbox, self.caller, self._bells.__getitem__, self.time, lambda: 0.0
+            self.webhooks, self.outbox, self.caller, self._bells.__getitem__, self.clock, lambda: 0.0
         )
-        return Relay(parts, self.leases, holder)
+        return Relay(parts, candidate(self.leases, holder))
 
     @asynccontextmanager
     async def running(self, holder: str = "a") -> AsyncIterator[Relay]:
@@ -269,7 +266,7 @@ async def test_a_row_dies_after_the_whole_schedule_and_later_ones_pass_it(stage:
             await stage.settled()
             assert await stage.dead() == ["1:hook"]
             check(receiver.deliveries, history.events, dead=[1])
-            waits = [round(each.total_seconds()) for each in stage.time.slept]
+            waits = [round(each.total_seconds()) for each in stage.clock.slept]
             assert sum(waits) == pytest.approx(5 + 300 + 1800 + 3600 * (2 + 5 + 10 + 14 + 20 + 24), abs=60)
             retried = await stage.outgoing.retry("default", "1:hook")
             assert retried.state == "pending"

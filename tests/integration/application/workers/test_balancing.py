@@ -11,10 +11,11 @@ from adapters.memory.presence import MemoryPresence
 from adapters.mongo.client import Database
 from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
-from core.application.workers import balancing as spreading
+from core.application.workers import balancing
 from core.application.workers.balancing import Balancing
 from core.application.workers.leader import LeaderTask
 from core.coordination.ports import Lease, Leases, Presence
+from tests.kit.hosts import HOST, candidate
 
 TASKS = 4
 SECONDS = 20
@@ -22,7 +23,7 @@ SECONDS = 20
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spreading, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(balancing, "LOOK_SECONDS", 0.1)
 
 
 async def work(_: Lease) -> None:
@@ -31,9 +32,9 @@ async def work(_: Lease) -> None:
 
 @asynccontextmanager
 async def process(leases: Leases, presence: Presence, name: str) -> AsyncIterator[list[LeaderTask]]:
-    tasks = [LeaderTask(leases, f"task {number}", name, work) for number in range(TASKS)]
+    tasks = [LeaderTask(candidate(leases, name), f"task {number}", work) for number in range(TASKS)]
     running = [asyncio.create_task(each.run()) for each in tasks]
-    running.append(asyncio.create_task(Balancing(presence, name, tasks).run()))
+    running.append(asyncio.create_task(Balancing(presence, name, tasks, HOST.chance).run()))
     try:
         yield tasks
     finally:
@@ -63,7 +64,7 @@ async def test_one_more_than_another_leads_is_no_reason_to_let_go() -> None:
     await presence.announce("killed a moment ago", TASKS - 1, 60)
     async with process(leases, presence, "a") as first:
         await shares([first], [TASKS])
-        looks = Balancing(presence, "a", first)
+        looks = Balancing(presence, "a", first, HOST.chance)
         for _ in range(5):
             await looks.look()
         assert all(task.leading for task in first)
@@ -72,7 +73,7 @@ async def test_one_more_than_another_leads_is_no_reason_to_let_go() -> None:
 async def test_one_process_alone_keeps_all(connected: Database) -> None:
     async with process(MongoLeases(connected), MemoryPresence(), "a") as first:
         await shares([first], [TASKS])
-        looks = Balancing(MemoryPresence(), "a", first)
+        looks = Balancing(MemoryPresence(), "a", first, HOST.chance)
         for _ in range(5):
             await looks.look()
         assert all(task.leading for task in first)

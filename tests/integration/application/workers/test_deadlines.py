@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -20,20 +18,20 @@ from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm, Identity
 from core.alarm.commands import Command, Context, Raise, Shelve, Unshelve
 from core.alarm.events import Actor, Event, Unshelved
-from core.application.projections.projector import PROJECTION, AlarmModel
+from core.application.feed import Follow
+from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.workers.deadlines import (
-    AT_ONCE,
     DEADLINES_LEASE,
-    SLEEP_SECONDS,
+    ENDED_AT_ONCE,
     Deadlines,
-    Minting,
     ShelfSources,
 )
 from core.application.workers.leader import LEADING, STANDBY
-from core.coordination.ports import Checkpoint, Lease
+from core.coordination.ports import Checkpoint, Lease, Leases
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
 from core.log.known_alarms import KnownAlarms
+from tests.kit.hosts import SLEEP_SECONDS, CountedIds, LoopClock, candidate
 from tests.kit.jumping import run
 from tests.unit.alarm.given import BEGINNING
 
@@ -70,13 +68,10 @@ class World:
             self.alarms, self.checkpoints, MemoryAlarmRebuild(self.alarms, self.checkpoints)
         )
         self.leases = MemoryLeases(asyncio.get_running_loop().time)
-        self.ids = (f"id-{number}" for number in count(1))
+        self.ids = CountedIds()
         self.moved = asyncio.Event()
-        self.clock_offset = 0.0
+        self.clock = LoopClock(BEGINNING)
         self.follow_failures: list[Exception] = []
-
-    def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=asyncio.get_running_loop().time() + self.clock_offset)
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         while True:
@@ -90,10 +85,12 @@ class World:
             else:
                 await moved.wait()
 
-    def worker(self, holder: str = "a") -> Deadlines:
-        sources = ShelfSources(self.log, self.follow, self.model)
-        minting = Minting(self.now, lambda: next(self.ids))
-        return Deadlines(sources, self.handler, minting, self.leases, holder)
+    def worker(
+        self, holder: str = "a", *, follow: Follow | None = None, leases: Leases | None = None
+    ) -> Deadlines:
+        sources = ShelfSources(self.log, follow or self.follow, self.model)
+        standing = candidate(leases or self.leases, holder)
+        return Deadlines(sources, self.handler, self.clock, self.ids, standing)
 
     async def shelve(self, source: str, seconds: float) -> Event:
         about: dict[str, Any] = {"alarm_id": Identity("default", source, "pressure").alarm_id}
@@ -110,7 +107,10 @@ class World:
 
     def context(self) -> Context:
         return Context(
-            event_id=next(self.ids), tenant="default", actor=Actor("olga", "operator"), now=self.now()
+            event_id=self.ids.new(),
+            tenant="default",
+            actor=Actor("olga", "operator"),
+            now=self.clock.now(),
         )
 
     async def project(self) -> None:
@@ -179,9 +179,7 @@ def test_what_is_in_the_list_is_not_read_from_the_log() -> None:
             async for batch in world.follow(after):
                 yield batch
 
-        sources = ShelfSources(world.log, follow, world.model)
-        minting = Minting(world.now, lambda: next(world.ids))
-        async with running(Deadlines(sources, world.handler, minting, world.leases, "a")):
+        async with running(world.worker(follow=follow)):
             await asyncio.sleep(20)
         assert begins == [2]
         assert world.ends() == [("a", 10)]
@@ -210,22 +208,13 @@ def test_a_renewed_shelf_ends_once_and_an_ended_one_not_again() -> None:
 def test_it_sleeps_until_the_earliest_end_and_asks_nothing_meanwhile() -> None:
     async def test() -> None:
         world = World()
-        looks: list[datetime] = []
-        plain = world.now
-
-        def now() -> datetime:
-            looks.append(plain())
-            return looks[-1]
-
-        world.now = now  # type: ignore[method-assign]
-        worker = world.worker()
-        async with running(worker):
+        async with running(world.worker()):
             await world.shelve("a", 10 * SLEEP_SECONDS)
             await asyncio.sleep(1)
-            before = len(looks)
+            before = world.clock.looks
             await asyncio.sleep(9 * SLEEP_SECONDS)
             # Two looks at the clock each time it wakes, and it wakes once in the longest sleep.
-            assert len(looks) - before <= 2 * 10
+            assert world.clock.looks - before <= 2 * 10
             await asyncio.sleep(2 * SLEEP_SECONDS)
         assert world.ends() == [("a", 10 * SLEEP_SECONDS)]
 
@@ -238,7 +227,7 @@ def test_a_clock_that_was_set_ahead_is_noticed() -> None:
         async with running(world.worker()):
             await world.shelve("a", 5_000)
             await asyncio.sleep(1)
-            world.clock_offset = 6_000
+            world.clock.ahead = 6_000
             await asyncio.sleep(SLEEP_SECONDS)
             assert len(world.ends()) == 1
 
@@ -278,12 +267,12 @@ def test_a_feed_that_breaks_is_followed_anew() -> None:
 def test_many_that_end_at_once_all_end() -> None:
     async def test() -> None:
         world = World()
-        for number in range(2 * AT_ONCE + 1):
+        for number in range(2 * ENDED_AT_ONCE + 1):
             await world.shelve(f"line/{number}", 10)
         async with running(world.worker()):
             await asyncio.sleep(20)
         assert {source for source, _ in world.ends()} == {
-            f"line/{number}" for number in range(2 * AT_ONCE + 1)
+            f"line/{number}" for number in range(2 * ENDED_AT_ONCE + 1)
         }
 
     run(test)
@@ -308,8 +297,7 @@ def test_the_other_takes_over_what_the_first_left() -> None:
 def test_two_leaders_at_once_end_it_once() -> None:
     async def test() -> None:
         world = World()
-        first, second = world.worker("a"), world.worker("b")
-        second.task._leases = MemoryLeases()
+        first, second = world.worker("a"), world.worker("b", leases=MemoryLeases())
         async with running(first, second):
             await world.shelve("a", 10)
             await asyncio.sleep(20)

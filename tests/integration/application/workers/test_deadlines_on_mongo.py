@@ -13,7 +13,7 @@ from core.alarm.events import Actor, Event
 from core.log.projection import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process
-from entrypoints.process.host import new_event_id, now
+from entrypoints.process.host import MACHINE
 from entrypoints.process.storage import storage
 
 SECONDS = 20
@@ -34,7 +34,7 @@ async def running(uri: str, database: str) -> AsyncIterator[Process]:
 
 def context() -> Context:
     actor = Actor("olga", "operator")
-    return Context(event_id=new_event_id(), tenant="default", actor=actor, now=now())
+    return Context(event_id=MACHINE.ids.new(), tenant="default", actor=actor, now=MACHINE.clock.now())
 
 
 async def shelve(process: Process, source: str, seconds: float) -> Event:

@@ -6,10 +6,11 @@ from contextlib import suppress
 import pytest
 
 from adapters.memory.leases import MemoryLeases
-from core.application.workers import leader
+from core.application import waiting
 from core.application.workers.leader import LeaderTask
 from core.coordination.ports import Lease
 from core.errors import Unavailable
+from tests.kit.hosts import candidate
 
 SECONDS = 10.0
 
@@ -35,9 +36,9 @@ class Work:
 
 
 async def test_work_that_drops_a_cancellation_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leader, "CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr(waiting, "CANCEL_SECONDS", 0.01)
     leases, work = MemoryLeases(), Work()
-    running = asyncio.create_task(LeaderTask(leases, "relay", "a", work.work).run())
+    running = asyncio.create_task(LeaderTask(candidate(leases), "relay", work.work).run())
     async with asyncio.timeout(SECONDS):
         await work.inside.wait()
         running.cancel()

@@ -5,9 +5,8 @@ import base64
 import logging
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
-from itertools import count
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import alertmanager as ingest
+from tests.kit.hosts import TickingClock
 from tests.kit.http import HttpStage
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
@@ -267,8 +267,7 @@ async def test_a_forged_cursor(http: httpx.AsyncClient, stage: HttpStage, conten
 
 
 async def test_paging_goes_on_where_it_was_whatever_is_raised_meanwhile(stage: HttpStage) -> None:
-    seconds = count()
-    stage.services = replace(stage.services, now=lambda: BEGINNING + timedelta(seconds=next(seconds)))
+    stage.services = replace(stage.services, clock=TickingClock(BEGINNING))
     async with stage.client() as http:
         wanted = [(await raised(http, source=f"old-{number}"))["id"] for number in range(20)]
         seen: list[str] = []
@@ -301,7 +300,9 @@ async def test_the_position_of_a_list_is_never_newer_than_its_rows(
 
 async def test_another_tenants_alarm_is_not_there(http: httpx.AsyncClient, stage: HttpStage) -> None:
     command = Raise(
-        context=Context(event_id="e", tenant="other", actor=Actor("x", "source"), now=stage.services.now()),
+        context=Context(
+            event_id="e", tenant="other", actor=Actor("x", "source"), now=stage.services.clock.now()
+        ),
         identity=Identity("other", "boiler-7", "overpressure"),
         severity="major",
     )

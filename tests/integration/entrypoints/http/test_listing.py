@@ -177,7 +177,7 @@ async def test_a_time_stands_for_the_newest_position_by_then(
     assert at is not None
     # The log's clock has milliseconds: the next event must not fall into the same one.
     async with asyncio.timeout(5):
-        while stage.services.now() < at + timedelta(milliseconds=2):
+        while stage.services.clock.now() < at + timedelta(milliseconds=2):
             await asyncio.sleep(0.001)
     await raised(http, source="b")
     for moment, sources in (

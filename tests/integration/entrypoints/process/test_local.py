@@ -15,8 +15,8 @@ from adapters.mongo.codec import event_document
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.store import EVENTS, EventStore
 from core.alarm.events import Event
-from core.application.workers import single_process as sole
-from core.application.workers.single_process import PROCESS_LEASE, only_process
+from core.application.workers import single_process as single
+from core.application.workers.single_process import PROCESS_LEASE, single_process
 from core.errors import StartupRefused
 from tests.kit.clients import streaming
 from tests.kit.history import History
@@ -168,11 +168,11 @@ async def test_tail_is_refused_where_it_would_hear_nothing(
 
 
 async def test_only_the_body_of_the_holder_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sole, "LEASE_SECONDS", 0.1)
+    monkeypatch.setattr(single, "LEASE_SECONDS", 0.1)
     leases, began = MemoryLeases(), asyncio.Event()
 
     async def first() -> None:
-        async with only_process(leases, "first"):
+        async with single_process(leases, "first"):
             began.set()
             await asyncio.Event().wait()
 
@@ -185,13 +185,13 @@ async def test_only_the_body_of_the_holder_runs(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_processes_that_hear_each_other_share_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sole, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(single, "PATIENCE_SECONDS", 0.0)
     leases = MemoryLeases()
-    async with only_process(leases, "redis", shared=True):
-        async with only_process(leases, "redis", shared=True):
+    async with single_process(leases, "redis", shared=True):
+        async with single_process(leases, "redis", shared=True):
             pass
         with pytest.raises(StartupRefused, match="another process is running"):
-            await only_process(leases, "host:1").__aenter__()
+            await single_process(leases, "host:1").__aenter__()
 
 
 @asynccontextmanager
