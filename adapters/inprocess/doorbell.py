@@ -8,7 +8,7 @@ from core.log.ports import Notice
 
 
 class LocalDoorbell:
-    """Rings for what it is told of (see core.ports.Doorbell), and for nothing that another process does.
+    """Rings for what it is told of (see core.log.ports.Doorbell), and for nothing that another process does.
 
     What is told while nobody listens is lost: a listener reads the log and looks at every topic first.
     Call it from the thread of the event loop.

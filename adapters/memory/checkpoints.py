@@ -19,7 +19,7 @@ class KeptCheckpoint:
 
 
 class MemoryCheckpoints:
-    """The checkpoints (see core.ports.Checkpoints) in a dict."""
+    """The checkpoints (see core.coordination.ports.Checkpoints) in a dict."""
 
     def __init__(self) -> None:
         self.entries: dict[str, KeptCheckpoint] = {}

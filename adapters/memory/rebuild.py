@@ -13,7 +13,7 @@ ALARMS = "alarms"
 
 
 class MemoryAlarmRebuild:
-    """The rebuild of `alarms` (see core.ports.AlarmRebuild): the same writes, one by one, as on MongoDB."""
+    """The rebuild of `alarms` (see core.lists.ports.AlarmRebuild): the same single writes as on MongoDB."""
 
     def __init__(self, alarms: MemoryAlarmList, checkpoints: MemoryCheckpoints) -> None:
         self._alarms = alarms

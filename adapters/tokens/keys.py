@@ -34,9 +34,12 @@ class Unusable(Exception):
 
 
 class KeySetTokens:
-    """Tokens of the keys in a file (see core.ports.Tokens), which is read again for a key it did not have.
+    """Tokens of the keys in a file (see core.access.ports.TokenVerifier).
 
-    Raises StartupRefused: there is no usable key in it.
+    The file is read again for a key that it did not have.
+
+    Raises:
+        StartupRefused: there is no usable key in it.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:

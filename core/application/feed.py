@@ -11,7 +11,7 @@ from itertools import islice
 from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
-from core.log.ports import START, Doorbell, EventLog, Notice, Page, Stamp
+from core.log.ports import START, Doorbell, EventReader, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
@@ -37,7 +37,7 @@ class Feed:
     starts at the tail it finds and goes on for ever; who wants older events follows from there.
     """
 
-    def __init__(self, log: EventLog, doorbell: Doorbell) -> None:
+    def __init__(self, log: EventReader, doorbell: Doorbell) -> None:
         self._log = log
         self._doorbell = doorbell
         self._last: Stamp = START

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 
 FEED = "feed"
 """The name that the process's own feed goes by."""
@@ -19,7 +19,7 @@ class Lag(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
-async def lags(log: EventLog, places: Mapping[str, int], now: datetime) -> list[Lag]:
+async def lags(log: LogPositions, places: Mapping[str, int], now: datetime) -> list[Lag]:
     """Measure each against the log itself, since a dead feed would know of nothing. Raises Unavailable.
 
     Positions alone make one look well that stands still on a quiet log; so the age counts as well.

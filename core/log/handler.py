@@ -11,7 +11,7 @@ from core.alarm.events import Event
 from core.coordination.ports import Turns
 from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import Answers, EventLog, KeptAnswer
+from core.log.ports import Answers, DecisionReader, EventAppender, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
@@ -32,7 +32,15 @@ class CommandHandler:
     was missed. A refusal or "nothing changed" is answered only from a fresh read.
     """
 
-    def __init__(self, log: EventLog, turns: Turns, recollection: KnownAlarms, answers: Answers) -> None:
+    def __init__(
+        self,
+        appender: EventAppender,
+        log: DecisionReader,
+        turns: Turns,
+        recollection: KnownAlarms,
+        answers: Answers,
+    ) -> None:
+        self._appender = appender
         self._log = log
         self._turns = turns
         self._recollection = recollection
@@ -129,7 +137,7 @@ class CommandHandler:
         raise Unavailable(f"others changed the alarm {DECISIONS} times meanwhile")
 
     async def _append(self, before: Alarm, event: Event) -> Outcome:
-        recorded = await self._log.append(before, event)
+        recorded = await self._appender.append(before, event)
         self._recollection.see(recorded.alarm)
         return Outcome(recorded, recorded.alarm)
 

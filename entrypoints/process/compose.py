@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.inprocess.turns import StreamTurns
-from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.log.history import MongoAlarmHistory
 from adapters.mongo.log.log import MongoLog
 from adapters.streaming.driver import StreamDriver
@@ -30,6 +29,7 @@ from core.application.webhooks.router import Router, RouterParts
 from core.application.webhooks.service import CheckingSender, Outgoing
 from core.application.workers.balancing import Balancing
 from core.application.workers.deadlines import Deadlines, Minting, ShelfSources
+from core.coordination.ports import CheckpointReader
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.log.handler import CommandHandler
@@ -120,8 +120,8 @@ async def _running(  # noqa: PLR0913 (as above)
     projector = Projector(store.log, feed.follow, model, store.leases, holder())
     kpis = KpiModel(store.kpis, store.checkpoints)
     kpi_projector = Projector(store.log, feed.follow, kpis, store.leases, holder())
-    log = store.log if traces is None else traces.log(store.log)
-    handler = CommandHandler(log, StreamTurns(), recollection, store.answers)
+    appender = store.log if traces is None else traces.appender(store.log)
+    handler = CommandHandler(appender, store.log, StreamTurns(), recollection, store.answers)
     shelves, minting = ShelfSources(store.log, feed.follow, model), Minting(now, new_event_id)
     deadlines = Deadlines(shelves, handler, minting, store.leases, holder())
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
@@ -218,7 +218,7 @@ def _remember(feed: Feed, log: MongoLog, recollection: KnownAlarms) -> None:
     feed.listen(seen, replaced)
 
 
-async def _projected(checkpoints: MongoCheckpoints, feed: Feed, position: int, seconds: float) -> bool:
+async def _projected(checkpoints: CheckpointReader, feed: Feed, position: int, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             while True:

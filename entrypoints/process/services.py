@@ -8,11 +8,11 @@ from core.application.authentication import Authentication
 from core.application.lag import Lag
 from core.application.projections.kpis import KpiModel
 from core.application.webhooks.service import Outgoing
-from core.coordination.ports import Checkpoints
+from core.coordination.ports import CheckpointReader
 from core.delivery.identifying import SessionInfo
-from core.lists.ports import AlarmHistory, AlarmList
+from core.lists.ports import AlarmHistory, AlarmListReader
 from core.log.handler import CommandHandler
-from core.log.ports import EventLog
+from core.log.ports import QueryReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Services:
     """
 
     handler: CommandHandler
-    log: EventLog
-    alarms: AlarmList
+    log: QueryReader
+    alarms: AlarmListReader
     history: AlarmHistory
-    checkpoints: Checkpoints
+    checkpoints: CheckpointReader
     now: Callable[[], datetime]
     new_event_id: Callable[[], str]
     projected: Callable[[int, float], Awaitable[bool]]

@@ -30,10 +30,10 @@ from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
+from tests.kit.logs import EventLog
 
 ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 
@@ -49,7 +49,7 @@ class HttpStage:
         self.reasons: list[str] = []
         self._caller = HttpSender(["127.0.0.0/8"])
         self.services = Services(
-            handler=CommandHandler(self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
+            handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),

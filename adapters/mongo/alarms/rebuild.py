@@ -30,7 +30,7 @@ _MAJORITY = {"w": "majority", "j": True, "wtimeout": WRITE_MS}
 
 
 class MongoAlarmRebuild:
-    """The rebuild of `alarms` (see core.ports.AlarmRebuild).
+    """The rebuild of `alarms` (see core.lists.ports.AlarmRebuild).
 
     Shadow names are never used twice, so a rename that arrives late finds nothing to rename.
     """

@@ -38,7 +38,7 @@ _PROJECT = {
 
 
 class ChangeStreamDoorbell:
-    """Rings for every change of the log and of the topics (see core.ports.Doorbell).
+    """Rings for every change of the log and of the topics (see core.log.ports.Doorbell).
 
     It speaks `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
     changes, where iterating the driver's change stream costs a hop for each.

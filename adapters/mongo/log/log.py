@@ -37,7 +37,7 @@ Committed = Callable[[int, Sequence[Event]], None]
 
 
 class MongoLog:
-    """The event log in the `events` collection (see core.ports.EventLog).
+    """The event log in the `events` collection (see core.log.ports).
 
     Appending needs `running()`.
     """
@@ -83,7 +83,7 @@ class MongoLog:
             await rung.wait()
 
     async def append(self, before: Alarm, event: Event) -> Event:
-        """Append after the tail; see core.ports.EventLog."""
+        """Append after the tail; see core.log.ports."""
         answer: asyncio.Future[Event | TocsinError] = asyncio.get_running_loop().create_future()
 
         def done(result: Event | TocsinError) -> None:

@@ -23,7 +23,7 @@ from core.coordination.ports import Checkpoint, Checkpoints, Lease, Takeover
 from core.errors import StartupRefused, Unavailable
 from core.kpi.ports import KpiBuckets
 from core.kpi.projecting import Keeper
-from core.log.ports import EventLog
+from core.log.ports import EventReader, StreamReader
 
 PROJECTION = "kpis"
 KPI_LEASE = "kpi projector"
@@ -50,7 +50,7 @@ class KpiModel:
         """How many seconds a batch that is not full waits for the next."""
         return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""
         await self._keeper.write(generation, events)
 
@@ -69,7 +69,7 @@ class KpiModel:
 
 
 async def replay_kpis(
-    log: EventLog, model: KpiModel, leases: Takeover, holder: str, progress: Progress = silent
+    log: EventReader, model: KpiModel, leases: Takeover, holder: str, progress: Progress = silent
 ) -> int:
     """Fill the next generation from the whole log and make it the one that is read; return up to where.
 
@@ -99,7 +99,7 @@ async def replay_kpis(
 class _Replay:
     """How far the next generation is."""
 
-    def __init__(self, log: EventLog, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
+    def __init__(self, log: EventReader, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
         self._log = log
         self._model = model
         self._progress = progress

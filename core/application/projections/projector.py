@@ -14,7 +14,7 @@ from core.backoff import backoff
 from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
 from core.errors import LogMismatch, Unavailable
 from core.lists.ports import AlarmList, AlarmRebuild
-from core.log.ports import EventLog
+from core.log.ports import ProjectionReader, StreamReader
 from core.log.snapshots import rows_after
 
 logger = logging.getLogger("tocsin.projector")
@@ -55,7 +55,7 @@ class ReadModel(Protocol):
         """Where its checkpoint is."""
         ...
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
         """Bring events into it, a batch in order. Raises UnknownEvent, Unavailable."""
         ...
 
@@ -84,7 +84,7 @@ class AlarmModel:
         """How many seconds a batch that is not full waits for the next."""
         return PACE_SECONDS
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Write the newest row of each alarm, guarded by position."""
         await self.alarms.write(await rows_after(log, events))
 
@@ -106,7 +106,9 @@ class Projector:
     guarded by position, the checkpoint by generation and lease token.
     """
 
-    def __init__(self, log: EventLog, follow: Follow, model: ReadModel, leases: Leases, holder: str) -> None:
+    def __init__(
+        self, log: ProjectionReader, follow: Follow, model: ReadModel, leases: Leases, holder: str
+    ) -> None:
         self._log = log
         self._follow = follow
         self._model = model

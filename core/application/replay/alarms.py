@@ -14,7 +14,7 @@ from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused, Unavailable
 from core.lists.ports import Shadow
-from core.log.ports import EventLog
+from core.log.ports import EventReader, LogPositions, ReplayReader
 from core.log.projection import Fold
 from core.log.snapshots import alarm_after, rows_after
 
@@ -60,7 +60,7 @@ class Way(Protocol):
 class Folding:
     """From the first event on, by the facts alone: the proof of the list. Memory grows with the alarms."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventReader) -> None:
         self._log = log
         self._fold = Fold()
         self.position = 0
@@ -84,7 +84,7 @@ class Folding:
 class Newest:
     """From the newest snapshot of each alarm: costs what there are alarms. Memory does not grow."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: ReplayReader) -> None:
         self._log = log
         self._begun = False
         self.position = 0
@@ -107,7 +107,7 @@ class Newest:
 
 
 async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and how)
-    log: EventLog,
+    log: ReplayReader,
     model: AlarmModel,
     leases: Takeover,
     holder: str,
@@ -150,7 +150,7 @@ class _Replay:
     shadow: Shadow
 
     def __init__(
-        self, log: EventLog, model: AlarmModel, leases: Takeover, way: Way, progress: Progress
+        self, log: LogPositions, model: AlarmModel, leases: Takeover, way: Way, progress: Progress
     ) -> None:
         self._log = log
         self._model = model

@@ -13,7 +13,7 @@ from core.kpi.bucket import BUCKET, Bucket, following, start_of
 from core.kpi.figures import Figures, figures
 from core.kpi.rules import Rules, applied
 from core.lists.ports import AlarmHistory
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 
 LONGEST = timedelta(days=31)
 ACTIVITIES = 2_000_000
@@ -24,7 +24,7 @@ ACTIVITIES = 2_000_000
 class Record:
     """The log and its history, for who only reads."""
 
-    log: EventLog
+    log: EventReader
     history: AlarmHistory
 
 

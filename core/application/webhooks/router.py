@@ -14,7 +14,7 @@ from core.application.workers.leader import LEASE_SECONDS, LeaderTask
 from core.backoff import backoff
 from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
 from core.errors import LogMismatch, Unavailable
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 from core.outbox.ports import Outbox, Webhooks
 from core.outbox.routing import Routes
 from core.outbox.webhook import Webhook
@@ -41,7 +41,7 @@ Bell = Callable[[str], asyncio.Event]
 class RouterParts:
     """What the router reads and writes, and what tells it of news."""
 
-    log: EventLog
+    log: EventReader
     webhooks: Webhooks
     outbox: Outbox
     checkpoints: Checkpoints

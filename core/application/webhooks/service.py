@@ -10,7 +10,7 @@ import msgspec
 
 from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.errors import InvalidInput
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 from core.outbox.formats import test_body
 from core.outbox.ports import Outbox, OutboxQuery, Webhooks, WebhookSender
 from core.outbox.row import Row, parse_row_id
@@ -64,7 +64,7 @@ class Outgoing:
     webhooks: Webhooks
     outbox: Outbox
     caller: CheckingSender
-    log: EventLog
+    log: LogPositions
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 

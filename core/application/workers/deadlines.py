@@ -18,7 +18,7 @@ from core.backoff import backoff
 from core.coordination.ports import Lease, Leases
 from core.errors import LogMismatch, OutcomeUnknown, Refused, Unavailable
 from core.log.handler import CommandHandler
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 from core.log.projection import check_known
 
 logger = logging.getLogger("tocsin.deadlines")
@@ -37,7 +37,7 @@ RETRY_SECONDS = 5.0
 class ShelfSources:
     """Where the shelves are read: from the alarm list, and from then on from the log."""
 
-    log: EventLog
+    log: LogPositions
     follow: Follow
     model: AlarmModel
 

@@ -113,7 +113,7 @@ class Replicas:
 
 
 class Client:
-    """A process's way to the store (see core.appender.Store)."""
+    """A process's way to the store (see core.log.appender.Store)."""
 
     def __init__(self, replicas: Replicas, violation: Violation) -> None:
         self._replicas = replicas

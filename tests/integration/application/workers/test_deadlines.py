@@ -42,7 +42,7 @@ class Handler(CommandHandler):
     """A handler that fails as often as told, before or after the command was carried out."""
 
     def __init__(self, log: MemoryLog) -> None:
-        super().__init__(log, StreamTurns(), KnownAlarms(), MemoryAnswers())
+        super().__init__(log, log, StreamTurns(), KnownAlarms(), MemoryAnswers())
         self.failures: list[Exception] = []
         self.expiries: list[Unshelve] = []
 
