@@ -72,13 +72,13 @@ def _say(out: Console, line: str) -> None:
 
 @asynccontextmanager
 async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with _storage(settings) as store, aclosing(HttpSender()) as caller:
+    async with _storage(settings) as store, aclosing(HttpSender()) as sender:
         if store.link.kind == "local":
             raise StartupRefused(
                 "on a standalone mongod without Redis only the server's own process would hear of it:"
                 " use POST /v1/outbox/retry"
             )
-        yield outgoing(store, caller)
+        yield outgoing(store, sender)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import SCHEMA_VERSION, Event
@@ -26,7 +27,7 @@ from core.application.projections.projector import PROJECTION, AlarmModel, Proje
 from core.application.webhooks.endpoint import RelayParts, WallTime
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import Router, RouterParts
-from core.application.webhooks.service import CheckingSender, Outgoing
+from core.application.webhooks.service import Outgoing
 from core.application.workers.balancing import Balancing
 from core.application.workers.deadlines import Deadlines, Minting, ShelfSources
 from core.coordination.ports import CheckpointReader
@@ -34,6 +35,7 @@ from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
+from core.outbox.ports import CheckingSender
 from entrypoints.http.middleware.tracing import traced
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.alertmanager import IngestCounts
@@ -95,8 +97,8 @@ async def running(  # noqa: PLR0913 (what the process was set up with)
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, Issuing(now, new_event_id))
     async with (
-        aclosing(HttpSender(webhook_allow)) as caller,
-        _running(store, authentication, limits, caller, traces, works=role != "api") as process,
+        aclosing(HttpSender(webhook_allow)) as sender,
+        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
     ):
         yield process
 
@@ -106,7 +108,7 @@ async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
     authentication: Authentication,
     limits: Limits | None,
-    caller: CheckingSender,
+    sender: CheckingSender,
     traces: "Traces | None",
     *,
     works: bool,
@@ -130,11 +132,13 @@ async def _running(  # noqa: PLR0913 (as above)
     )
     feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     router = Router(
-        RouterParts(store.log, store.webhooks, store.outbox, store.checkpoints, feed.follow, feed.bell, now),
+        RouterParts(
+            store.log, store.webhooks, store.outbox, store.checkpoints, feed.follow, feed.bell, now, FORMATS
+        ),
         store.leases,
         holder(),
     )
-    relaying = RelayParts(store.webhooks, store.outbox, caller, feed.bell, WallTime())
+    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bell, WallTime())
     relay = Relay(relaying, store.leases, holder())
     workers = (projector, kpi_projector, deadlines, router, relay)
     for worker in workers:
@@ -152,7 +156,7 @@ async def _running(  # noqa: PLR0913 (as above)
         not_ready=lambda: _not_ready(feed, projector, stream),
         authentication=authentication,
         sessions=stream.sessions_of,
-        outgoing=outgoing(store, caller),
+        outgoing=outgoing(store, sender),
         kpis=kpis,
         lags=lambda: _lags(store, feed),
     )
@@ -193,9 +197,9 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed.cancel()
 
 
-def outgoing(store: Storage, caller: CheckingSender) -> Outgoing:
+def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
     """Return what can be asked about webhooks and the outbox."""
-    return Outgoing(store.webhooks, store.outbox, caller, store.log, now, new_event_id)
+    return Outgoing(store.webhooks, store.outbox, sender, store.log, now, new_event_id, FORMATS)
 
 
 def _committed(feed: Feed, store: Storage, position: int, events: Sequence[Event]) -> None:

@@ -20,6 +20,7 @@ from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.application.authentication import Authentication, Issuing
@@ -46,8 +47,9 @@ class HttpStage:
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
+        self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
-        self._caller = HttpSender(["127.0.0.0/8"])
+        self._sender = HttpSender(["127.0.0.0/8"])
         self.services = Services(
             handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
@@ -62,11 +64,12 @@ class HttpStage:
             sessions=lambda _: (),
             outgoing=Outgoing(
                 MemoryWebhooks(),
-                MemoryOutbox(),
-                self._caller,
+                self.outbox,
+                self._sender,
                 self.log,
                 lambda: datetime.now(UTC),
                 lambda: str(uuid.uuid4()),
+                FORMATS,
             ),
             kpis=KpiModel(MemoryKpiBuckets(), self.checkpoints),
             lags=self._lags,
@@ -91,7 +94,7 @@ class HttpStage:
         """Give a client of the application."""
         transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
         async with (
-            aclosing(self._caller),
+            aclosing(self._sender),
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
         ):
             yield client

@@ -16,11 +16,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.application.webhooks.router import Bell
 from core.errors import Unavailable
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import Outbox, Webhooks, WebhookSender
+from core.outbox.ports import PendingRows, WebhookChanges, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
@@ -63,9 +62,9 @@ class WallTime:
 class RelayParts:
     """What the relay works with; `chance` draws a number in [0, 1)."""
 
-    webhooks: Webhooks
-    outbox: Outbox
-    caller: WebhookSender
+    webhooks: WebhookChanges
+    outbox: PendingRows
+    sender: WebhookSender
     bell: Bell
     time: Time
     chance: Callable[[], float] = random.random
@@ -149,7 +148,7 @@ class Endpoint:
 
     async def _send(self, row: Row) -> None:
         parts, message = self._parts, WebhookMessage(row.event_id, row.body, row.trace)
-        answer = await deliver(parts.caller, self._webhook, message, parts.time.now())
+        answer = await parts.sender.send(self._webhook, message, parts.time.now())
         settlement = settle(row, answer, parts.time.now(), parts.chance())
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
@@ -160,7 +159,7 @@ class Endpoint:
         self._poked.set()
 
     async def _disable(self, answer: Answer) -> None:
-        logger.warning("webhook %s asks for no more: disabled", self._webhook.id)
+        logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
         changes = {"enabled": False, "disabled_reason": answer.reason}
         await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)
 
@@ -168,7 +167,7 @@ class Endpoint:
 class Settler:
     """Records what became of calls: what ended while the last write was under way goes with the next one."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: PendingRows) -> None:
         self._outbox = outbox
         # Bounded by the calls that can be under way: each waits for its own.
         self._waiting: list[tuple[Settlement, asyncio.Future[None]]] = []

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Iterable
 
-from core.application.webhooks.attempt import CallCounts
+from core.application.webhooks.counts import CallCounts
 from core.application.webhooks.endpoint import RETRY_SECONDS, Count, Endpoint, RelayParts, Settler
 from core.application.workers.leader import LeaderTask
 from core.backoff import backoff

@@ -15,7 +15,7 @@ from core.backoff import backoff
 from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
 from core.errors import LogMismatch, Unavailable
 from core.log.ports import EventReader
-from core.outbox.ports import Outbox, Webhooks
+from core.outbox.ports import Formats, RoutedRows, RoutedWebhooks
 from core.outbox.routing import Routes
 from core.outbox.webhook import Webhook
 
@@ -42,12 +42,13 @@ class RouterParts:
     """What the router reads and writes, and what tells it of news."""
 
     log: EventReader
-    webhooks: Webhooks
-    outbox: Outbox
+    webhooks: RoutedWebhooks
+    outbox: RoutedRows
     checkpoints: Checkpoints
     follow: Follow
     bell: Bell
     now: Callable[[], datetime]
+    formats: Formats
 
 
 class Router:
@@ -104,7 +105,7 @@ class _Routing:
         self._kept = 0
         # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
         self._joined: dict[str, Webhook] = {}
-        self._routes = Routes(())
+        self._routes = Routes((), parts.formats)
         self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
         self._places = asyncio.Semaphore(JOINING)
 
@@ -154,7 +155,7 @@ class _Routing:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
         self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
-        self._routes = Routes(self._joined.values())
+        self._routes = Routes(self._joined.values(), self._parts.formats)
         wanted = {
             name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
         }
@@ -170,7 +171,7 @@ class _Routing:
 
     async def _catch_up(self, webhook: Webhook) -> int:
         """Route what the others have had already; return up to where. Its `after` keeps the progress."""
-        routes, after = Routes([webhook]), webhook.after
+        routes, after = Routes([webhook], self._parts.formats), webhook.after
         async with self._places:
             while after < self._at.position:
                 after = await self._route_page(routes, after)
@@ -183,7 +184,7 @@ class _Routing:
             if not task.done():
                 continue
             del self._joining[name]
-            routes, after = Routes([webhook]), task.result()
+            routes, after = Routes([webhook], self._parts.formats), task.result()
             while after < self._at.position:
                 after = await self._route_page(routes, after)
             joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
@@ -196,7 +197,7 @@ class _Routing:
                 await self._change(joined, joined=False)
             if not await self._keep():
                 raise LogMismatch("another router has moved the checkpoint")
-        self._routes = Routes(self._joined.values())
+        self._routes = Routes(self._joined.values(), self._parts.formats)
 
     async def _route_page(self, routes: Routes, after: int) -> int:
         """Route the next page of what lies behind the checkpoint; return the position it ends at."""

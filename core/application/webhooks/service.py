@@ -4,15 +4,13 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.errors import InvalidInput
 from core.log.ports import LogPositions
-from core.outbox.formats import test_body
-from core.outbox.ports import Outbox, OutboxQuery, Webhooks, WebhookSender
+from core.outbox.ports import CheckingSender, Formats, OutboxQuery, TenantRows, WebhookMessage, Webhooks
 from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
@@ -41,14 +39,6 @@ class Conflict(Exception):
         self.code = code
 
 
-class CheckingSender(WebhookSender, Protocol):
-    """A caller that also knows which addresses it would refuse."""
-
-    def check_url(self, url: str) -> None:
-        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
-        ...
-
-
 class Retried(msgspec.Struct, frozen=True):
     """What a bulk retry did: how many rows are pending again, how many were overtaken, and where to go on."""
 
@@ -62,11 +52,12 @@ class Outgoing:
     """The webhooks, the outbox, and what works on both. Every method raises Unavailable."""
 
     webhooks: Webhooks
-    outbox: Outbox
-    caller: CheckingSender
+    outbox: TenantRows
+    sender: CheckingSender
     log: LogPositions
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    formats: Formats
 
     async def create(self, webhook: Webhook, start: Start) -> Webhook:
         """Add a webhook; one that is to be signed for and has no secret gets one.
@@ -78,7 +69,7 @@ class Outgoing:
         if webhook.format == "cloudevents" and not webhook.secrets:
             webhook = msgspec.structs.replace(webhook, secrets=(new_secret(),))
         webhook.check()
-        self.caller.check_url(webhook.url)
+        self.sender.check_url(webhook.url)
         if len(await self.webhooks.of_tenant(webhook.tenant)) >= WEBHOOKS:
             raise Conflict("too_many_webhooks", f"a tenant has at most {WEBHOOKS} webhooks")
         webhook = msgspec.structs.replace(webhook, after=await self.position(start))
@@ -101,7 +92,7 @@ class Outgoing:
             changes |= {"after": await self._moved(webhook, start), "joined": False}
         msgspec.structs.replace(webhook, **changes).check()
         if "url" in changes:
-            self.caller.check_url(changes["url"])
+            self.sender.check_url(changes["url"])
         if not changes:
             return webhook
         changed = await self.webhooks.change(webhook.tenant, webhook.id, changes)
@@ -119,8 +110,8 @@ class Outgoing:
     async def test(self, webhook: Webhook) -> Answer:
         """Make one call to the webhook, at once and only once."""
         event_id, now = self.new_id(), self.now()
-        message = WebhookMessage(event_id, test_body(webhook, event_id, now))
-        return await deliver(self.caller, webhook, message, now)
+        body = self.formats[webhook.format].test_body(webhook, event_id, now)
+        return await self.sender.send(webhook, WebhookMessage(event_id, body), now)
 
     async def retry(self, tenant: str, row_id: str) -> Row:
         """Make a dead row pending again; one that is pending stays so.
