@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore
 import httpx
 
-from adapters.webhook.ssrf import AddressRefused, SsrfGuard
+from adapters.webhook.ssrf import SsrfGuard
+from core.errors import AddressRefused
 
 RESOLVERS = 32
 """How many names are resolved at the same time; the system's resolver takes a thread each."""

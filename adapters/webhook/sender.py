@@ -14,8 +14,8 @@ import httpx
 from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
 from adapters.webhook.signing import signature
-from adapters.webhook.ssrf import AddressRefused, SsrfGuard
-from core.errors import InvalidInput
+from adapters.webhook.ssrf import SsrfGuard
+from core.errors import AddressRefused, InvalidInput
 from core.outbox.ports import WebhookMessage
 from core.outbox.schedule import Answer
 from core.outbox.webhook import Webhook

@@ -19,7 +19,7 @@ KEPT_SECONDS = 7 * 24 * 3600
 so that it can be retried. The same for both: what overtook a dead row is there for as long as it is."""
 
 
-class WebhookChanges(Protocol):
+class WebhookDirectory(Protocol):
     """The webhooks of all tenants, and changing one: what sends for them needs no more."""
 
     async def all(self) -> Sequence[Webhook]:
@@ -31,7 +31,7 @@ class WebhookChanges(Protocol):
         ...
 
 
-class RoutedWebhooks(WebhookChanges, Protocol):
+class RoutedWebhooks(WebhookDirectory, Protocol):
     """The webhooks, as what routes for them sees them."""
 
     async def rewind(self, position: int) -> None:
@@ -39,7 +39,7 @@ class RoutedWebhooks(WebhookChanges, Protocol):
         ...
 
 
-class Webhooks(WebhookChanges, Protocol):
+class Webhooks(WebhookDirectory, Protocol):
     """The webhooks, as a tenant manages them."""
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:

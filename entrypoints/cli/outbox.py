@@ -7,8 +7,8 @@ from typing import get_args
 from rich.console import Console
 
 from adapters.webhook.sender import HttpSender
-from core.application.webhooks.service import Conflict, Outgoing, UnknownRow
-from core.errors import StartupRefused
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, StartupRefused, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
 from entrypoints.process.compose import outgoing

@@ -19,7 +19,7 @@ from tenacity import (
 from core.application.webhooks.router import Bell
 from core.errors import Unavailable
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import PendingRows, WebhookChanges, WebhookMessage, WebhookSender
+from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
@@ -62,7 +62,7 @@ class WallTime:
 class RelayParts:
     """What the relay works with; `chance` draws a number in [0, 1)."""
 
-    webhooks: WebhookChanges
+    webhooks: WebhookDirectory
     outbox: PendingRows
     sender: WebhookSender
     bell: Bell

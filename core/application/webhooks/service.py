@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.errors import InvalidInput
+from core.errors import Conflict, InvalidInput, UnknownRow, UnknownWebhook
 from core.log.ports import LogPositions
 from core.outbox.ports import CheckingSender, Formats, OutboxQuery, TenantRows, WebhookMessage, Webhooks
 from core.outbox.row import Row, parse_row_id
@@ -21,22 +21,6 @@ RETRIED_AT_ONCE = 1_000
 
 Start = int | Literal["now"]
 """Behind which position a webhook starts; `now`: behind the log's tail."""
-
-
-class UnknownWebhook(Exception):
-    """The tenant has no such webhook."""
-
-
-class UnknownRow(Exception):
-    """The tenant has no such row in its outbox."""
-
-
-class Conflict(Exception):
-    """It cannot be done as things are: `code` tells why, the message in words."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
 
 
 class Retried(msgspec.Struct, frozen=True):

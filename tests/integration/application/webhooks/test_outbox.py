@@ -29,7 +29,8 @@ from core.alarm.events import Event
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import ROUTING, Router, RouterParts
-from core.application.webhooks.service import Conflict, Outgoing
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict
 from core.lists.filter import Filter
 from core.outbox.lanes import AT_ONCE
 from core.outbox.ports import OutboxQuery
