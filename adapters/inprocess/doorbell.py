@@ -32,7 +32,7 @@ class LocalDoorbell:
         ear = _Ear()
         self._ears.add(ear)
         try:
-            yield ear.rings()
+            yield ear.notices()
         finally:
             self._ears.discard(ear)
 
@@ -50,7 +50,7 @@ class _Ear:
         self._topics.update(topics)
         self._struck.set()
 
-    async def rings(self) -> AsyncIterator[Notice]:
+    async def notices(self) -> AsyncIterator[Notice]:
         while True:
             await self._struck.wait()
             self._struck.clear()

@@ -122,11 +122,11 @@ class RedisDoorbell:
     async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything that is committed from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
-        async with self._bell.listen(moment, known) as rings:
+        async with self._bell.listen(moment, known) as notices:
             work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
             tasks = [asyncio.create_task(each) for each in work]
             try:
-                yield rings
+                yield notices
             finally:
                 await _ended(tasks)
                 with suppress(RedisError, OSError):

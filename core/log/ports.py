@@ -7,12 +7,15 @@ log cannot be reached in bounded time.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Recorded, Snapshot
+
+Document = TypeVar("Document")
+"""An event as a store keeps it."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +122,69 @@ class ReplayReader(EventReader, StreamReader, Protocol):
 
         It costs what there are streams, not what there are events.
         """
+        ...
+
+
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """All documents are majority-committed."""
+
+
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed, and so is what the one at `index` met.
+
+    `key` says by which unique index: nothing of it or behind it was written by this command.
+    """
+
+    index: int
+    key: Literal["position", "revision", "event_id", "command"]
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed; the store will never take the one at `index`."""
+
+    index: int
+    detail: str
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The command never left this process."""
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """Any of the documents may be written, may be rolled back, or may be written yet."""
+
+
+Result = Written | Duplicate | Rejected | NotSent | Unknown
+
+
+class Store(Protocol[Document]):
+    """The raw log: ordered inserts, and reads that see only what is majority-committed.
+
+    Reads raise Unavailable.
+    """
+
+    def encode(self, event: Event) -> tuple[Document, int]:
+        """Return the event's document and its size in bytes. Raises InvalidInput: it cannot be stored."""
+        ...
+
+    async def insert(self, documents: Sequence[Document]) -> Result:
+        """Insert in order, up to the first that fails, in one command, majority and journaled."""
+        ...
+
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        """Return at most `limit` stamps of positions >= first, in order."""
+        ...
+
+    async def find(self, event_id: str) -> Event | None:
+        """Return the event with this id."""
+        ...
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event with this Idempotency-Key."""
+        ...
+
+    async def tail(self) -> Stamp:
+        """Return the newest stamp, START if there is none."""
         ...
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.inprocess.turns import StreamTurns
-from adapters.mongo.log.history import MongoAlarmHistory
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.log.log import MongoLog
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources

@@ -3,7 +3,7 @@
 import ast
 import builtins
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from core import errors
@@ -12,17 +12,15 @@ ROOT = Path(__file__).parents[2]
 PORT_METHODS = 6
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
-    for package in ("core", "adapters", "entrypoints"):
-        for file in sorted((ROOT / package).rglob("*.py")):
-            yield file.relative_to(ROOT).as_posix(), ast.parse(file.read_text())
-
-
-def classes() -> Iterator[tuple[str, ast.ClassDef]]:
-    for file, module in sources():
-        for node in ast.walk(module):
-            if isinstance(node, ast.ClassDef):
-                yield file, node
+@cache
+def classes() -> list[tuple[str, ast.ClassDef]]:
+    return [
+        (file.relative_to(ROOT).as_posix(), node)
+        for package in ("core", "adapters", "entrypoints")
+        for file in sorted((ROOT / package).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
 
 
 def bases(node: ast.ClassDef) -> set[str]:
@@ -77,3 +75,23 @@ def test_no_port_asks_for_much() -> None:
         > PORT_METHODS
     }
     assert large == {}
+
+
+def imported(file: Path) -> set[str]:
+    found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+    modules = {node.module or "" for node in found}
+    return modules | {f"{node.module}.{alias.name}" for node in found for alias in node.names}
+
+
+def test_unit_tests_reach_nothing_but_the_pure_packages() -> None:
+    waiting, seen = set((ROOT / "tests" / "unit").rglob("*.py")), set[Path]()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        reached = imported(file)
+        impure = {
+            each for each in reached if each.startswith(("adapters", "entrypoints", "core.application"))
+        }
+        assert not impure, file
+        helpers = {ROOT / f"{each.replace('.', '/')}.py" for each in reached if each.startswith("tests.")}
+        waiting |= {helper for helper in helpers if helper.exists()} - seen

@@ -8,9 +8,9 @@ from typing import Literal
 from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from adapters.mongo.alarms.counting import counted, counts_of, hidden_active, stale
-from adapters.mongo.alarms.listing import INDEXES as LIST_INDEXES
-from adapters.mongo.alarms.listing import LAYOUT, Part, hint, parts, row_document
+from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
+from adapters.mongo.alarms.list_queries import INDEXES as LIST_INDEXES
+from adapters.mongo.alarms.list_queries import LAYOUT, Part, hint, parts, row_document
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried

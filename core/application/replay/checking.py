@@ -12,8 +12,9 @@ from core.alarm.events import Event
 from core.application.projections.projector import PROJECTION, AlarmModel
 from core.application.replay.alarms import Progress, silent
 from core.application.replay.reading import pages, whole
+from core.log.audit import Audit, Finding, differing_fields
 from core.log.ports import EventReader
-from core.log.projection import Audit, Finding, Fold, differing_fields
+from core.log.projection import Fold
 
 ROUNDS = 20
 """How often the fold is brought up to a checkpoint that goes on moving."""

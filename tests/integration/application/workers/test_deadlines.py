@@ -351,7 +351,7 @@ def test_a_list_of_another_log_is_not_followed_from() -> None:
         world = World()
         await world.shelve("a", 10)
         await world.project()
-        entry = world.checkpoints.entries[PROJECTION]
+        entry = world.checkpoints.kept[PROJECTION]
         right = entry.checkpoint
         entry.checkpoint = replace(right, event_id="of another log")
         async with running(world.worker()):

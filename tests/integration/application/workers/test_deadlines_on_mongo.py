@@ -10,7 +10,7 @@ import pytest
 from core.alarm.alarm import Identity
 from core.alarm.commands import Context, Raise, Shelve, Unshelve
 from core.alarm.events import Actor, Event
-from core.log.projection import Audit
+from core.log.audit import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process
 from entrypoints.process.host import new_event_id, now
