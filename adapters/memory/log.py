@@ -1,4 +1,4 @@
-"""The log of events in memory: what one process without a MongoDB, or a test, appends to."""
+"""The log of events in memory, for tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
