@@ -1,4 +1,4 @@
-"""Every error that core raises or expects a port to raise.
+"""Every error of the program; those of the client and of HTTP derive from the root in their own files.
 
 TocsinError
 ├─ Refused            the alarm's rules say no; nothing was recorded
@@ -11,6 +11,12 @@ TocsinError
 ├─ TooBroad           a query would look at too much
 ├─ OutcomeUnknown     it may have happened, and may still
 ├─ LogMismatch        the log is not the one a position belongs to
+├─ BadMessage         what a client of the stream sent is no message
+├─ InvalidEvent       what an integration sent is no event of its kind
+├─ UnknownWebhook     the tenant has no such webhook
+├─ UnknownRow         the tenant has no such row in its outbox
+├─ Conflict           a webhook or a row is not in a state that allows it
+├─ AddressRefused     a webhook must not be called there
 └─ StartupRefused     this process must not start; the message says why
 """
 
@@ -112,6 +118,38 @@ class OutcomeUnknown(TocsinError):
 
 class LogMismatch(TocsinError):
     """The log is not the one that was read before: it was restored or replaced."""
+
+
+class BadMessage(TocsinError):
+    """What the client sent is no message of this protocol; the text says why."""
+
+
+class InvalidEvent(TocsinError):
+    """It is no event, for each of the reasons in `errors`; sending it again is of no use."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+
+
+class UnknownWebhook(TocsinError):
+    """The tenant has no such webhook."""
+
+
+class UnknownRow(TocsinError):
+    """The tenant has no such row in its outbox."""
+
+
+class Conflict(TocsinError):
+    """It cannot be done as things are: `code` tells why, the message in words."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class AddressRefused(TocsinError):
+    """The address must not be called; the message says why, without telling where a name leads."""
 
 
 class StartupRefused(TocsinError):

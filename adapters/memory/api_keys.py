@@ -8,7 +8,7 @@ from core.errors import Refused
 
 
 class MemoryApiKeys:
-    """The API keys (see core.ports.ApiKeys) in a dict."""
+    """The API keys (see core.access.ports.ApiKeys) in a dict."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}

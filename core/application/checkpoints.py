@@ -5,7 +5,7 @@ import asyncio
 from core.backoff import backoff
 from core.coordination.ports import Checkpoint
 from core.host import Chance
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 
 MISSING_TRIES = 5
 """How often a missing event is looked for: a new primary's majority view may lag."""
@@ -13,7 +13,7 @@ SHORTEST_SECONDS = 0.1
 LONGEST_SECONDS = 1.0
 
 
-async def belongs(log: EventLog, at: Checkpoint) -> bool:
+async def belongs(log: LogPositions, at: Checkpoint) -> bool:
     """Tell whether the log has the checkpoint's event now; each has the beginning. Raises Unavailable."""
     if at.position == 0:
         return True
@@ -21,7 +21,7 @@ async def belongs(log: EventLog, at: Checkpoint) -> bool:
     return stamp is not None and stamp.event_id == at.event_id
 
 
-async def belongs_in_time(log: EventLog, at: Checkpoint, chance: Chance) -> bool:
+async def belongs_in_time(log: LogPositions, at: Checkpoint, chance: Chance) -> bool:
     """Tell whether the log has the checkpoint's event, or will have it soon. Raises Unavailable."""
     if at.position == 0:
         return True

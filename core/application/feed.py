@@ -11,7 +11,7 @@ from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
-from core.log.ports import START, Doorbell, EventLog, Notice, Page, Stamp
+from core.log.ports import START, Doorbell, EventReader, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
@@ -44,7 +44,7 @@ class Feed:
     `chance` spreads its retries.
     """
 
-    def __init__(self, log: EventLog, doorbell: Doorbell, chance: Chance) -> None:
+    def __init__(self, log: EventReader, doorbell: Doorbell, chance: Chance) -> None:
         self._log = log
         self._doorbell = doorbell
         self._chance = chance

@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 
 from core.application.feed import Feed
-from core.coordination.ports import Checkpoints
+from core.coordination.ports import CheckpointReader
 from core.host import Clock
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 
 FEED = "feed"
 """The name that the process's own feed goes by."""
@@ -26,7 +26,12 @@ class LagMeter:
     """Measures the process's feed and the projections, each by the name of its checkpoint."""
 
     def __init__(
-        self, log: EventLog, feed: Feed, checkpoints: Checkpoints, projections: Sequence[str], clock: Clock
+        self,
+        log: LogPositions,
+        feed: Feed,
+        checkpoints: CheckpointReader,
+        projections: Sequence[str],
+        clock: Clock,
     ) -> None:
         self._log = log
         self._feed = feed
@@ -40,7 +45,7 @@ class LagMeter:
         return await lags(self._log, {FEED: self._feed.position, **places}, self._clock.now())
 
 
-async def lags(log: EventLog, places: Mapping[str, int], now: datetime) -> list[Lag]:
+async def lags(log: LogPositions, places: Mapping[str, int], now: datetime) -> list[Lag]:
     """Measure each against the log itself, since a dead feed would know of nothing. Raises Unavailable.
 
     Positions alone make one look well that stands still on a quiet log; so the age counts as well.

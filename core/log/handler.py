@@ -11,7 +11,7 @@ from core.alarm.events import Event
 from core.coordination.ports import Turns
 from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import Answers, EventLog, KeptAnswer
+from core.log.ports import Answers, DecisionReader, EventAppender, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
@@ -32,10 +32,18 @@ class CommandHandler:
     was missed. A refusal or "nothing changed" is answered only from a fresh read.
     """
 
-    def __init__(self, log: EventLog, turns: Turns, recollection: KnownAlarms, answers: Answers) -> None:
+    def __init__(
+        self,
+        appender: EventAppender,
+        log: DecisionReader,
+        turns: Turns,
+        known: KnownAlarms,
+        answers: Answers,
+    ) -> None:
+        self._appender = appender
         self._log = log
         self._turns = turns
-        self._recollection = recollection
+        self._known = known
         self._answers = answers
         self.counts: dict[tuple[str, str], int] = {}
         """How many commands came to each outcome, by the command's and the outcome's name."""
@@ -96,7 +104,7 @@ class CommandHandler:
 
     async def _in_turn(self, command: Command) -> Outcome:
         async with self._turns.turn(command.alarm_id):
-            remembered = self._recollection.get(command.alarm_id)
+            remembered = self._known.get(command.alarm_id)
             if remembered is not None:
                 outcome = await self._try(command, remembered)
                 if outcome is not None:
@@ -129,17 +137,17 @@ class CommandHandler:
         raise Unavailable(f"others changed the alarm {DECISIONS} times meanwhile")
 
     async def _append(self, before: Alarm, event: Event) -> Outcome:
-        recorded = await self._log.append(before, event)
-        self._recollection.see(recorded.alarm)
+        recorded = await self._appender.append(before, event)
+        self._known.see(recorded.alarm)
         return Outcome(recorded, recorded.alarm)
 
     async def _read(self, alarm_id: str) -> Alarm:
         newest = await self._log.newest(alarm_id)
         read = Alarm.absent(alarm_id) if newest is None else await alarm_after(self._log, newest)
         if newest is not None:
-            self._recollection.see(read)
+            self._known.see(read)
         # A new primary's majority view may lag behind what this process has seen committed.
-        remembered = self._recollection.get(alarm_id)
+        remembered = self._known.get(alarm_id)
         return read if remembered is None else remembered
 
 

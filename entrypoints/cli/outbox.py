@@ -7,8 +7,8 @@ from typing import get_args
 from rich.console import Console
 
 from adapters.webhook.sender import HttpSender
-from core.application.webhooks.service import Conflict, Outgoing, UnknownRow
-from core.errors import StartupRefused
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, StartupRefused, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
 from entrypoints.process.compose import outgoing
@@ -72,13 +72,13 @@ def _say(out: Console, line: str) -> None:
 
 @asynccontextmanager
 async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with _storage(settings) as store, aclosing(HttpSender()) as caller:
+    async with _storage(settings) as store, aclosing(HttpSender()) as sender:
         if store.link.kind == "local":
             raise StartupRefused(
                 "on a standalone mongod without Redis only the server's own process would hear of it:"
                 " use POST /v1/outbox/retry"
             )
-        yield outgoing(store, caller)
+        yield outgoing(store, sender)
 
 
 @asynccontextmanager

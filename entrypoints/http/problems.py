@@ -15,6 +15,7 @@ from core.alarm.decider import allowed_commands
 from core.errors import (
     OutcomeUnknown,
     Refused,
+    TocsinError,
     TooBroad,
     Unauthenticated,
     Unavailable,
@@ -27,7 +28,7 @@ logger = logging.getLogger("tocsin.http")
 RETRY_AFTER_SECONDS = 1
 
 
-class Problem(Exception):
+class Problem(TocsinError):
     """A request that is answered with a problem: its status, its code, and what to do about it."""
 
     def __init__(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.inprocess.turns import StreamTurns
-from adapters.mongo.log.history import MongoAlarmHistory
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
@@ -25,11 +26,12 @@ from core.application.projections.position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
 from core.application.webhooks.relay import Relay
-from core.application.webhooks.service import CheckingSender, Outgoing
+from core.application.webhooks.service import Outgoing
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
+from core.outbox.ports import CheckingSender
 from entrypoints.http.middleware.tracing import traced
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.alertmanager import IngestCounts
@@ -92,8 +94,8 @@ async def running(  # noqa: PLR0913 (what the process was set up with)
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
-        aclosing(HttpSender(webhook_allow)) as caller,
-        _running(store, authentication, limits, caller, traces, works=role != "api") as process,
+        aclosing(HttpSender(webhook_allow)) as sender,
+        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
     ):
         yield process
 
@@ -103,7 +105,7 @@ async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
     authentication: Authentication,
     limits: Limits | None,
-    caller: CheckingSender,
+    sender: CheckingSender,
     traces: "Traces | None",
     *,
     works: bool,
@@ -114,14 +116,14 @@ async def _running(  # noqa: PLR0913 (as above)
     known = KnownAlarms()
     feed.listen(store.log.learn, store.log.forget)
     feed.listen(known.learn, known.forget)
-    log = store.log if traces is None else traces.log(store.log)
-    handler = CommandHandler(log, StreamTurns(), known, store.answers)
+    appender = store.log if traces is None else traces.appender(store.log)
+    handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, caller, host=MACHINE, holder=holder())
+    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
     readiness = Readiness(feed, workers.projector, stream)
     services = Services(
         handler=handler,
@@ -135,7 +137,7 @@ async def _running(  # noqa: PLR0913 (as above)
         not_ready=readiness.reasons,
         authentication=authentication,
         sessions=stream.sessions_of,
-        outgoing=outgoing(store, caller),
+        outgoing=outgoing(store, sender),
         kpis=store.kpis,
         lags=LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock).lags,
     )
@@ -181,6 +183,6 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed.cancel()
 
 
-def outgoing(store: Storage, caller: CheckingSender) -> Outgoing:
+def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
     """Return what can be asked about webhooks and the outbox."""
-    return Outgoing(store.webhooks, store.outbox, caller, store.log, MACHINE.clock, MACHINE.ids)
+    return Outgoing(store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from core.application.authentication import Authentication
 from core.application.lag import Lag
 from core.application.webhooks.service import Outgoing
-from core.coordination.ports import Checkpoints
+from core.coordination.ports import CheckpointReader
 from core.delivery.identifying import SessionInfo
 from core.host import Clock, Ids
 from core.kpi.ports import KpiBuckets
-from core.lists.ports import AlarmHistory, AlarmList
+from core.lists.ports import AlarmHistory, AlarmListReader
 from core.log.handler import CommandHandler
-from core.log.ports import EventLog
+from core.log.ports import QueryReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Services:
     """
 
     handler: CommandHandler
-    log: EventLog
-    alarms: AlarmList
+    log: QueryReader
+    alarms: AlarmListReader
     history: AlarmHistory
-    checkpoints: Checkpoints
+    checkpoints: CheckpointReader
     clock: Clock
     ids: Ids
     projected: Callable[[int, float], Awaitable[bool]]

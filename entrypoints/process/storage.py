@@ -9,6 +9,7 @@ from adapters.inprocess.doorbell import LocalDoorbell
 from adapters.mongo.access.api_keys import MongoApiKeys
 from adapters.mongo.access.revocations import MongoRevocations
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
@@ -19,10 +20,9 @@ from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
 from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
-from adapters.mongo.log.history import MongoAlarmHistory
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
-from adapters.mongo.log.watch import TopicWatch
+from adapters.mongo.log.own_writes import OwnWrites
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.replay.whatif import Record
@@ -143,7 +143,7 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
         connection = connect(uri, database)
         return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
     # The watch calls from the event loop, and so not before `bell` is there.
-    watch = TopicWatch(TOPICS, lambda topic: bell.ring(topics=(topic,)))
+    watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.service import Conflict, Outgoing
-from core.errors import InvalidInput, StartupRefused
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, InvalidInput, StartupRefused
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
 

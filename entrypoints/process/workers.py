@@ -4,6 +4,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.webhook.formats.table import FORMATS
 from core.application.feed import Feed
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import KpiModel
@@ -43,7 +44,9 @@ def build_workers(  # noqa: PLR0913 (what they work on, and by what)
     candidate = Candidate(store.leases, holder, chance)
     alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     kpis = KpiModel(store.kpis, store.checkpoints)
-    routing = RouterParts(log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bell, clock)
+    routing = RouterParts(
+        log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bell, clock, FORMATS
+    )
     relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bell, clock, chance)
     projector, relay = Projector(log, follow, alarms, candidate), Relay(relaying, candidate)
     every = (

@@ -17,6 +17,7 @@ from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.evolution import place
 from core.application.webhooks.endpoint import RelayParts
@@ -69,19 +70,19 @@ async def _run(uri: str) -> list[Figure]:
 
 def _rows(hook: Webhook) -> list[Row]:
     events = [place(*decided(number), number, None) for number in range(1, ROWS + 1)]
-    return Routes([hook]).rows(events, datetime.now(UTC))
+    return Routes([hook], FORMATS).rows(events, datetime.now(UTC))
 
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
     """Return how many rows a second one relay delivers and records."""
-    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as caller:
+    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as sender:
         webhooks, outbox = MongoWebhooks(database), MongoOutbox(database)
         await webhooks.create()
         await outbox.create()
         await webhooks.add(hook)
         for start in range(0, ROWS, 1_000):
             await outbox.add(rows[start : start + 1_000])
-        parts = RelayParts(webhooks, outbox, caller, lambda _: asyncio.Event(), HOST.clock, HOST.chance)
+        parts = RelayParts(webhooks, outbox, sender, lambda _: asyncio.Event(), HOST.clock, HOST.chance)
         relay = Relay(parts, candidate(MemoryLeases()))
         began = time.perf_counter()
         working = asyncio.create_task(relay.run())

@@ -9,7 +9,7 @@ from core.alarm.alarm import Alarm, Identity
 from core.alarm.commands import Context, Raise
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
-from core.log.ports import EventLog
+from tests.kit.logs import EventLog
 
 
 def first_raise(source: str | None = None) -> tuple[Alarm, Event]:

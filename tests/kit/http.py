@@ -18,6 +18,7 @@ from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.application.authentication import Authentication
@@ -27,11 +28,11 @@ from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
 from tests.kit.hosts import HOST
+from tests.kit.logs import EventLog
 
 
 class HttpStage:
@@ -42,10 +43,11 @@ class HttpStage:
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
+        self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
-        self._caller = HttpSender(["127.0.0.0/8"])
+        self._sender = HttpSender(["127.0.0.0/8"])
         self.services = Services(
-            handler=CommandHandler(self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
+            handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),
@@ -56,7 +58,9 @@ class HttpStage:
             not_ready=lambda: self.reasons,
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
-            outgoing=Outgoing(MemoryWebhooks(), MemoryOutbox(), self._caller, self.log, HOST.clock, HOST.ids),
+            outgoing=Outgoing(
+                MemoryWebhooks(), self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
+            ),
             kpis=MemoryKpiBuckets(),
             lags=self._lags,
         )
@@ -80,7 +84,7 @@ class HttpStage:
         """Give a client of the application."""
         transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
         async with (
-            aclosing(self._caller),
+            aclosing(self._sender),
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
         ):
             yield client

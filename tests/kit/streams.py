@@ -69,7 +69,7 @@ class Streams:
             self.events.add(event)
             self.alarms.rows[event.alarm.id] = event.alarm
             checkpoint = Checkpoint(event.position, event.event_id, 1)
-            self.checkpoints.entries["alarms"] = KeptCheckpoint(checkpoint)
+            self.checkpoints.kept["alarms"] = KeptCheckpoint(checkpoint)
 
     def raise_many(self, count: int, text: str = "") -> Sequence[Event]:
         """Publish so many events of one alarm each from `plant/0`, `plant/1`, ..."""

@@ -18,7 +18,7 @@ INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_
 
 
 class MongoApiKeys:
-    """The API keys (see core.ports.ApiKeys). Their ids are in order of time, so their order is theirs."""
+    """The API keys (see core.access.ports.ApiKeys). Their ids grow with time, so they are in order."""
 
     def __init__(self, database: Database) -> None:
         self._keys = database[KEYS]

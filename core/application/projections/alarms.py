@@ -7,7 +7,7 @@ from typing import ClassVar
 from core.alarm.events import Event
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.lists.ports import AlarmList, AlarmRebuild
-from core.log.ports import EventLog
+from core.log.ports import StreamReader
 from core.log.snapshots import rows_after
 
 PROJECTION = "alarms"
@@ -32,7 +32,7 @@ class AlarmModel:
         """How many seconds a batch that is not full waits for the next."""
         return PACE_SECONDS
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Write the newest row of each alarm, guarded by position."""
         await self.alarms.write(await rows_after(log, events))
 

@@ -9,7 +9,7 @@ from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.errors import Unavailable
 from core.kpi.ports import KpiBuckets
 from core.kpi.projecting import Keeper
-from core.log.ports import EventLog
+from core.log.ports import StreamReader
 
 PROJECTION = "kpis"
 KPI_LEASE = "kpi projector"
@@ -35,7 +35,7 @@ class KpiModel:
         """How many seconds a batch that is not full waits for the next."""
         return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
         """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""
         await self._keeper.write(generation, events)
 

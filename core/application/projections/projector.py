@@ -13,7 +13,7 @@ from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.errors import LogMismatch, Unavailable
-from core.log.ports import EventLog
+from core.log.ports import ProjectionReader, StreamReader
 
 BATCH_EVENTS = 1_000
 
@@ -41,7 +41,7 @@ class ReadModel(Protocol):
         """Where its checkpoint is."""
         ...
 
-    async def write(self, log: EventLog, events: Sequence[Event], generation: int) -> None:
+    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
         """Bring events into it, a batch in order. Raises UnknownEvent, Unavailable."""
         ...
 
@@ -67,7 +67,7 @@ class Projector(Worker):
     routine: ClassVar = (Unavailable,)
     first_pause_seconds: ClassVar = 0.02
 
-    def __init__(self, log: EventLog, follow: Follow, model: ReadModel, candidate: Candidate) -> None:
+    def __init__(self, log: ProjectionReader, follow: Follow, model: ReadModel, candidate: Candidate) -> None:
         super().__init__(candidate, model.lease)
         self._log = log
         self._follow = follow

@@ -10,7 +10,7 @@ from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Checkpoint, Takeover
 from core.errors import StartupRefused
 from core.lists.ports import Shadow
-from core.log.ports import EventLog
+from core.log.ports import LogPositions, ReplayReader
 
 REPLAY_LEASE = "replay:alarms"
 FILLS_AT_ONCE = 3
@@ -24,7 +24,7 @@ SWAP_TRIES = 3
 
 
 async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and how)
-    log: EventLog,
+    log: ReplayReader,
     model: AlarmModel,
     leases: Takeover,
     holder: str,
@@ -63,7 +63,7 @@ class _Replay:
     shadow: Shadow
 
     def __init__(
-        self, log: EventLog, model: AlarmModel, leases: Takeover, way: Way, progress: Progress
+        self, log: LogPositions, model: AlarmModel, leases: Takeover, way: Way, progress: Progress
     ) -> None:
         self._log = log
         self._model = model

@@ -12,8 +12,9 @@ from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.replay.progress import Progress, silent
 from core.application.replay.reading import pages, whole
-from core.log.ports import EventLog
-from core.log.projection import Audit, Finding, Fold, differing_fields
+from core.log.audit import Audit, Finding, differing_fields
+from core.log.ports import EventReader
+from core.log.projection import Fold
 
 FOLD_ROUNDS = 20
 """How often the fold is brought up to a checkpoint that goes on moving."""
@@ -33,7 +34,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 
 
 async def check_alarms(
-    log: EventLog, model: AlarmModel, progress: Progress = silent
+    log: EventReader, model: AlarmModel, progress: Progress = silent
 ) -> AsyncIterator[Difference]:
     """Yield each row of the alarm list that is not the fold of its alarm's events; change nothing.
 
@@ -68,7 +69,7 @@ async def check_alarms(
         yield difference
 
 
-async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Finding]:
+async def verify(log: EventReader, progress: Progress = silent) -> AsyncIterator[Finding]:
     """Yield what is wrong with the log, up to its end as it is now.
 
     That is: gaps in positions or revisions, times that run backwards, snapshots that are not their fold,
@@ -92,14 +93,14 @@ async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Fi
             yield finding
 
 
-async def _fold_up_to(log: EventLog, fold: Fold, position: int, progress: Progress) -> None:
+async def _fold_up_to(log: EventReader, fold: Fold, position: int, progress: Progress) -> None:
     async for events in pages(log.recorded, fold.position, position):
         for event in events:
             fold.add(event)
         progress("folding events", fold.position, position)
 
 
-async def _check_moved(log: EventLog, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
+async def _check_moved(log: EventReader, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
     """Compare each row when the fold comes to its position; what it never comes to is not of this log."""
     until = min(max((row.position for row in moved.values()), default=0), (await log.tail()).position)
     async for events in pages(log.recorded, fold.position, until):
@@ -131,7 +132,7 @@ def _repeated(hashes: "array[int]") -> set[int]:
     return repeated
 
 
-async def _duplicates(log: EventLog, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
+async def _duplicates(log: EventReader, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
     """Tell real duplicates from ids that happen to have the same hash."""
     first: dict[str, int] = {}
     async for events in pages(whole(log), 0, total):

@@ -9,13 +9,13 @@ from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused
 from core.kpi.projecting import Keeper
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 
 REPLAY_LEASE = "replay:kpis"
 
 
 async def replay_kpis(
-    log: EventLog, model: KpiModel, leases: Takeover, holder: str, progress: Progress = silent
+    log: EventReader, model: KpiModel, leases: Takeover, holder: str, progress: Progress = silent
 ) -> int:
     """Fill the next generation from the whole log and make it the one that is read; return up to where.
 
@@ -45,7 +45,7 @@ async def replay_kpis(
 class _Replay:
     """How far the next generation is."""
 
-    def __init__(self, log: EventLog, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
+    def __init__(self, log: EventReader, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
         self._log = log
         self._model = model
         self._progress = progress

@@ -7,7 +7,7 @@ from typing import Protocol
 from core.alarm.alarm import Alarm
 from core.application.replay.progress import Progress
 from core.application.replay.reading import check_gapless, pages, whole
-from core.log.ports import EventLog
+from core.log.ports import EventReader, ReplayReader
 from core.log.projection import Fold
 from core.log.snapshots import alarm_after, rows_after
 
@@ -35,7 +35,7 @@ class Way(Protocol):
 class Folding:
     """From the first event on, by the facts alone: the proof of the list. Memory grows with the alarms."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventReader) -> None:
         self._log = log
         self._fold = Fold()
         self.position = 0
@@ -59,7 +59,7 @@ class Folding:
 class Newest:
     """From the newest snapshot of each alarm: costs what there are alarms. Memory does not grow."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: ReplayReader) -> None:
         self._log = log
         self._begun = False
         self.position = 0

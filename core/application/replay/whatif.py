@@ -13,7 +13,7 @@ from core.kpi.bucket import BUCKET, Bucket, following, start_of
 from core.kpi.figures import Figures, figures
 from core.kpi.rules import Rules, applied
 from core.lists.ports import AlarmHistory
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 
 LONGEST_PERIOD = timedelta(days=31)
 MOST_ACTIVITIES = 2_000_000
@@ -24,7 +24,7 @@ MOST_ACTIVITIES = 2_000_000
 class Record:
     """The log, and which position it had at which time."""
 
-    log: EventLog
+    log: EventReader
     history: AlarmHistory
 
 

@@ -15,11 +15,10 @@ from tenacity import (
 
 from core.application.feed import Bell
 from core.application.waiting import first_of
-from core.application.webhooks.attempt import WebhookMessage, deliver
 from core.errors import Unavailable
 from core.host import Chance, Clock
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import Outbox, Webhooks, WebhookSender
+from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
@@ -37,9 +36,9 @@ SETTLED_AT_ONCE = 500
 class RelayParts:
     """What the relay works with."""
 
-    webhooks: Webhooks
-    outbox: Outbox
-    caller: WebhookSender
+    webhooks: WebhookDirectory
+    outbox: PendingRows
+    sender: WebhookSender
     bell: Bell
     clock: Clock
     chance: Chance
@@ -116,7 +115,7 @@ class Endpoint:
 
     async def _send(self, row: Row) -> None:
         parts, message = self._parts, WebhookMessage(row.event_id, row.body, row.trace)
-        answer = await deliver(parts.caller, self._webhook, message, parts.clock.now())
+        answer = await parts.sender.send(self._webhook, message, parts.clock.now())
         settlement = settle(row, answer, parts.clock.now(), parts.chance())
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
@@ -127,7 +126,7 @@ class Endpoint:
         self._poked.set()
 
     async def _disable(self, answer: Answer) -> None:
-        logger.warning("webhook %s asks for no more: disabled", self._webhook.id)
+        logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
         changes = {"enabled": False, "disabled_reason": answer.reason}
         await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)
 
@@ -135,7 +134,7 @@ class Endpoint:
 class Settler:
     """Records what became of calls: what ended while the last write was under way goes with the next one."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: PendingRows) -> None:
         self._outbox = outbox
         # Bounded by the calls that can be under way: each waits for its own.
         self._waiting: list[tuple[Settlement, asyncio.Future[None]]] = []

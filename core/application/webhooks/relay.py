@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from core.application.waiting import first_of
-from core.application.webhooks.attempt import CallCounts
+from core.application.webhooks.counts import CallCounts
 from core.application.webhooks.endpoint import Count, Endpoint, RelayParts, Settler
 from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker

@@ -15,8 +15,8 @@ from core.application.workers.worker import Worker
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.errors import LogMismatch
 from core.host import Chance, Clock
-from core.log.ports import EventLog
-from core.outbox.ports import Outbox, Webhooks
+from core.log.ports import EventReader
+from core.outbox.ports import Formats, RoutedRows, RoutedWebhooks
 from core.outbox.routing import Routes
 from core.outbox.webhook import Webhook
 
@@ -39,13 +39,14 @@ COMPARED_PAGE = 500
 class RouterParts:
     """What the router reads and writes, and what tells it of news."""
 
-    log: EventLog
-    webhooks: Webhooks
-    outbox: Outbox
+    log: EventReader
+    webhooks: RoutedWebhooks
+    outbox: RoutedRows
     checkpoints: Checkpoints
     follow: Follow
     bell: Bell
     clock: Clock
+    formats: Formats
 
 
 class Router(Worker):
@@ -79,7 +80,7 @@ class _Routing:
         self._kept = 0
         # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
         self._joined: dict[str, Webhook] = {}
-        self._routes = Routes(())
+        self._routes = Routes((), parts.formats)
         self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
         self._places = asyncio.Semaphore(JOINING_AT_ONCE)
 
@@ -129,7 +130,7 @@ class _Routing:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
         self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
-        self._routes = Routes(self._joined.values())
+        self._routes = Routes(self._joined.values(), self._parts.formats)
         wanted = {
             name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
         }
@@ -145,7 +146,7 @@ class _Routing:
 
     async def _catch_up(self, webhook: Webhook) -> int:
         """Route what the others have had already; return up to where. Its `after` keeps the progress."""
-        routes, after = Routes([webhook]), webhook.after
+        routes, after = Routes([webhook], self._parts.formats), webhook.after
         async with self._places:
             while after < self._at.position:
                 after = await self._route_page(routes, after)
@@ -158,7 +159,7 @@ class _Routing:
             if not task.done():
                 continue
             del self._joining[name]
-            routes, after = Routes([webhook]), task.result()
+            routes, after = Routes([webhook], self._parts.formats), task.result()
             while after < self._at.position:
                 after = await self._route_page(routes, after)
             joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
@@ -171,7 +172,7 @@ class _Routing:
                 await self._change(joined, joined=False)
             if not await self._keep():
                 raise LogMismatch("another router has moved the checkpoint")
-        self._routes = Routes(self._joined.values())
+        self._routes = Routes(self._joined.values(), self._parts.formats)
 
     async def _route_page(self, routes: Routes, after: int) -> int:
         """Route the next page of what lies behind the checkpoint; return the position it ends at."""

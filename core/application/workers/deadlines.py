@@ -21,7 +21,7 @@ from core.coordination.ports import Lease
 from core.errors import LogMismatch, OutcomeUnknown, Refused, Unavailable
 from core.host import Clock, Ids
 from core.log.handler import CommandHandler
-from core.log.ports import EventLog
+from core.log.ports import LogPositions
 from core.log.projection import check_known
 
 DEADLINES_LEASE = "deadlines"
@@ -34,7 +34,7 @@ ENDED_AT_ONCE = 64
 class ShelfSources:
     """Where the shelves are read: from the alarm list, and from then on from the log."""
 
-    log: EventLog
+    log: LogPositions
     follow: Follow
     model: AlarmModel
 

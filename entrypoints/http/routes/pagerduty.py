@@ -9,12 +9,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
-from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
+from adapters.pagerduty.event import EVENT_BYTES, PagerDutyEvent, read_event
 from core.access.callers import REPORTERS
 from core.alarm.alarm import Identity
 from core.alarm.commands import Acknowledge, Clear, Context
 from core.alarm.events import Actor
-from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
+from core.errors import InvalidEvent, InvalidInput, Refused, Unauthenticated, Unavailable
 from entrypoints.http.requests import identified, json_response, services
 from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer

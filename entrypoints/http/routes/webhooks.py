@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.application.webhooks.service import Conflict, Outgoing, UnknownWebhook
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, UnknownWebhook
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
 from entrypoints.http.problems import Problem

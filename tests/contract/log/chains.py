@@ -10,7 +10,8 @@ from core.alarm.commands import Command, Context, Raise
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import evolve
-from core.log.ports import EventLog, Stamp
+from core.log.ports import Stamp
+from tests.kit.logs import EventLog
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

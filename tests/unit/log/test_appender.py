@@ -10,7 +10,7 @@ from core.alarm.alarm import Alarm, Identity
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
-from core.log.appender import QUEUE_ENTRIES, Submission
+from core.log.appender import QUEUE_SUBMISSIONS, Submission
 from tests.machines.log.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
 from tests.unit.alarm.given import raising
 
@@ -141,7 +141,7 @@ def test_one_whose_outcome_is_unknown_cannot() -> None:
 def test_the_queue_is_bounded() -> None:
     here = Process(Replicas(), "none")
     entry, _ = submitted(here, "a")
-    for _ in range(QUEUE_ENTRIES - 1):
+    for _ in range(QUEUE_SUBMISSIONS - 1):
         here.appender.submit(entry)
     with pytest.raises(Unavailable):
         here.appender.submit(entry)

@@ -22,12 +22,14 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.events import Event
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import ROUTING, Router, RouterParts
-from core.application.webhooks.service import Conflict, Outgoing
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict
 from core.lists.filter import Filter
 from core.outbox.lanes import AT_ONCE
 from core.outbox.ports import OutboxQuery
@@ -76,8 +78,10 @@ class Stage:
         self.checkpoints = MongoCheckpoints(connected)
         self.leases = MemoryLeases()
         self.clock = Haste()
-        self.caller = HttpSender(["127.0.0.0/8"])
-        self.outgoing = Outgoing(self.webhooks, self.outbox, self.caller, self.log, self.clock, CountedIds())
+        self.sender = HttpSender(["127.0.0.0/8"])
+        self.outgoing = Outgoing(
+            self.webhooks, self.outbox, self.sender, self.log, self.clock, CountedIds(), FORMATS
+        )
         self._bells: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def plant(self, events: Sequence[Event]) -> None:
@@ -119,12 +123,13 @@ class Stage:
             self.follow,
             self._bells.__getitem__,
             self.clock,
+            FORMATS,
         )
         return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str) -> Relay:
         parts = RelayParts(
-            self.webhooks, self.outbox, self.caller, self._bells.__getitem__, self.clock, lambda: 0.0
+            self.webhooks, self.outbox, self.sender, self._bells.__getitem__, self.clock, lambda: 0.0
         )
         return Relay(parts, candidate(self.leases, holder))
 
@@ -160,7 +165,7 @@ async def stage(connected: Database) -> AsyncIterator[Stage]:
     made = Stage(connected)
     for store in (made.log, made.webhooks, made.outbox):
         await store.create()
-    async with aclosing(made.caller):
+    async with aclosing(made.sender):
         yield made
 
 
@@ -204,7 +209,7 @@ async def test_events_reach_the_receiver_signed_and_in_order(stage: Stage) -> No
         assert each.headers["content-type"] == "application/cloudevents+json"
         standardwebhooks.Webhook(SECRET).verify(each.body, each.headers)
     counts = relay.counts["hook"]
-    assert counts.attempts == counts.delivered == sum(counts.latency) == len(history.events)
+    assert counts.attempts == counts.delivered == sum(counts.latency.buckets) == len(history.events)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -229,8 +234,8 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
         # It comes back; a row may have died by then, and is listed.
         return wrong[(number + seed) % len(wrong)] if number < 40 else "ok"
 
-    stage.caller = HttpSender(["127.0.0.0/8"], seconds=0.4)
-    async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.caller):
+    stage.sender = HttpSender(["127.0.0.0/8"], seconds=0.4)
+    async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.sender):
         await stage.hook(failing, "failing")
         await stage.hook(healthy, "healthy")
         await stage.plant(history.events)
@@ -245,8 +250,8 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
 async def test_a_receiver_that_hangs_holds_up_no_other(stage: Stage) -> None:
     """The hanging calls never end within the test: whoever waited for one would not be done."""
     history = history_of(20)
-    stage.caller = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
-    async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.caller):
+    stage.sender = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
+    async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.sender):
         for number in range(8):
             await stage.hook(hanging, f"hanging-{number}")
         await stage.hook(healthy, "healthy")

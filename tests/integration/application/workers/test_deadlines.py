@@ -40,7 +40,7 @@ class Handler(CommandHandler):
     """A handler that fails as often as told, before or after the command was carried out."""
 
     def __init__(self, log: MemoryLog) -> None:
-        super().__init__(log, StreamTurns(), KnownAlarms(), MemoryAnswers())
+        super().__init__(log, log, StreamTurns(), KnownAlarms(), MemoryAnswers())
         self.failures: list[Exception] = []
         self.expiries: list[Unshelve] = []
 
@@ -339,7 +339,7 @@ def test_a_list_of_another_log_is_not_followed_from() -> None:
         world = World()
         await world.shelve("a", 10)
         await world.project()
-        entry = world.checkpoints.entries[PROJECTION]
+        entry = world.checkpoints.kept[PROJECTION]
         right = entry.checkpoint
         entry.checkpoint = replace(right, event_id="of another log")
         async with running(world.worker()):

@@ -10,7 +10,7 @@ import pytest
 from core.alarm.alarm import Identity
 from core.alarm.commands import Context, Raise, Shelve, Unshelve
 from core.alarm.events import Actor, Event
-from core.log.projection import Audit
+from core.log.audit import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process
 from entrypoints.process.host import MACHINE
@@ -63,7 +63,7 @@ async def ended(process: Process, shelved: Event) -> Event:
 async def check_log(process: Process, shelves: int) -> None:
     """The log is sound, and each shelf ended by its time, once and not before it."""
     audit, expired = Audit(), 0
-    for event in (await process.services.log.read(0, 1_000)).events:
+    for event in (await process.store.log.read(0, 1_000)).events:
         before = audit.fold.alarms.get(event.stream)
         assert audit.add(event) == []
         if event.data.get("cause") == "expired":
