@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from core.alarm.alarm import Alarm
-from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded, Snapshot
+from core.alarm.events import SCHEMA_VERSION, Event, Recorded, Snapshot
 from core.alarm.evolution import evolve
+from core.alarm.facts import FACT_TYPES
 from core.errors import UnknownEvent
 
 FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]

@@ -8,7 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Clear, Command, Context, Expected
+from core.alarm.commands import Command
+from core.alarm.condition import Clear
+from core.alarm.context import Context, Expected
 from core.alarm.decider import allowed_commands, decide
 from core.alarm.events import Actor
 from core.alarm.evolution import place

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
-from core.alarm.commands import Context, Unshelve
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.alarm.shelves import Shelf, Shelves
+from core.alarm.suppression import Unshelve
 from core.application.projections.projector import PROJECTION, AlarmModel, Follow
 from core.application.workers.leader import LeaderTask
 from core.backoff import backoff

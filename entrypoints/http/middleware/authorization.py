@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.access.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
+from core.access.callers import Caller
+from core.alarm.commands import COMMANDS
 from core.application.authentication import Authentication
 from core.errors import Unauthenticated, Unavailable
+from core.roles import ADMINS, READERS, REPORTERS, Roles
 from entrypoints.http import problems
 from entrypoints.http.headers import fields
 from entrypoints.process.settings import is_loopback
@@ -19,7 +21,7 @@ from entrypoints.process.settings import is_loopback
 CALLER = "tocsin.caller"
 """The key in the scope under which the application finds who asks."""
 
-Roles = frozenset[Role]
+COMMAND_ROLES = {command.name: command.roles for command in COMMANDS}
 ANY_COMMAND: Roles = frozenset({"source", "operator", "admin"})
 
 _GUARDED = ("/v1", "/v2", "/metrics")
@@ -34,7 +36,7 @@ _RULES: tuple[tuple[str, str, Roles], ...] = (
     ("GET", "/v1/outbox*", ADMINS),
     ("GET", "*", READERS),
     ("POST", "/v1/alarms", COMMAND_ROLES["raise"]),
-    ("POST", "/v1/clear", COMMAND_ROLES["clear_by_identity"]),
+    ("POST", "/v1/clear", REPORTERS),
     ("POST", "/v1/ingest/*", REPORTERS),
     # Each of its commands is then checked by its name: `Caller.may`.
     ("POST", "/v1/commands", ANY_COMMAND),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.access.callers import Role
+from core.roles import Role
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import body_of, caller, decoded, json_response, services
 from entrypoints.http.schemas.answers import (

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from adapters.alertmanager.commands import commands_of
 from adapters.alertmanager.webhook import AlertmanagerWebhook
-from core.alarm.commands import Clear, Context, Raise
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.errors import Refused
 from core.log.handler import Outcome
 from entrypoints.http.batches import carry_out

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.alarm.commands import Clear, Command
+from core.alarm.commands import Command
+from core.alarm.condition import Clear
 from core.log.handler import Outcome
 from entrypoints.http.admission import admission
 from entrypoints.http.batches import Result, carry_out

@@ -11,25 +11,20 @@ from starlette.routing import Route
 
 from core.access.callers import ANONYMOUS
 from core.alarm.alarm import Identity
-from core.alarm.commands import (
-    Acknowledge,
-    Assign,
-    Clear,
-    Command,
-    Comment,
-    Confirm,
-    Context,
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
+from core.alarm.events import Actor
+from core.alarm.notes import Assign, Comment, Unassign
+from core.alarm.responses import Acknowledge, Confirm, Reset
+from core.alarm.suppression import (
     PlaceInService,
-    Raise,
     RemoveFromService,
-    Reset,
     Shelve,
     Suppress,
-    Unassign,
     Unshelve,
     Unsuppress,
 )
-from core.alarm.events import Actor
 from entrypoints.http.admission import admitted
 from entrypoints.http.requests import answer, body_of, caller, context, decoded, services
 from entrypoints.http.schemas.bodies import (

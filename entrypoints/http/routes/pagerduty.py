@@ -10,11 +10,13 @@ from starlette.routing import Route
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
 from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
-from core.access.callers import REPORTERS
 from core.alarm.alarm import Identity
-from core.alarm.commands import Acknowledge, Clear, Context
+from core.alarm.condition import Clear
+from core.alarm.context import Context
 from core.alarm.events import Actor
+from core.alarm.responses import Acknowledge
 from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
+from core.roles import REPORTERS
 from entrypoints.http.requests import identified, json_response, services
 from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer

@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from core.alarm.commands import (
-    Assign,
-    Comment,
-    Confirm,
+from core.alarm.events import ActorKind
+from core.alarm.notes import Assign, Comment, Unassign
+from core.alarm.responses import Confirm, Reset
+from core.alarm.suppression import (
     PlaceInService,
     RemoveFromService,
-    Reset,
     Shelve,
     Suppress,
-    Unassign,
     Unshelve,
     Unsuppress,
 )
-from core.alarm.events import ActorKind
 from tests.unit.alarm.given import PUMP, context, second
 
 DAY = 24 * 60 * 60

@@ -5,7 +5,8 @@ from itertools import permutations
 import pytest
 
 from core.alarm.commands import Command
-from core.alarm.events import ActorKind, PlacedInService, RemovedFromService, Suppressed, Unsuppressed
+from core.alarm.events import ActorKind
+from core.alarm.facts import PlacedInService, RemovedFromService, Suppressed, Unsuppressed
 from tests.unit.alarm.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import placing, removing, shelving, suppressing, unshelving, unsuppressing
 

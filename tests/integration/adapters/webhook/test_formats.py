@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place

@@ -11,7 +11,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from adapters.tokens.secret import SecretTokens
-from core.access.callers import Caller, Role
+from core.access.callers import Caller
+from core.roles import Role
 from entrypoints.http.app import create_app
 from entrypoints.http.middleware.authorization import OPEN, roles_for
 from entrypoints.http.routes.commands import BY_ID
