@@ -71,7 +71,8 @@ class Clear(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     name: ClassVar[str] = "clear"
     roles: ClassVar[Roles] = OPERATORS
-    """By its id; a device, which knows only the identity, is a reporter."""
+    roles_by_identity: ClassVar[Roles] = REPORTERS
+    """Who may clear what they can name but have no id of, as devices do."""
     refusals: ClassVar[tuple[Refusal, ...]] = (NOT_ACTIVE,)
 
     origin: str | None = None

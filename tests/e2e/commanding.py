@@ -16,8 +16,7 @@ from core.alarm.events import Actor
 from core.alarm.evolution import place
 from core.errors import InvalidInput, Refused
 from entrypoints.http.codes import CODES
-from entrypoints.http.routes.commands import BY_ID, raising
-from entrypoints.http.schemas.bodies import RaiseBody, utc
+from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, raising, utc
 from tests.unit.alarm.given import BEGINNING
 
 Said = dict[str, Any]

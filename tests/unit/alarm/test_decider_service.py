@@ -30,6 +30,14 @@ class TestSuppress:
         given.refused_when(suppressing(by="operator"), "forbidden")
         given.refused_when(unsuppressing(by="operator"), "forbidden")
 
+    def test_by_an_administrator_who_stays_who_they_are(self) -> None:
+        given = Given(raising())
+        event = given.and_then(suppressing(by="operator", administrator=True))
+        assert (event.actor.kind, event.alarm.suppressed) == ("operator", True)
+        given.refused_when(suppressing(by="operator", administrator=True), "already_suppressed")
+        event = given.and_then(unsuppressing(by="operator", administrator=True))
+        assert (event.actor.kind, event.alarm.suppressed) == ("operator", False)
+
     def test_twice_is_refused(self) -> None:
         given = Given(raising())
         given.refused_when(unsuppressing(), "not_suppressed")

@@ -49,6 +49,7 @@ contexts = st.builds(
     command_id=st.none() | st.just("key"),
     command_hash=st.none() | st.just("hash"),
     trace=st.none() | st.just("00-trace"),
+    administrator=st.booleans(),
 )
 
 
