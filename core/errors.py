@@ -22,34 +22,31 @@ TocsinError
 
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     from core.alarm.alarm import Alarm
     from core.alarm.events import Event
 
-RefusalCode = Literal[
-    "unknown_alarm",
-    "not_active",
-    "still_active",
-    "already_acknowledged",
-    "not_acknowledged",
-    "already_confirmed",
-    "not_latched",
-    "already_shelved",
-    "not_shelved",
-    "already_suppressed",
-    "not_suppressed",
-    "already_out_of_service",
-    "not_out_of_service",
-    "forbidden",
-    "revision_outdated",
-    "revision_ahead",
-    "precondition_failed",
-    "too_many_origins",
-    "invalid",
-    "idempotency_key_reused",
-    "unknown_api_key",
-    "too_many_api_keys",
-]
+RefusalKind = Literal["absent", "conflict", "forbidden", "outdated", "invalid"]
+"""What is wrong: nothing of this id; as it stands; who asks; not the revision that was named; the input."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A reason to refuse, declared beside the rule that gives it.
+
+    `code` tells it apart, on the wire and in stored answers; `remedy`: what whoever gets it can do.
+    """
+
+    code: str
+    kind: RefusalKind
+    meaning: str
+    remedy: str
+
+
+INVALID = Refusal(
+    "invalid", "invalid", "something is missing, unknown or out of its bounds", "`detail` names it"
+)
 
 
 class TocsinError(Exception):
@@ -59,18 +56,23 @@ class TocsinError(Exception):
 class Refused(TocsinError):
     """The command is against the alarm's rules as it stands (`alarm`, where there is one)."""
 
-    def __init__(self, code: RefusalCode, detail: str, alarm: "Alarm | None" = None) -> None:
+    def __init__(self, refusal: Refusal, detail: str, alarm: "Alarm | None" = None) -> None:
         super().__init__(detail)
-        self.code = code
+        self.refusal = refusal
         self.detail = detail
         self.alarm = alarm
+
+    @property
+    def code(self) -> str:
+        """What tells the refusal apart."""
+        return self.refusal.code
 
 
 class InvalidInput(Refused):
     """A value is out of its bounds; `detail` names the field and the bound."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("invalid", detail)
+        super().__init__(INVALID, detail)
 
 
 UnauthenticatedCode = Literal["token_missing", "token_invalid", "expired", "revoked"]

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from core.access.callers import ANYONE, Caller, Role
-from core.access.ports import ApiKey, ApiKeys, RevocationLog, TokenVerifier
+from core.access.callers import ANYONE, Caller
+from core.access.ports import UNKNOWN_API_KEY, ApiKey, ApiKeys, RevocationLog, TokenVerifier
 from core.access.revocations import Kind, Revocation, Revocations
 from core.backoff import backoff
 from core.errors import Refused, Unauthenticated, Unavailable
 from core.host import Host
+from core.roles import Role
 
 logger = logging.getLogger("tocsin.authentication")
 
@@ -110,7 +111,7 @@ class Authentication:
         """
         key = await self._keys.find(key_id)
         if key is None or key.tenant != by.tenant:
-            raise Refused("unknown_api_key", "there is no such API key")
+            raise Refused(UNKNOWN_API_KEY, "there is no such API key")
         # Told before it is gone: a process that looks it up in between refuses it nevertheless.
         await self._record("key", by, key_id, "the API key was revoked")
         await self._keys.remove(key.tenant, key.id)

@@ -5,17 +5,32 @@ from typing import Any
 import msgspec
 
 from core.alarm.alarm import Alarm
-from core.alarm.commands import Command
+from core.alarm.commands import REFUSALS, Command
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.coordination.ports import Turns
-from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
+from core.errors import (
+    DuplicateCommand,
+    InvalidInput,
+    OutcomeUnknown,
+    Refusal,
+    Refused,
+    RevisionConflict,
+    Unavailable,
+)
 from core.log.known_alarms import KnownAlarms
 from core.log.ports import Answers, DecisionReader, EventAppender, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
 """How often one command is decided before it is given up as losing every race."""
+
+IDEMPOTENCY_KEY_REUSED = Refusal(
+    "idempotency_key_reused",
+    "invalid",
+    "the Idempotency-Key was used with another request",
+    "use a key of its own for each request",
+)
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -160,14 +175,14 @@ def _kept_outcome(kept: KeptAnswer, command_hash: str) -> Outcome:
     _check_same(kept.command_hash, command_hash)
     alarm = None if kept.body["alarm"] is None else msgspec.convert(kept.body["alarm"], Alarm)
     if kept.body["code"] is not None:
-        raise Refused(kept.body["code"], kept.body["detail"], alarm)
+        raise Refused(REFUSALS[kept.body["code"]], kept.body["detail"], alarm)
     assert alarm is not None  # noqa: S101 (an answer that is no refusal was made with its alarm)
     return Outcome(None, alarm)
 
 
 def _check_same(first: str, now: str) -> None:
     if first != now:
-        raise Refused("idempotency_key_reused", "this Idempotency-Key came with another request before")
+        raise Refused(IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another request before")
 
 
 def _refusal_answer(command_hash: str, refusal: Refused) -> KeptAnswer:

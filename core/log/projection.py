@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from core.alarm.alarm import Alarm
-from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event, Recorded, Snapshot
+from core.alarm.events import SCHEMA_VERSION, Event, Recorded, Snapshot
 from core.alarm.evolution import evolve
+from core.alarm.facts import FACT_TYPES
 from core.errors import UnknownEvent
 
 

@@ -11,7 +11,7 @@ from core.outbox.row import Row
 from core.outbox.webhook import Format, Webhook
 
 
-class Routes:
+class WebhookRoutes:
     """Webhooks made ready to be asked for event after event."""
 
     def __init__(self, webhooks: Iterable[Webhook], formats: Formats) -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from core.access.callers import ROLES
 from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, Limits
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import TocsinError
@@ -20,6 +19,7 @@ from core.kpi.rules import Rules
 from core.lists.filter import FILTER_VALUES
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState
+from core.roles import ROLES
 from entrypoints.cli.limits import (
     DrainSeconds,
     MaxFilterValues,

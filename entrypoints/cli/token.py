@@ -4,8 +4,9 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from adapters.tokens.secret import SecretTokens
-from core.access.callers import ROLES, Caller
+from core.access.callers import Caller
 from core.errors import StartupRefused, Unauthenticated
+from core.roles import ROLES
 
 _LIFE = re.compile(r"([1-9][0-9]{0,8})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -20,7 +20,7 @@ from entrypoints.http.admission import Admission
 from entrypoints.http.app import EVERYTHING, HEALTH, create_app
 from entrypoints.http.middleware.tracing import Traced, tracing
 from entrypoints.http.middleware.traffic import Traffic
-from entrypoints.http.routes.metrics import Metrics, metrics_route
+from entrypoints.http.routes.metrics import Metrics
 from entrypoints.http.routes.stream import stream_endpoint
 from entrypoints.process.compose import running, trusted_tokens
 from entrypoints.process.gc import Collector
@@ -91,8 +91,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
             traffic=traffic,
         )
-        metrics = Metrics(process.metered(traffic, app.state.ingested))
-        app.router.routes.append(metrics_route(metrics.text))
+        app.state.metrics = Metrics(process.metered(traffic, app.state.ingested))
         _allow_files(settings.limits.sessions + SPARE_FILES)
         url = f"http://{settings.host}:{settings.port}"
         collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())

@@ -17,7 +17,8 @@ from adapters.mongo.log.doorbell import ChangeStreamDoorbell
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import INDEXES
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place

@@ -23,7 +23,7 @@ from core.alarm.evolution import place
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.outbox.lanes import AT_ONCE
-from core.outbox.routing import Routes
+from core.outbox.routing import WebhookRoutes
 from core.outbox.row import Row
 from core.outbox.webhook import Webhook
 from tests.bench.bench_log import decided
@@ -70,7 +70,7 @@ async def _run(uri: str) -> list[Figure]:
 
 def _rows(hook: Webhook) -> list[Row]:
     events = [place(*decided(number), number, None) for number in range(1, ROWS + 1)]
-    return Routes([hook], FORMATS).rows(events, datetime.now(UTC))
+    return WebhookRoutes([hook], FORMATS).rows(events, datetime.now(UTC))
 
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:

@@ -23,10 +23,14 @@ from pymongo import MongoClient
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS, INDEXES
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Acknowledge, Assign, Clear, Command, Comment, Context, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
+from core.alarm.notes import Assign, Comment
+from core.alarm.responses import Acknowledge
 from core.application.projections.alarms import AlarmModel
 from core.application.replay.alarms import replay_alarms
 from entrypoints.process.host import holder

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 import entrypoints
-from core.alarm.events import FACT_TYPES
+from core.alarm.facts import FACT_TYPES
 from core.delivery.protocol import ClientMessage, ErrorCode, ServerMessage
 from entrypoints.cli.main import app
 from entrypoints.http.documents.asyncapi import CLOSE_CODES

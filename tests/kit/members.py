@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from core.alarm.alarm import Identity, Severity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.process.compose import Process, running

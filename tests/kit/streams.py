@@ -30,7 +30,9 @@ from core.alarm.events import Event
 from core.application.authentication import Authentication
 from core.coordination.ports import Checkpoint
 from entrypoints.http import problems
+from entrypoints.http.api import PERMISSIONS
 from entrypoints.http.middleware.authorization import Authorization
+from entrypoints.http.operations import routed
 from entrypoints.http.routes import events as events_over_http
 from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
@@ -177,8 +179,8 @@ async def streaming(
     sources = Sources(log, alarms, checkpoints, MemoryAlarmRebuild(alarms, checkpoints))
     driver = StreamDriver(sources, "log-1", 0, **options)
     endpoint = stream_endpoint(driver, allowed_origins=allowed_origins, authentication=authentication)
-    routes = [WebSocketRoute("/v1/stream", endpoint), *events_over_http.ROUTES]
-    guard = Middleware(Authorization, known, allowed_origins)
+    routes = [WebSocketRoute("/v1/stream", endpoint), *routed(events_over_http.routes)]
+    guard = Middleware(Authorization, known, PERMISSIONS, allowed_origins)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=problems.HANDLERS)
     app.state.stream = driver
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)

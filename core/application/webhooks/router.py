@@ -17,7 +17,7 @@ from core.errors import LogMismatch
 from core.host import Chance, Clock
 from core.log.ports import EventReader
 from core.outbox.ports import Formats, RoutedRows, RoutedWebhooks
-from core.outbox.routing import Routes
+from core.outbox.routing import WebhookRoutes
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.router")
@@ -80,7 +80,7 @@ class _Routing:
         self._kept = 0
         # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
         self._joined: dict[str, Webhook] = {}
-        self._routes = Routes((), parts.formats)
+        self._routes = WebhookRoutes((), parts.formats)
         self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
         self._places = asyncio.Semaphore(JOINING_AT_ONCE)
 
@@ -130,7 +130,7 @@ class _Routing:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
         self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
-        self._routes = Routes(self._joined.values(), self._parts.formats)
+        self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
         wanted = {
             name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
         }
@@ -146,7 +146,7 @@ class _Routing:
 
     async def _catch_up(self, webhook: Webhook) -> int:
         """Route what the others have had already; return up to where. Its `after` keeps the progress."""
-        routes, after = Routes([webhook], self._parts.formats), webhook.after
+        routes, after = WebhookRoutes([webhook], self._parts.formats), webhook.after
         async with self._places:
             while after < self._at.position:
                 after = await self._route_page(routes, after)
@@ -159,7 +159,7 @@ class _Routing:
             if not task.done():
                 continue
             del self._joining[name]
-            routes, after = Routes([webhook], self._parts.formats), task.result()
+            routes, after = WebhookRoutes([webhook], self._parts.formats), task.result()
             while after < self._at.position:
                 after = await self._route_page(routes, after)
             joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
@@ -172,9 +172,9 @@ class _Routing:
                 await self._change(joined, joined=False)
             if not await self._keep():
                 raise LogMismatch("another router has moved the checkpoint")
-        self._routes = Routes(self._joined.values(), self._parts.formats)
+        self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
 
-    async def _route_page(self, routes: Routes, after: int) -> int:
+    async def _route_page(self, routes: WebhookRoutes, after: int) -> int:
         """Route the next page of what lies behind the checkpoint; return the position it ends at."""
         limit = min(BATCH_EVENTS, self._at.position - after)
         events = (await self._parts.log.read(after, limit)).events

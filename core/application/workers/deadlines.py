@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
 
-from core.alarm.commands import Context, Unshelve
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.alarm.shelves import Shelf, Shelves
+from core.alarm.suppression import Unshelve
 from core.application.checkpoints import belongs
 from core.application.feed import Follow
 from core.application.projections.alarms import PROJECTION, AlarmModel

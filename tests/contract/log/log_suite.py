@@ -15,8 +15,10 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Acknowledge, Clear, Command, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
 from core.alarm.events import Event, Recorded
+from core.alarm.responses import Acknowledge
 from core.errors import DuplicateCommand, RevisionConflict
 from core.log.ports import START
 from tests.contract.log.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of

@@ -14,7 +14,6 @@ from core.errors import (
     DuplicateCommand,
     InvalidInput,
     OutcomeUnknown,
-    RefusalCode,
     Refused,
     RevisionConflict,
     Unavailable,
@@ -86,7 +85,7 @@ async def test_also_after_the_alarm_has_moved_on(
     ],
 )
 async def test_a_refusal_stays_a_refusal(
-    here: Server, there: Server, history: list[Command], command: Command, code: RefusalCode
+    here: Server, there: Server, history: list[Command], command: Command, code: str
 ) -> None:
     for earlier in history:
         await here.handle(earlier)

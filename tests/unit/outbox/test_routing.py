@@ -3,7 +3,7 @@ from datetime import datetime
 from core.alarm.events import Event
 from core.lists.filter import Filter
 from core.outbox.ports import Formats
-from core.outbox.routing import Routes
+from core.outbox.routing import WebhookRoutes
 from core.outbox.webhook import Webhook
 from tests.kit.history import History
 from tests.kit.outgoing import NOON, webhook
@@ -31,7 +31,7 @@ def test_events_are_routed_to_the_webhooks_of_their_tenant_that_they_match() -> 
     history = History()
     for source in ("line/1", "tank/1"):
         history.raised(source)
-    routes = Routes(
+    routes = WebhookRoutes(
         [
             webhook("all"),
             webhook("lines", filter=Filter(sources=frozenset({"line/*"}))),

@@ -10,7 +10,7 @@ from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_o
 from adapters.pagerduty.event import EVENT_BYTES, PagerDutyEvent, read_event
 from core.alarm import bounds
 from core.alarm.alarm import Alarm, Severity
-from core.alarm.commands import Raise
+from core.alarm.condition import Raise
 from core.alarm.decider import decide
 from core.errors import InvalidEvent
 from tests.unit.alarm.given import context

@@ -10,10 +10,11 @@ import pytest
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.revocations import MemoryRevocations
 from adapters.tokens.secret import SecretTokens
-from core.access.callers import ANYONE, Role
+from core.access.callers import ANYONE
 from core.access.ports import ApiKey
 from core.application.authentication import Authentication
 from core.errors import Unavailable
+from core.roles import Role
 from tests.kit.hosts import HOST
 from tests.kit.streams import Streams, streaming
 from tests.kit.tokens import SECRET, bearing, token

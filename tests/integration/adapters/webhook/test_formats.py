@@ -7,7 +7,8 @@ from adapters.webhook.formats.cloudevents import source_of
 from adapters.webhook.formats.pagerduty import incident_action
 from adapters.webhook.formats.table import FORMATS
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place

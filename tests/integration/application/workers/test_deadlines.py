@@ -16,8 +16,12 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Command, Context, Raise, Shelve, Unshelve
-from core.alarm.events import Actor, Event, Unshelved
+from core.alarm.commands import Command
+from core.alarm.condition import Raise
+from core.alarm.context import Context
+from core.alarm.events import Actor, Event
+from core.alarm.facts import Unshelved
+from core.alarm.suppression import Shelve, Unshelve
 from core.application.feed import Follow
 from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.workers.deadlines import (

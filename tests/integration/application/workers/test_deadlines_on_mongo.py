@@ -8,8 +8,10 @@ from itertools import count
 import pytest
 
 from core.alarm.alarm import Identity
-from core.alarm.commands import Context, Raise, Shelve, Unshelve
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
+from core.alarm.suppression import Shelve, Unshelve
 from core.log.audit import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process

@@ -16,7 +16,8 @@ from starlette.applications import Starlette
 
 from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
