@@ -58,11 +58,10 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
-    chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
     tokens, origins = trusted_tokens(settings.auth_secret, settings.auth_jwks), settings.allowed_origins
     async with (
         tracing(wanted=settings.traces) as traces,
-        storage(*chosen) as store,
+        storage(settings) as store,
         alone(store, settings.role),
         running(
             store,
