@@ -30,7 +30,7 @@ from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.host import holder
-from entrypoints.process.settings import FeedChoice, Role
+from entrypoints.process.settings import Role, Settings
 
 if TYPE_CHECKING:
     from adapters.redis.doorbell import RedisDoorbell
@@ -71,16 +71,15 @@ class Link:
 
 
 @asynccontextmanager
-async def storage(
-    uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
-) -> AsyncIterator[Storage]:
-    """Check the database, connect to it and make what is missing in it.
+async def storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Check the database that the settings name, connect to it and make what is missing in it.
 
     Raises:
         StartupRefused: this process must not run on it.
         Unavailable: it cannot be reached any more.
     """
-    link = _link(await check(uri, database, feed), uri, database, redis_url)
+    uri, database = settings.mongodb_uri, settings.database
+    link = _link(await check(uri, database, settings.feed), uri, database, settings.redis_url)
     connection = link.connection
     try:
         built = Storage(
@@ -114,9 +113,9 @@ async def storage(
 
 
 @asynccontextmanager
-async def record(uri: str, database: str) -> AsyncIterator[Record]:
+async def record(settings: Settings) -> AsyncIterator[Record]:
     """Connect to the log of a database without writing anything. Raises StartupRefused."""
-    connection = connect(uri, database)
+    connection = connect(settings.mongodb_uri, settings.database)
     try:
         yield Record(MongoLog(connection), MongoAlarmHistory(connection))
     finally:

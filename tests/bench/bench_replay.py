@@ -34,6 +34,7 @@ from core.alarm.responses import Acknowledge
 from core.application.projections.alarms import AlarmModel
 from core.application.replay.alarms import replay_alarms
 from entrypoints.process.host import holder
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 from tests.bench.table import Row
 
@@ -100,7 +101,7 @@ def _measured(uri: str, database: str, way: str) -> tuple[float, float]:
 
 
 async def _replay(uri: str, database: str, *, newest: bool) -> None:
-    async with storage(uri, database) as store:
+    async with storage(Settings(mongodb_uri=uri, database=database)) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
         await replay_alarms(store.log, model, store.leases, holder(), newest=newest)
 

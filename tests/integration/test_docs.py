@@ -14,9 +14,12 @@ import typer
 import entrypoints
 from core.alarm.facts import FACT_TYPES
 from core.delivery.protocol import ClientMessage, ErrorCode, ServerMessage
-from entrypoints.cli.main import app
+from entrypoints.cli.main import COMMANDS, GROUPS, command_line
+from entrypoints.cli.settings_table import renewed
 from entrypoints.http.documents.asyncapi import CLOSE_CODES
 from entrypoints.http.documents.openapi import openapi
+from entrypoints.process.declaration import declared
+from entrypoints.process.settings import Settings
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 
@@ -26,21 +29,34 @@ PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted(DOCS.
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED = re.compile(r"(?<![\w./-])(?:core|adapters|entrypoints|tests|docs)/[\w./-]*\w")
-ROW = re.compile(r"^\| `(TOCSIN_\w+)` \| `(--[\w-]+)` \|", re.MULTILINE)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def settings(command: Any) -> Iterator[tuple[str, str]]:
+def options(command: Any, path: str = "tocsin") -> Iterator[tuple[str, str, str]]:
+    """Yield each command's options that are settings, as typer made them: command, variable, flag."""
     for each in command.params:
         if each.envvar:
-            yield str(each.envvar), max(each.opts, key=len)
-    for inner in getattr(command, "commands", {}).values():
-        yield from settings(inner)
+            yield path, str(each.envvar), max(each.opts, key=len)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options(inner, name if path == "tocsin" else f"{path} {name}")
 
 
-def test_every_setting_is_in_the_table_and_nothing_else() -> None:
-    listed = set(ROW.findall((DOCS / "operations.md").read_text()))
-    assert listed == set(settings(typer.main.get_command(app)))
+def test_every_command_has_the_settings_that_name_it_and_no_others() -> None:
+    assert set(options(typer.main.get_command(command_line()))) == {
+        (command, each.variable, each.flag)
+        for each in declared(Settings)
+        for command in ("tocsin", *COMMANDS)
+        if each.taken_by(command)
+    }
+
+
+def test_settings_name_no_command_that_there_is_not() -> None:
+    assert {name for each in declared(Settings) for name in each.of} <= {"tocsin", *COMMANDS, *GROUPS}
+
+
+def test_the_table_has_every_setting_as_it_is() -> None:
+    page = (DOCS / "operations.md").read_text()
+    assert page == renewed(page), "run: python -m entrypoints.cli.settings_table docs/operations.md"
 
 
 def messages() -> Iterator[str]:

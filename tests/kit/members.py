@@ -12,7 +12,7 @@ from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.process.compose import Process, running
 from entrypoints.process.host import MACHINE
-from entrypoints.process.settings import FeedChoice
+from entrypoints.process.settings import FeedChoice, Settings
 from entrypoints.process.storage import Storage, storage
 from tests.kit.waiting import eventually
 
@@ -71,7 +71,8 @@ async def member(
     uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
 ) -> AsyncIterator[Member]:
     """Run one, from the start-up checks on, and wait until it is connected."""
-    async with storage(uri, database, feed, redis_url) as store, running(store) as process:
+    settings = Settings(mongodb_uri=uri, database=database, feed=feed, redis_url=redis_url)
+    async with storage(settings) as store, running(store) as process:
         built = Member(store, process)
         await built.connected()
         yield built

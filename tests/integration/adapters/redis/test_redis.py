@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from adapters.redis import doorbell
 from core.errors import StartupRefused
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 from tests.contract.log.doorbell_suite import burst
 from tests.kit import framing
@@ -183,5 +184,6 @@ async def test_a_process_ends_at_once_whatever_its_connection_is_at(start: Start
     ("url", "says"), [(None, "TOCSIN_REDIS_URL"), ("", "TOCSIN_REDIS_URL"), ("http://x", "Redis URL")]
 )
 async def test_an_address_is_needed(standalone: Mongod, database: str, url: str | None, says: str) -> None:
+    settings = Settings(mongodb_uri=standalone.uri, database=database, feed="redis", redis_url=url)
     with pytest.raises(StartupRefused, match=says):
-        await storage(standalone.uri, database, "redis", url).__aenter__()
+        await storage(settings).__aenter__()

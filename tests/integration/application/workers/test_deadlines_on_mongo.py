@@ -16,6 +16,7 @@ from core.log.audit import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process
 from entrypoints.process.host import MACHINE
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 
 SECONDS = 20
@@ -30,7 +31,10 @@ def _holders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(uri: str, database: str) -> AsyncIterator[Process]:
-    async with storage(uri, database) as store, compose.running(store) as process:
+    async with (
+        storage(Settings(mongodb_uri=uri, database=database)) as store,
+        compose.running(store) as process,
+    ):
         yield process
 
 
