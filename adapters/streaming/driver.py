@@ -28,7 +28,7 @@ from core.delivery.protocol import (
     BadMessage,
     ClientMessage,
     Close,
-    Error,
+    ErrorMessage,
     Subscribe,
 )
 from core.delivery.ring import RING_EVENTS
@@ -145,7 +145,7 @@ class StreamDriver:
         """Serve one accepted socket until either side closes it; `caller` None: its client says who it is."""
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
-            wire.write(encoding.message(Error(code="too_many_sessions", detail=detail)))
+            wire.write(encoding.message(ErrorMessage(code="too_many_sessions", detail=detail)))
             self.counts.close(TOO_MANY)
             wire.close(TOO_MANY, "too_many_sessions")
             return
@@ -232,7 +232,7 @@ class StreamDriver:
         """Carry out a message, or return the token in it."""
         if not session.peer.allowance.take(asyncio.get_running_loop().time()):
             detail = f"a client may send {self.limits.messages_per_second:g} messages a second"
-            refusal = Error(code="too_many_messages", detail=detail)
+            refusal = ErrorMessage(code="too_many_messages", detail=detail)
             self._subscribing.refuse(session, refusal, TOO_MANY)
             return None
         text = message.get("text")
@@ -241,7 +241,7 @@ class StreamDriver:
                 message["bytes"] if text is None else text, self.limits.message_bytes
             )
         except BadMessage as error:
-            refusal = Error(code="bad_message", detail=str(error))
+            refusal = ErrorMessage(code="bad_message", detail=str(error))
             if session.known:
                 self._subscribing.refuse(session, refusal, BAD_MESSAGE)
                 return None

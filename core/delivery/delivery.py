@@ -11,7 +11,7 @@ from core.delivery.cohorts import Cohorts
 from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame
 from core.delivery.limits import Limits
-from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, ResetMessage
+from core.delivery.protocol import RESTART, Close, ErrorMessage, Goodbye, Hello, PositionMessage, ResetMessage
 from core.delivery.requests import NeedPage, Request
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
@@ -142,12 +142,12 @@ class Delivery(Generic[Peer]):
         subscription.session.subscriptions.pop(subscription.id, None)
         self.cohorts.leave(subscription)
 
-    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | Error) -> None:
+    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | ErrorMessage) -> None:
         """End the subscription, and tell the client why."""
         self.end(subscription)
         self.dismiss(subscription.session, word)
 
-    def dismiss(self, session: Session[Peer], word: ResetMessage | Error) -> None:
+    def dismiss(self, session: Session[Peer], word: ResetMessage | ErrorMessage) -> None:
         """Tell the client that there is no such subscription, or no more."""
         self._answer(session, word)
         if session.single:
@@ -256,8 +256,10 @@ class Delivery(Generic[Peer]):
 
     def _tell(self, subscription: Subscription[Peer], position: int) -> None:
         subscription.cursor = subscription.told = position
-        self._answer(subscription.session, At(id=subscription.id, position=position))
+        self._answer(subscription.session, PositionMessage(id=subscription.id, position=position))
 
-    def _answer(self, session: Session[Peer], message: Hello | ResetMessage | At | Error) -> None:
+    def _answer(
+        self, session: Session[Peer], message: Hello | ResetMessage | PositionMessage | ErrorMessage
+    ) -> None:
         session.answer(message)
         self.talk(session)

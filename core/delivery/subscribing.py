@@ -11,8 +11,8 @@ from core.delivery.limits import Limits
 from core.delivery.protocol import (
     DUPLICATE_ID,
     TOO_MANY,
-    Error,
     ErrorCode,
+    ErrorMessage,
     ResetMessage,
     Subscribe,
     Subscribed,
@@ -42,7 +42,7 @@ class Subscribing(Generic[Peer]):
                 assert_never(message)
         self._delivery.talk(session)
 
-    def refuse(self, session: Session[Peer], error: Error, close: int | None = None) -> None:
+    def refuse(self, session: Session[Peer], error: ErrorMessage, close: int | None = None) -> None:
         """Tell the client what was wrong, and close its socket if a code is given."""
         session.answer(error)
         if close is None:
@@ -105,7 +105,9 @@ class Subscribing(Generic[Peer]):
         """Give a subscription up whose beginning could not be fetched."""
         if subscription.stage is Stage.OVER:
             return
-        self._delivery.end_with(subscription, Error(id=subscription.id, code="unavailable", detail=detail))
+        self._delivery.end_with(
+            subscription, ErrorMessage(id=subscription.id, code="unavailable", detail=detail)
+        )
 
     def _subscribe(self, session: Session[Peer], wanted: Subscribe) -> None:
         refusal = _refusal(session, wanted, self._delivery.limits)
@@ -142,7 +144,7 @@ class Subscribing(Generic[Peer]):
         subscription = session.subscriptions.get(name)
         if subscription is None:
             detail = "there is no subscription of this id"
-            session.answer(Error(id=name, code="unknown_subscription", detail=detail))
+            session.answer(ErrorMessage(id=name, code="unknown_subscription", detail=detail))
         else:
             self._delivery.end(subscription)
 
@@ -151,7 +153,9 @@ class Subscribing(Generic[Peer]):
         self._delivery.talk(subscription.session)
 
 
-def _refusal(session: Session[Any], wanted: Subscribe, limits: Limits) -> tuple[Error, int | None] | None:
+def _refusal(
+    session: Session[Any], wanted: Subscribe, limits: Limits
+) -> tuple[ErrorMessage, int | None] | None:
     """Return what is wrong with a subscription, and the close code where the session ends with it."""
     if wanted.id in session.subscriptions:
         return _error(wanted, "duplicate_id", "there is a subscription of this id"), DUPLICATE_ID
@@ -167,8 +171,8 @@ def _refusal(session: Session[Any], wanted: Subscribe, limits: Limits) -> tuple[
     return None
 
 
-def _error(wanted: Subscribe, code: ErrorCode, detail: str) -> Error:
-    return Error(id=wanted.id, code=code, detail=detail)
+def _error(wanted: Subscribe, code: ErrorCode, detail: str) -> ErrorMessage:
+    return ErrorMessage(id=wanted.id, code=code, detail=detail)
 
 
 def _frames(encoding: Encoding, alarms: Iterable[Alarm]) -> list[list[bytes]]:

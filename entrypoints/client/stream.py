@@ -11,7 +11,7 @@ from typing import Any, Self
 from core.backoff import backoff
 from core.delivery.protocol import (
     SUBSCRIPTIONS,
-    Error,
+    ErrorMessage,
     Goodbye,
     Hello,
     ResetMessage,
@@ -189,15 +189,15 @@ class TocsinStream:
             await self._hand(connection, subscription, message)
 
     async def _hand(self, connection: Connection, subscription: ClientSubscription, told: Told) -> None:
-        if isinstance(told, ResetMessage | Error) and told.id is not None:
+        if isinstance(told, ResetMessage | ErrorMessage) and told.id is not None:
             self._asked.pop(told.id)
-        if isinstance(told, Error) and told.code == "unavailable":
+        if isinstance(told, ErrorMessage) and told.code == "unavailable":
             self._start(self._ask_later(connection, subscription))
             return
         await subscription.take(told, self._log)
         if isinstance(told, ResetMessage):
             await self._ask(connection, subscription)
-        elif isinstance(told, Error):
+        elif isinstance(told, ErrorMessage):
             self._subscriptions.pop(subscription, None)
 
     def _drop(self, subscription: ClientSubscription) -> None:

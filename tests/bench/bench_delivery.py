@@ -14,7 +14,7 @@ import uvloop
 from adapters.streaming.driver import StreamDriver
 from core.alarm.events import Event
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import Subscribe
 from core.delivery.subscribing import Subscribing
 from core.lists.filter import Filter

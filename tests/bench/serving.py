@@ -17,7 +17,7 @@ from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.uvicorn.websocket import StreamProtocol
 from core.alarm.events import Event
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.frame import FRAME_BYTES
 from core.delivery.ring import EncodedEvent
 from entrypoints.http.routes.stream import stream_endpoint

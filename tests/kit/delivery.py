@@ -9,13 +9,14 @@ from core.alarm.alarm import SEVERITY_RANK, Alarm, Identity, Severity
 from core.alarm.commands import Acknowledge, Clear, Context, Raise
 from core.alarm.events import Actor, Event
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import JSON, Encoding
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
-    At,
     Close,
-    Error,
+    ErrorMessage,
     EventMessage,
     EventsMessage,
+    PositionMessage,
     ResetMessage,
     ServerMessage,
     SnapshotMessage,
@@ -123,12 +124,12 @@ class Received:
                 self._rows(message)
             case EventsMessage():
                 self._events(message, log)
-            case At():
+            case PositionMessage():
                 assert self.live
                 self._nothing_missed([], message.position, log)
             case ResetMessage():
                 self.over = message.reason
-            case Error():
+            case ErrorMessage():
                 self.over = message.code
             case _:
                 raise AssertionError(f"not for a subscription: {message}")

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller, events_response, services

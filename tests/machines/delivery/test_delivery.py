@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.protocol import Unsubscribe
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail
 from core.delivery.session import Stage as SubscriptionStage

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from core.access.callers import Caller, Role
 from core.access.revocations import Kind, Revocation
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.identifying import Identifying
 from core.delivery.protocol import Hello
 from tests.kit.delivery import Client, Stage

@@ -3,18 +3,19 @@ from typing import Any
 import pytest
 
 from core.delivery.delivery import POSITION_LAG
-from core.delivery.encodings.encoding import JSON, MESSAGE_PACK
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.frame import FRAME_BYTES, KeptFrames
 from core.delivery.frame import Frame as KeptFrame
 from core.delivery.pages import PAGE_EVENTS, Pages
 from core.delivery.protocol import (
     SUBSCRIPTIONS,
-    At,
     Close,
-    Error,
+    ErrorMessage,
     EventsMessage,
     Goodbye,
     Hello,
+    PositionMessage,
     ResetMessage,
 )
 from core.delivery.requests import NeedPage, NeedTail
@@ -185,7 +186,7 @@ def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> No
         stage.delivery.tick()
         stage.delivery.tick()
         stage.pump()
-    told = [message for message in client.messages if isinstance(message, At)]
+    told = [message for message in client.messages if isinstance(message, PositionMessage)]
     assert [message.position for message in told] == [POSITION_LAG, 2 * POSITION_LAG, 3 * POSITION_LAG]
 
 
@@ -216,7 +217,7 @@ def test_too_many_subscriptions_and_a_second_of_one_id_end_the_session() -> None
     stage.pump()
     assert many.closed == Close(4429, "too_many_subscriptions")
     assert twice.closed == Close(4409, "duplicate_id")
-    assert isinstance(twice.messages[-1], Error)
+    assert isinstance(twice.messages[-1], ErrorMessage)
     assert len(stage.delivery.cohorts) == 0
 
 
