@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from core.alarm.events import Event
+
+T = TypeVar("T")
 
 
 class Waiting:
@@ -54,3 +56,15 @@ async def cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def closing(generator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """End the generator with the block that reads it, not when it is collected: it may hold a cursor open."""
+    try:
+        yield generator
+    finally:
+        # Ports promise no more than an iterator.
+        close = getattr(generator, "aclose", None)
+        if close is not None:
+            await close()

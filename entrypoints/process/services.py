@@ -9,7 +9,7 @@ from core.application.lag import Lag
 from core.application.projections.kpis import KpiModel
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoints
-from core.delivery.identifying import SessionInfo
+from core.delivery.session import SessionInfo
 from core.lists.ports import AlarmHistory, AlarmList
 from core.log.handler import CommandHandler
 from core.log.ports import EventLog

@@ -81,7 +81,7 @@ def subscribed(driver: StreamDriver) -> int:
 
 def settled(driver: StreamDriver, position: int) -> bool:
     """Tell whether every session has been sent everything up to the position."""
-    return not driver._blocked and all(
+    return not driver._sending._blocked and all(
         subscription.cursor >= position
         for session in driver._delivery.sessions
         for subscription in session.subscriptions.values()
