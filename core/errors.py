@@ -4,6 +4,7 @@ TocsinError
 ├─ Refused            the alarm's rules say no; nothing was recorded
 │  └─ InvalidInput    the input itself is out of bounds
 ├─ Unauthenticated    who asks does not prove who they are
+├─ BadMessage         what a client of the stream sent is no message
 ├─ UnknownEvent       an event written by a newer version
 ├─ RevisionConflict   a concurrent command on the same alarm was first
 ├─ DuplicateCommand   an event with this Idempotency-Key is in the log
@@ -77,6 +78,10 @@ class Unauthenticated(TocsinError):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class BadMessage(TocsinError):
+    """What the client sent is no message of this protocol; the text says why."""
 
 
 class UnknownEvent(TocsinError):

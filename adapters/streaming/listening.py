@@ -11,9 +11,9 @@ from adapters.streaming.timers import Timers
 from core.access.callers import Caller
 from core.delivery.delivery import Delivery
 from core.delivery.limits import Limits
-from core.delivery.protocol import BAD_MESSAGE, TOO_MANY, Auth, BadMessage, ClientMessage, ErrorMessage
+from core.delivery.protocol import BAD_MESSAGE, TOO_MANY, Auth, ClientMessage, ErrorMessage
 from core.delivery.session import Session
-from core.errors import Unauthenticated, Unavailable
+from core.errors import BadMessage, Unauthenticated, Unavailable
 
 Authenticate = Callable[[str], Awaitable[Caller]]
 """Tells who a token or an API key belongs to. Raises Unauthenticated, Unavailable."""

@@ -22,13 +22,10 @@ from core.delivery.protocol import (
 )
 from core.errors import TocsinError
 from core.lists.filter import Filter
+from entrypoints.client.errors import SubscriptionRefused
 
 WAITING_MESSAGES = 16
 """How many messages (256 KiB each, about) wait for the consumer before the connection is read no further."""
-
-
-class SubscriptionRefused(TocsinError):
-    """The server does not take the subscription; the message says why."""
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -8,7 +8,6 @@ from core.delivery.encodings.encoding import Encoding, Said
 from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
     CLIENT_BYTES,
-    BadMessage,
     ClientMessage,
     ErrorMessage,
     Goodbye,
@@ -19,6 +18,7 @@ from core.delivery.protocol import (
     Subscribed,
 )
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 
 END = b"0\r\n\r\n"
 """The last chunk (RFC 9112 §7.1)."""

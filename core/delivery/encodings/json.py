@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from core.delivery.encodings.encoding import TEXT, Encoding, Said, WebSocketEncoding, event_message
-from core.delivery.protocol import BadMessage, ClientMessage
+from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 
 
 class _Json(WebSocketEncoding):

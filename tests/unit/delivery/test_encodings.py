@@ -8,7 +8,6 @@ from core.delivery.encodings.json import JSON
 from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.protocol import (
     Auth,
-    BadMessage,
     EventsMessage,
     Hello,
     SnapshotMessage,
@@ -16,6 +15,7 @@ from core.delivery.protocol import (
     Unsubscribe,
 )
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 from core.lists.filter import Filter
 from tests.kit.delivery import Plant, decode
 
