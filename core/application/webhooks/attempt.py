@@ -1,8 +1,9 @@
 """One call to a webhook: what is sent, and what is counted of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.counters import Histogram
 from core.outbox.formats import CONTENT_TYPES, sealed
 from core.outbox.ports import WebhookSender
 from core.outbox.row import Settlement
@@ -11,30 +12,24 @@ from core.outbox.signing import signature
 from core.outbox.webhook import Webhook
 
 LATENCY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""The upper bounds of the buckets in which calls are counted; a last one has the rest."""
+"""The upper bounds of the buckets in which calls are counted."""
 
 
 @dataclass(slots=True)
 class CallCounts:
-    """What a webhook's calls came to since the process started; `seconds` is the sum of what they took.
-
-    `latency` counts them by LATENCY_SECONDS.
-    """
+    """What a webhook's calls came to since the process started, and how long they took."""
 
     attempts: int = 0
     delivered: int = 0
     dead: int = 0
-    seconds: float = 0.0
-    latency: tuple[int, ...] = (0,) * (len(LATENCY_SECONDS) + 1)
+    seconds: Histogram = field(default_factory=lambda: Histogram(LATENCY_SECONDS))
 
     def count(self, answer: Answer, settlement: Settlement) -> None:
         """Count a call."""
         self.attempts += 1
         self.delivered += settlement.row.state == "delivered"
         self.dead += settlement.row.state == "dead"
-        self.seconds += answer.seconds
-        bucket = sum(answer.seconds > bound for bound in LATENCY_SECONDS)
-        self.latency = tuple(n + (index == bucket) for index, n in enumerate(self.latency))
+        self.seconds.observe(answer.seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from starlette.routing import Route
 from adapters.streaming.driver import StreamDriver
 from core.application.feed import Feed
 from core.application.lag import Lag
-from core.application.webhooks.attempt import LATENCY_SECONDS
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
@@ -156,13 +155,13 @@ class _Snapshot(Collector):
         attempts = CounterMetricFamily("tocsin_webhook_attempts", "Calls made.", labels=names)
         delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
         dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
-        latency = HistogramMetricFamily("tocsin_webhook_seconds", "How long a call took.", labels=names)
         for name, counts in sorted(self.parts.relay.counts.items()):
             attempts.add_metric([name], counts.attempts)
             delivered.add_metric([name], counts.delivered)
             dead.add_metric([name], counts.dead)
-            latency.add_metric([name], _buckets(LATENCY_SECONDS, counts.latency), counts.seconds)
-        yield from (attempts, delivered, dead, latency)
+        yield from (attempts, delivered, dead)
+        seconds = {name: counts.seconds for name, counts in sorted(self.parts.relay.counts.items())}
+        yield _histogram("tocsin_webhook_seconds", "How long a call took.", seconds, "webhook")
 
 
 def _stored(stored: Stored, now: datetime) -> Iterator[Metric]:
