@@ -284,3 +284,13 @@ def test_nothing_follows_a_goodbye_when_the_log_is_replaced() -> None:
     stage.delivery.reset("log-2", 0)
     stage.pump()
     assert client.closed == Close(1012, "restart")
+
+
+def test_a_message_that_comes_after_the_close_is_not_answered() -> None:
+    stage = DeliveryStage()
+    client = stage.client()
+    stage.delivery.goodbye(client.session, 1012, "restart", 10)
+    stage.delivery.refuse(client.session, ErrorMessage(code="bad_message", detail="?"), 4400)
+    stage.pump()
+    assert client.closed == Close(1012, "restart")
+    assert client.messages[1:] == [Goodbye(reason="restart", retry_after_ms=10)]
