@@ -18,8 +18,8 @@ pytestmark = pytest.mark.e2e
 
 SECONDS = 20
 PATCHES = {
-    "core/alarm/events.py": (
-        ("SCHEMA_VERSION = 1", "SCHEMA_VERSION = 2"),
+    "core/alarm/events.py": (("SCHEMA_VERSION = 1", "SCHEMA_VERSION = 2"),),
+    "core/alarm/facts.py": (
         (
             "latched: bool = False\n    previous:",
             "latched: bool = False\n    impact: str = 'new'\n    previous:",
