@@ -1,1 +1,1 @@
-"""The domain, pure: the alarm's rules and the machines around its log, without clock, ids or I/O."""
+"""The hexagon: pure domain packages, and `core.application`, which runs them through ports."""

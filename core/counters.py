@@ -1,15 +1,15 @@
-"""What is counted on the hot paths: plain numbers, read by whoever shows them."""
+"""Counters for the hot paths: plain numbers, which the metrics route reads."""
 
 from bisect import bisect_left
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""The upper bounds of buckets for durations."""
+"""The upper bounds of buckets for durations, in seconds."""
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
-"""The upper bounds of buckets for how many there are at once."""
+"""The upper bounds of buckets for batch sizes."""
 
 
 class Histogram:
-    """How often a value was at most each of the bounds; a last bucket has the rest."""
+    """Counts values by their smallest upper bound; a last bucket counts values above all bounds."""
 
     __slots__ = ("bounds", "buckets", "total")
 
@@ -25,27 +25,27 @@ class Histogram:
 
 
 class AppendCounts:
-    """What appending came to: events that landed, batches by size and duration, and races lost."""
+    """Counts of appending: events that landed, batches by size and duration, and conflicts."""
 
     __slots__ = ("conflicts", "events", "seconds", "sizes")
 
     def __init__(self) -> None:
         self.events = 0
         self.conflicts = 0
-        """How often another process had taken a position, or a revision, first."""
+        """How often another process took a position or a revision first."""
         self.sizes = Histogram(SIZES)
         self.seconds = Histogram(SECONDS)
 
 
 class DeliveryCounts:
-    """What the sessions of a process were sent: messages, and closes by their code."""
+    """Counts of what a process sent to its sessions: messages, and closes by code."""
 
     __slots__ = ("closed", "messages", "slow")
 
     def __init__(self) -> None:
         self.messages = 0
         self.slow = 0
-        """How often a socket was found full."""
+        """How often a socket's buffer was full."""
         self.closed: dict[int, int] = {}
 
     def close(self, code: int) -> None:

@@ -1,22 +1,22 @@
-"""Every error of the program; those of the client and of HTTP derive from the root in their own files.
+"""All errors of the program; the client and HTTP derive their own from the root in their own files.
 
 TocsinError
-├─ Refused            the alarm's rules say no; nothing was recorded
-│  └─ InvalidInput    the input itself is out of bounds
-├─ Unauthenticated    who asks does not prove who they are
-├─ BadMessage         what a client of the stream sent is no message
-├─ UnknownEvent       an event written by a newer version
-├─ RevisionConflict   a concurrent command on the same alarm was first
-├─ DuplicateCommand   an event with this Idempotency-Key is in the log
-├─ Unavailable        it did not happen and will not
-├─ TooBroad           a query would look at too much
-├─ OutcomeUnknown     it may have happened, and may still
-├─ LogMismatch        the log is not the one a position belongs to
-├─ InvalidEvent       what an integration sent is no event of its kind
+├─ Refused            the alarm's rules forbid the command; nothing was recorded
+│  └─ InvalidInput    a value is out of its bounds
+├─ Unauthenticated    the caller's credentials are missing or not valid
+├─ BadMessage         a client of the stream sent a malformed message
+├─ UnknownEvent       a newer version wrote the event
+├─ RevisionConflict   a concurrent command on the same alarm came first
+├─ DuplicateCommand   the log has an event with this Idempotency-Key
+├─ Unavailable        the operation did not happen and will not
+├─ TooBroad           a query would read too much
+├─ OutcomeUnknown     the write may have happened, or may happen yet
+├─ LogMismatch        the log is not the one that a position belongs to
+├─ InvalidEvent       an integration sent a malformed event
 ├─ UnknownWebhook     the tenant has no such webhook
-├─ UnknownRow         the tenant has no such row in its outbox
-├─ Conflict           a webhook or a row is not in a state that allows it
-├─ AddressRefused     a webhook must not be called there
+├─ UnknownRow         the tenant's outbox has no such row
+├─ Conflict           the state of a webhook or a row forbids the change
+├─ AddressRefused     a webhook must not call this address
 └─ StartupRefused     this process must not start; the message says why
 """
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from core.alarm.events import Event
 
 RefusalKind = Literal["absent", "conflict", "forbidden", "outdated", "invalid"]
-"""What is wrong: nothing of this id; as it stands; who asks; not the revision that was named; the input."""
+"""What is wrong, in this order: the id, the alarm's state, the caller, the revision, the input."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
     """A reason to refuse, declared beside the rule that gives it.
 
-    `code` tells it apart, on the wire and in stored answers; `remedy`: what whoever gets it can do.
+    `code` identifies it on the wire and in stored answers; `remedy` says what the caller can do.
     """
 
     code: str
@@ -54,7 +54,7 @@ class TocsinError(Exception):
 
 
 class Refused(TocsinError):
-    """The command is against the alarm's rules as it stands (`alarm`, where there is one)."""
+    """The alarm's rules forbid the command. `alarm` is the alarm as it stands, None where there is none."""
 
     def __init__(self, refusal: Refusal, detail: str, alarm: "Alarm | None" = None) -> None:
         super().__init__(detail)
@@ -64,7 +64,7 @@ class Refused(TocsinError):
 
     @property
     def code(self) -> str:
-        """What tells the refusal apart."""
+        """The refusal's code."""
         return self.refusal.code
 
 
@@ -79,7 +79,7 @@ UnauthenticatedCode = Literal["token_missing", "token_invalid", "expired", "revo
 
 
 class Unauthenticated(TocsinError):
-    """What proves who asks is missing, wrong or over; `detail` says which."""
+    """The caller's credentials are missing, invalid, expired or revoked; `detail` says which."""
 
     def __init__(self, code: UnauthenticatedCode, detail: str) -> None:
         super().__init__(detail)
@@ -88,18 +88,18 @@ class Unauthenticated(TocsinError):
 
 
 class BadMessage(TocsinError):
-    """What the client sent is no message of this protocol; the text says why."""
+    """The client sent a message that the protocol does not allow; the text says why."""
 
 
 class UnknownEvent(TocsinError):
-    """An event of a newer version of the code: stop and say so, never guess."""
+    """A newer version of the code wrote the event: the reader must stop, never guess."""
 
     def __init__(self, event_type: str, version: int, position: int) -> None:
         super().__init__(f"event {position} is {event_type} v{version}, which this version does not know")
 
 
 class RevisionConflict(TocsinError):
-    """Another command changed the alarm since the revision this one was decided on."""
+    """Another command changed the alarm after the revision that this one was decided on."""
 
 
 class DuplicateCommand(TocsinError):
@@ -115,11 +115,11 @@ class Unavailable(TocsinError):
 
 
 class TooBroad(TocsinError):
-    """The query would have to look at more than there is time or memory for; the message says what helps."""
+    """The query needs more time or memory than is allowed; the message says what helps."""
 
 
 class OutcomeUnknown(TocsinError):
-    """The write was sent and its answer never came: it may be in the log, now or later."""
+    """The write was sent but not answered: its event may be in the log, now or later."""
 
 
 class LogMismatch(TocsinError):
@@ -127,7 +127,7 @@ class LogMismatch(TocsinError):
 
 
 class InvalidEvent(TocsinError):
-    """It is no event, for each of the reasons in `errors`; sending it again is of no use."""
+    """The event is malformed, for the reasons in `errors`; sending it again does not help."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("; ".join(errors))
@@ -139,11 +139,11 @@ class UnknownWebhook(TocsinError):
 
 
 class UnknownRow(TocsinError):
-    """The tenant has no such row in its outbox."""
+    """The tenant's outbox has no such row."""
 
 
 class Conflict(TocsinError):
-    """It cannot be done as things are: `code` tells why, the message in words."""
+    """The present state forbids the change: `code` tells why, the message in words."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -151,7 +151,7 @@ class Conflict(TocsinError):
 
 
 class AddressRefused(TocsinError):
-    """The address must not be called; the message says why, without telling where a name leads."""
+    """The address must not be called; the message says why, but reveals no resolved address."""
 
 
 class StartupRefused(TocsinError):

@@ -1,4 +1,4 @@
-"""What core is handed of the machine it runs on, since it asks for none of it: the time, ids, chance."""
+"""Clock, ids and chance: core gets them handed in and never asks the machine for them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time, UTC, and waiting for it."""
+    """Tells the time (UTC) and waits for a moment."""
 
     def now(self) -> datetime:
         """Return the time, UTC."""
         ...
 
     async def sleep_until(self, moment: datetime | None) -> None:
-        """Return when the moment has come, or earlier: look again. For None return after some time."""
+        """Wait until the moment; may return early, so check again. For None, return after some time."""
         ...
 
 
 class Ids(Protocol):
-    """What must be unique, and what must be secret."""
+    """Makes unique ids and secrets."""
 
     def new(self) -> str:
         """Mint an id that nothing else has: a UUIDv7 (RFC 9562)."""
@@ -31,12 +31,12 @@ class Ids(Protocol):
 
 
 Chance = Callable[[], float]
-"""Draws a number in [0, 1). It spreads what would happen all at once, and is never a secret."""
+"""Draws a random number in [0, 1), to spread retries and timers; never use it for secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """All three, for a part that needs all three."""
+    """The clock, ids and chance together."""
 
     clock: Clock
     ids: Ids

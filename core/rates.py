@@ -1,13 +1,13 @@
-"""How fast somebody may go: token buckets, one by one or by name. Time comes in as an argument."""
+"""Limits rates by token buckets, single or by name. The caller passes the time."""
 
 from collections import OrderedDict
 
 NAMES = 10_000
-"""How many buckets are remembered; one that was not used for longest is full again by then."""
+"""How many buckets are remembered; the least recently used is dropped first, as it has likely refilled."""
 
 
 class TokenBucket:
-    """Holds `burst` tokens at first and at most, and is refilled by `rate` of them a second.
+    """Starts with `burst` tokens, never holds more, and gains `rate` tokens a second.
 
     Every `now` is in seconds and never runs backwards.
     """
@@ -21,9 +21,9 @@ class TokenBucket:
         self._since = now
 
     def take(self, tokens: float, now: float) -> float:
-        """Take the tokens and return 0, or take none and return in how many seconds they will be there.
+        """Take the tokens and return 0, or take none and return the seconds until enough are there.
 
-        More than `burst` tokens are never there.
+        More than `burst` tokens never are.
         """
         left = self._left + (now - self._since) * self._rate
         self._since = now
@@ -37,7 +37,7 @@ class TokenBucket:
 
 
 class Rates:
-    """A bucket for each name, of the same rate and burst."""
+    """A bucket for each name, all of the same rate and burst."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
@@ -45,7 +45,7 @@ class Rates:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, name: str, tokens: float, now: float) -> float:
-        """Take tokens from the bucket of this name, as `TokenBucket.take` says."""
+        """Take tokens from the bucket of this name (see `TokenBucket.take`)."""
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = TokenBucket(self._rate, self._burst, now)

@@ -1,4 +1,4 @@
-"""The roles that callers have, and the groups of them that may do the same."""
+"""The roles of callers, and the groups that share permissions."""
 
 from typing import Literal, get_args
 

@@ -1,1 +1,1 @@
-"""Who asks, what each role may do, and what was taken back."""
+"""Callers, API keys and revocations."""

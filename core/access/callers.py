@@ -1,4 +1,4 @@
-"""Who asks."""
+"""The caller of a request."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ ANONYMOUS = "anonymous"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Who asks: a subject of a tenant, with roles.
+    """A subject of a tenant, with roles.
 
-    `expires_at`: until when that holds (UTC); None: for good. `issued_at`: since when, where it is told.
-    `key_id`: the API key it was proven with; None: by a token, or not at all.
+    `issued_at`: when the token was issued (UTC); None: unknown. `expires_at`: when the token or API key
+    expires (UTC); None: never. `key_id`: the API key used; None: a token, or no authentication.
     """
 
     tenant: str
@@ -30,10 +30,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return not self.roles.isdisjoint(roles)
 
     def check(self, now: datetime) -> None:
-        """Raise Unauthenticated if the caller's time is over."""
+        """Raise Unauthenticated if the caller's token or API key has expired."""
         if self.expires_at is not None and now >= self.expires_at:
             raise Unauthenticated("expired", "the token has expired")
 
 
 ANYONE = Caller(tenant=DEFAULT_TENANT, subject=ANONYMOUS, roles=ROLES)
-"""Everybody, where there is no authentication."""
+"""The caller of every request where there is no authentication."""

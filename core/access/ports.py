@@ -1,4 +1,4 @@
-"""What authentication asks of the outside, and what it is promised."""
+"""The ports of authentication, and their guarantees."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,20 +13,20 @@ from core.roles import Role
 
 UNKNOWN_API_KEY = Refusal("unknown_api_key", "absent", "there is no such API key", "list the API keys")
 TOO_MANY_API_KEYS = Refusal(
-    "too_many_api_keys", "conflict", "the tenant has as many API keys as possible", "revoke one first"
+    "too_many_api_keys", "conflict", "the tenant has the maximum number of API keys", "revoke one first"
 )
 
 
 class TokenVerifier(Protocol):
-    """Tokens that somebody trusted has signed."""
+    """Verifies tokens that a trusted issuer has signed."""
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """Return who the token was made for. Raises Unauthenticated."""
+        """Return the token's caller. Raises Unauthenticated."""
         ...
 
 
 class ApiKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A key that programs authenticate with. `digest`: the SHA-256 of its secret, which nobody keeps."""
+    """A key that programs authenticate with. `digest`: the SHA-256 of its secret, which is not stored."""
 
     id: str
     tenant: str
@@ -42,11 +42,11 @@ class ApiKeys(Protocol):
     """The API keys of all tenants. Every method raises Unavailable."""
 
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key. Raises Refused: the tenant has too many."""
+        """Store a new key. Raises Refused if the tenant has too many."""
         ...
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key, whichever tenant's; None: there is none, or it was removed."""
+        """Return the key, of any tenant; None if there is none, or it was removed."""
         ...
 
     async def of_tenant(self, tenant: str) -> Sequence[ApiKey]:
@@ -59,12 +59,12 @@ class ApiKeys(Protocol):
 
 
 class RevocationLog(Protocol):
-    """What was taken back: read by every process, told by the doorbell. Every method raises Unavailable."""
+    """Records revocations; the doorbell announces them to every process. Every method raises Unavailable."""
 
     async def add(self, revocation: Revocation) -> None:
-        """Record it; its `at` is set by the database's clock."""
+        """Record the revocation; the database's clock sets its `at`."""
         ...
 
     async def read(self, since: datetime | None) -> Sequence[Revocation]:
-        """Return those of this time or later, the earliest first; None: all that still matter."""
+        """Return the revocations of this time or later, earliest first; None: all that still matter."""
         ...

@@ -1,4 +1,4 @@
-"""What was taken back before its time: API keys, and all that a subject had."""
+"""Revocations of API keys, and of a subject's sessions and tokens."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -10,16 +10,16 @@ from core.access.callers import Caller
 from core.errors import Unauthenticated
 
 OVERLAP = timedelta(minutes=10)
-"""How far behind the newest one known others are looked for: clocks differ, commits overtake each other."""
+"""How far before the newest known revocation to read: clocks differ, commits overtake each other."""
 
 Kind = Literal["key", "subject"]
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One that was recorded at `at`, by the database's clock.
+    """A revocation, recorded at `at` by the database's clock.
 
     `kind` key: `subject` is the id of an API key, which is refused from now on. `kind` subject: the subject's
-    sessions end; with `lasting` tokens that were issued up to `at` are refused as well.
+    sessions end; if `lasting`, tokens issued up to `at` are refused as well.
     """
 
     id: str
@@ -31,14 +31,14 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lasting: bool = False
 
     def concerns(self, caller: Caller) -> bool:
-        """Tell whether the caller is the one it is about."""
+        """Tell whether the revocation is about the caller."""
         if self.tenant != caller.tenant:
             return False
         return self.subject == (caller.key_id if self.kind == "key" else caller.subject)
 
 
 class Revocations:
-    """Those that a process knows: each is taken once, and the lasting ones stay."""
+    """The revocations that a process knows: each is taken once, and the lasting ones stay."""
 
     def __init__(self) -> None:
         self._taken: dict[str, datetime] = {}
@@ -48,11 +48,11 @@ class Revocations:
 
     @property
     def after(self) -> datetime | None:
-        """From when on there may be some that are not known; None: from the beginning."""
+        """The time from which unknown revocations may exist; None: from the beginning."""
         return None if self._newest is None else self._newest - OVERLAP
 
     def take(self, revocations: Iterable[Revocation]) -> Sequence[Revocation]:
-        """Take note of them; return those that are new."""
+        """Take the revocations; return the new ones."""
         fresh = [each for each in revocations if each.id not in self._taken]
         for each in fresh:
             self._taken[each.id] = each.at
@@ -68,10 +68,10 @@ class Revocations:
         return fresh
 
     def check(self, caller: Caller) -> None:
-        """Raise Unauthenticated if what the caller came with was taken back."""
+        """Raise Unauthenticated if the caller's API key or token was revoked."""
         if caller.key_id is not None and caller.key_id in self._keys:
             raise Unauthenticated("revoked", "the API key was revoked")
         since = self._since.get((caller.tenant, caller.subject))
-        # Who does not tell when it was issued may have been given it before.
+        # A token without a time of issue may be older than the revocation.
         if since is not None and (caller.issued_at is None or caller.issued_at <= since):
             raise Unauthenticated("revoked", "the subject's tokens were revoked")

@@ -1,1 +1,1 @@
-"""The alarm: what can be asked of it, what happens to it, and by which rules (ISA-18.2, IEC 62682, X.733)."""
+"""The alarm: its commands, events and rules (ISA-18.2, IEC 62682, X.733)."""

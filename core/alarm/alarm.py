@@ -22,7 +22,7 @@ ALARM_NAMESPACE = UUID("5f0b7c9e-6a6d-5b52-9d0c-7a1f2c3d4e5f")
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
-    """One reporter that holds the alarm active: its severity, and since when it does (UTC)."""
+    """One reporter that holds the alarm active: the severity it reports, and since when (UTC)."""
 
     severity: Severity
     since: datetime
@@ -33,7 +33,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `revision` counts the alarm's events from 1, `position` is the newest event's place in the log; both
     are 0 for an alarm that was never raised. `announced_revision` is the revision at which operators were
-    last called to it: an acknowledgement that looked at an older one does not count.
+    last called to the alarm; an acknowledgement of an older revision is refused.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """What makes two reports the same alarm. Severity is not part of it (X.733, OPC UA Part 9)."""
+    """Identifies the alarm that a report is about. Severity is not part of it (X.733, OPC UA Part 9)."""
 
     tenant: str
     source: str
@@ -93,14 +93,14 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
         return _alarm_id(self.tenant, self.source, self.type, self.qualifier)
 
 
-# A command asks for it several times: the hash costs more than the decision.
+# Each command needs the id several times, and hashing costs more than deciding.
 @lru_cache(maxsize=4_096)
 def _alarm_id(*parts: str) -> str:
     return str(uuid5(ALARM_NAMESPACE, msgspec.json.encode(parts).decode()))
 
 
 def state_of(alarm: Alarm) -> State:
-    """Derive `state`; the first that holds, in the order of precedence of ISA-18.2 §5."""
+    """Derive `state`: the first that holds, in ISA-18.2 §5's order of precedence."""
     if alarm.out_of_service:
         return "out_of_service"
     if alarm.suppressed:

@@ -1,4 +1,7 @@
-"""The bounds of what an alarm can hold, so that an event always fits and an alarm can always be cleared."""
+"""Bounds an alarm's contents, so that every event fits and every alarm can be cleared.
+
+Each check raises InvalidInput, naming the part and its bound.
+"""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -17,7 +20,7 @@ ORIGINS = 16
 NAME_BYTES = 512
 """Identity parts, origins, event types and causes."""
 API_KEYS = 1_000
-"""How many API keys a tenant has; a few more where several are made at the same moment."""
+"""How many API keys a tenant can have; simultaneous requests can exceed it by a few."""
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -33,14 +36,14 @@ def check_text(name: str, value: str, limit: int) -> None:
 
 
 def check_name(name: str, value: str, limit: int) -> None:
-    """Check a text that becomes a field name in the store: no NUL either."""
+    """Check a text that becomes a field name in the store, where NUL is not allowed."""
     check_text(name, value, limit)
     if "\0" in value:
         raise InvalidInput(f"{name} must not contain NUL")
 
 
 def cut(text: str, limit: int) -> str:
-    """Cut a text to `limit` bytes of UTF-8, and say so by an ellipsis; NUL cannot be stored in names."""
+    """Cut a text to `limit` bytes of UTF-8, ending in an ellipsis; replace NUL, which names cannot hold."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     raw = text.encode(errors="replace")
     if len(raw) <= limit:
@@ -49,7 +52,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def check_labels(labels: dict[str, str]) -> None:
-    """Check that there are not too many labels, and that each fits."""
+    """Check the number of labels and the size of each."""
     if len(labels) > LABELS:
         raise InvalidInput(f"labels must be at most {LABELS}, not {len(labels)}")
     for key, value in labels.items():

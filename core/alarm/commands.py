@@ -1,4 +1,4 @@
-"""All that can be asked of an alarm. What belongs to a command stands in the file of its kind."""
+"""All commands on an alarm; the file of its kind declares each one."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -13,11 +13,11 @@ from core.errors import Refusal
 Command = Condition | OperatorResponse | Suppression | Note
 
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
-"""In the order in which `allowed_commands` names them."""
+"""Every command, in the order of `allowed_commands`."""
 
 REFUSALS: Mapping[str, Refusal] = {
     refusal.code: refusal
     for refusals in (OF_EVERY_COMMAND, *(each.refusals for each in COMMANDS))
     for refusal in refusals
 }
-"""All that a command can be refused for by the alarm's rules, by code."""
+"""Every refusal by the alarm's rules, by code."""

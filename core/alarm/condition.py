@@ -1,4 +1,4 @@
-"""The condition: raising and clearing an alarm, and by which rules (X.733, OPC UA Part 9 §5.8)."""
+"""Commands that report the condition, raise and clear, with their rules (X.733, OPC UA Part 9 §5.8)."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from core.errors import InvalidInput, Refusal, Refused
 from core.roles import OPERATORS, REPORTERS, Roles
 
 TOO_MANY_ORIGINS = Refusal(
-    "too_many_origins", "conflict", "as many origins as possible hold the alarm", "clear one of them first"
+    "too_many_origins", "conflict", "the alarm has the maximum number of origins", "clear one of them first"
 )
 NOT_ACTIVE = Refusal("not_active", "conflict", "the alarm is not active", "nothing: there is nothing to do")
 
@@ -23,10 +23,10 @@ _SHOWN = ("text", "labels", "details", "event_type", "probable_cause", "annuncia
 
 
 class Raise(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The condition is there, by the word of `origin`, which holds the alarm active until it clears it.
+    """Report the condition at `origin`, which holds the alarm active until the origin is cleared.
 
-    `since`: when the condition began at that origin, where the origin tells it apart from repeats.
-    `latched`: the alarm stays active until it is reset, however soon the condition goes.
+    `since`: when the condition began at the origin; None: when the origin first reported it.
+    `latched`: the alarm stays active until it is reset, even when the condition is gone.
     """
 
     name: ClassVar[str] = "raise"
@@ -48,31 +48,31 @@ class Raise(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def alarm_id(self) -> str:
-        """The id of the alarm it is about."""
+        """The alarm's id."""
         return self.identity.alarm_id
 
     @staticmethod
     def allowed(_: Alarm) -> bool:
-        """At any time."""
+        """Allow a raise at any time."""
         return True
 
     def decide(self, alarm: Alarm) -> Raised | Updated | None:
-        """An activation, or what the report changes about an active alarm; None for a repeat."""
+        """Return an activation, or the changes to an active alarm; None for a repeat."""
         check_raise(self)
         origins = _with_origin(alarm, self)
         return _update(alarm, self, origins) if alarm.active else _activate(alarm, self, origins)
 
 
 class Clear(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """The condition is gone at `origin`, or altogether where none is named.
+    """Report that the condition is gone at `origin`; None: at every origin.
 
-    `since`: the beginning of the condition that ended; an older one than the origin's present is late news.
+    `since`: when the ended condition began; if the origin's present one began later, the clear is late.
     """
 
     name: ClassVar[str] = "clear"
     roles: ClassVar[Roles] = OPERATORS
     roles_by_identity: ClassVar[Roles] = REPORTERS
-    """Who may clear what they can name but have no id of, as devices do."""
+    """The roles that may clear an alarm by its identity: devices do not know alarm ids."""
     refusals: ClassVar[tuple[Refusal, ...]] = (NOT_ACTIVE,)
 
     origin: str | None = None
@@ -80,14 +80,14 @@ class Clear(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where there is a condition to clear, though a source may at any time."""
+        """Tell whether there is a condition to clear; a source may clear at any time."""
         return bool(alarm.origins)
 
     def decide(self, alarm: Alarm) -> Cleared | Updated | None:
-        """The last origin clears the alarm, another only itself; None for late news and repeats."""
+        """Return Cleared for the last origin, Updated for another; None for a late clear or a repeat."""
         if not alarm.origins:
             if self.context.actor.kind == "operator":
-                raise Refused(NOT_ACTIVE, "the condition is not there", alarm)
+                raise Refused(NOT_ACTIVE, "no origin holds the condition", alarm)
             return None
         ends_shelf = alarm.shelving == "one_shot" and not alarm.latched
         if self.origin is None:
@@ -145,8 +145,8 @@ def _activate(alarm: Alarm, command: Raise, origins: dict[str, Origin]) -> Raise
 
 def _update(alarm: Alarm, command: Raise, origins: dict[str, Origin]) -> Updated | None:
     changes = _changed_origins(alarm, origins)
-    # Two rules of one alarm repeat side by side: only the leading one may write what is shown of it,
-    # or their texts would take turns and every repeat would be an event.
+    # Only the leading origin sets the shown fields: otherwise the texts of two origins that repeat
+    # their reports would alternate, and every repeat would be an event.
     if _leader(origins) == command.origin:
         for field in _SHOWN:
             value = getattr(command, field)
@@ -189,7 +189,7 @@ def _highest(origins: dict[str, Origin]) -> Severity:
 
 
 def _leader(origins: dict[str, Origin]) -> str:
-    """Name the origin that is shown: of the highest severity the one that has held it longest."""
+    """Return the origin whose report is shown: the oldest of those with the highest severity."""
 
     def rank(name: str) -> tuple[int, datetime, str]:
         origin = origins[name]

@@ -1,4 +1,4 @@
-"""The alarm's rules: `decide` says what a command changes, as one event or nothing (ISA-18.2, OPC UA 9)."""
+"""Decides commands by the alarm's rules: one event, or none (ISA-18.2, OPC UA Part 9)."""
 
 from datetime import datetime
 
@@ -16,12 +16,12 @@ from core.errors import Refused
 
 
 def decide(alarm: Alarm, command: Command) -> Event | None:
-    """Return the one event that the command adds to the alarm, not yet placed, or None: nothing changes.
+    """Return the event that the command adds to the alarm, not yet placed; None if nothing changes.
 
     Raises:
-        Refused: the command is against the rules as the alarm stands.
+        Refused: the rules forbid the command as the alarm stands.
     """
-    # Another tenant's alarm is as good as none: its existence is not told either.
+    # Do not reveal that another tenant's alarm exists.
     if not isinstance(command, Raise) and (alarm.revision == 0 or alarm.tenant != command.context.tenant):
         raise Refused(UNKNOWN_ALARM, "there is no such alarm")
     _check_expected(alarm, command.context.expected)
@@ -30,7 +30,7 @@ def decide(alarm: Alarm, command: Command) -> Event | None:
 
 
 def allowed_commands(alarm: Alarm) -> list[str]:
-    """Name the commands that some actor could give without being refused as the alarm stands."""
+    """Return the names of the commands that the alarm as it stands allows to some actor."""
     if alarm.revision == 0:
         return [Raise.name]
     return [command.name for command in COMMANDS if command.allowed(alarm)]
@@ -39,7 +39,7 @@ def allowed_commands(alarm: Alarm) -> list[str]:
 def _check_expected(alarm: Alarm, expected: Expected | None) -> None:
     """Raise Refused unless the alarm is at an expected revision.
 
-    That decides the race too: the event takes the revision after this one, which the log gives out once.
+    The check also settles races: the event takes the next revision, which the log assigns only once.
     """
     if expected is None or (alarm.revision > 0 and (expected == "any" or alarm.revision in expected)):
         return

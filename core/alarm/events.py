@@ -1,6 +1,6 @@
 """The event that records in the log what happened to an alarm, and by whom.
 
-The names and versions here are stored for good: a new field gets a default, none is ever retyped.
+These names and versions are stored for good: a new field gets a default, and no field changes its type.
 """
 
 from datetime import datetime
@@ -28,10 +28,10 @@ SCHEMA_VERSION = 1
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One fact, when and by whom: what a fold needs of an event.
+    """One fact with its time and actor: the part of an event that a fold needs.
 
     `position` is 0 until the log has placed the event; `at` is when the service recorded it, `occurred_at`
-    when the source says it happened (UTC, ms). `data` is the fact as it is stored (see `fact`).
+    when the source says it happened (UTC, ms). `data` is the fact as stored (see `fact`).
     """
 
     position: int = 0
@@ -60,7 +60,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The alarm after an event, as the event of this position, type and version carries it."""
+    """The alarm after an event, as the event at `position` carries it."""
 
     position: int
     stream: str
@@ -71,10 +71,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Event(Recorded, frozen=True, kw_only=True, gc=False):
-    """What the log records: one fact, and the alarm as it stands afterwards.
+    """A record of the log: one fact, and the alarm afterwards.
 
-    `command_id`, `command_hash`: the Idempotency-Key it came with and the hash of that request. `trace`: its
-    W3C traceparent.
+    `command_id` is the command's Idempotency-Key, `command_hash` the hash of its request, `trace` its W3C
+    traceparent.
     """
 
     command_id: str | None = None
@@ -84,7 +84,7 @@ class Event(Recorded, frozen=True, kw_only=True, gc=False):
 
     @property
     def snapshot(self) -> Snapshot:
-        """The alarm afterwards, and which event it is after."""
+        """The alarm after the event, with the event's place in the log."""
         return Snapshot(
             position=self.position,
             stream=self.stream,
@@ -96,5 +96,5 @@ class Event(Recorded, frozen=True, kw_only=True, gc=False):
 
 
 def milliseconds(time: datetime) -> datetime:
-    """Cut a time to what the log stores."""
+    """Truncate a time to milliseconds, the log's precision."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,4 +1,4 @@
-"""What an event makes of an alarm: `evolve` applies it, `place` puts it at its position in the log."""
+"""Applies events to alarms (`evolve`) and places decided events in the log (`place`)."""
 
 from datetime import datetime
 
@@ -22,9 +22,9 @@ def place(before: Alarm, event: Event, position: int, not_before: datetime | Non
 
 
 def applied(alarm: Alarm, event: Recorded, fact: Fact) -> Alarm:
-    """Return the alarm after the event whose fact is `fact`."""
+    """Return the alarm after the event, given the event's typed fact."""
     changes = fact.changes(alarm, event)
     after = replace(alarm, **changes, revision=event.revision, position=event.position, updated_at=event.at)
-    # Nobody has seen it yet: a second copy would cost as much as all the rest.
+    # Nobody else holds the copy yet, and a second copy would double the cost.
     force_setattr(after, "state", state_of(after))
     return after

@@ -1,6 +1,6 @@
-"""What can happen to an alarm: each fact, the name it is stored under, and what it makes of the alarm.
+"""The facts that can happen to an alarm, each with its stored name and its changes to the alarm.
 
-The names and fields here are stored for good: a new field gets a default, none is ever retyped.
+These names and fields are stored for good: a new field gets a default, and no field changes its type.
 """
 
 from datetime import datetime
@@ -38,24 +38,24 @@ _UNSHELVED: Changes = {
 
 
 class Previous(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a field that filters look at was before the event, where the event changed it."""
+    """The old values of the fields that filters use; set where the event changed them."""
 
     severity: Severity | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
 
 
 class Switch(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A fact that makes the same of every alarm: the values that `becomes` names."""
+    """A fact that sets the same values, `becomes`, on every alarm."""
 
     becomes: ClassVar[Changes]
 
     def changes(self, _: Alarm, __: "Recorded") -> Changes:
-        """Return what becomes of the alarm's fields."""
+        """Return the fixed values."""
         return self.becomes
 
 
 class Raised(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The condition came: the alarm is active and unacknowledged, one occurrence more."""
+    """The condition began: the alarm is active and unacknowledged, in a new occurrence."""
 
     stored_as: ClassVar[str] = "alarm.raised"
 
@@ -74,7 +74,7 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
     previous: Previous | UnsetType = UNSET
 
     def changes(self, alarm: Alarm, event: "Recorded") -> Changes:
-        """Return a new occurrence that nobody has acknowledged."""
+        """Return the fields of a new, unacknowledged occurrence."""
         return _NOT_ACKED | {
             "tenant": event.tenant,
             "source": self.source,
@@ -99,7 +99,7 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=
 
 
 class Updated(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Something about an active alarm changed; only what changed is set.
+    """An active alarm changed; only the changed fields are set.
 
     `reannounced`: the severity rose, or a latched alarm's condition came back, so the alarm is
     unacknowledged again (ISA-18.2 §11.4).
@@ -120,20 +120,20 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     previous: Previous | UnsetType = UNSET
 
     def changes(self, alarm: Alarm, event: "Recorded") -> Changes:
-        """Return what is set; operators are called again where it was reannounced."""
+        """Return the set fields; a reannounced alarm is also unacknowledged again."""
         changes = {name: getattr(self, name) for name in _SHOWN if getattr(self, name) is not UNSET}
         if self.reannounced:
             changes |= _NOT_ACKED | {"announced_revision": event.revision}
         if self.origins and not alarm.origins:
-            # A latched alarm's condition came back: it is cleared no longer.
+            # A latched alarm's condition came back, so the alarm is no longer cleared.
             changes |= {"cleared_at": None, "occurred_at": event.occurred_at}
         return changes
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The condition is gone from its last origin (`origin`, unless all were cleared at once): RTN.
+    """The condition is gone (RTN) from its last origin; `origin` is None if all were cleared at once.
 
-    A latched alarm stays active all the same. `unshelved`: its one-shot shelf ended with it.
+    A latched alarm stays active until its reset. `unshelved`: the alarm's one-shot shelf ended too.
     """
 
     stored_as: ClassVar[str] = "alarm.cleared"
@@ -142,7 +142,7 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     unshelved: bool = False
 
     def changes(self, alarm: Alarm, event: "Recorded") -> Changes:
-        """Return that no origin is left; a latched alarm stays active until its reset."""
+        """Return the fields of an alarm without origins."""
         changes: Changes = {
             "active": alarm.latched,
             "origins": {},
@@ -153,38 +153,38 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class Acknowledged(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """An operator took note of the alarm as it stood at `seen_revision`."""
+    """An operator acknowledged the alarm as it stood at `seen_revision`."""
 
     stored_as: ClassVar[str] = "alarm.acknowledged"
 
     seen_revision: int
 
     def changes(self, _: Alarm, event: "Recorded") -> Changes:
-        """Return by whom and when it was acknowledged."""
+        """Return who acknowledged the alarm, and when."""
         return {"acked": True, "acked_at": event.at, "acked_by": event.actor.id, "confirmed": False}
 
 
 class Confirmed(Switch, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """An operator has seen to the alarm."""
+    """An operator confirmed that the alarm was dealt with."""
 
     stored_as: ClassVar[str] = "alarm.confirmed"
     becomes: ClassVar[Changes] = {"confirmed": True}
 
 
 class WasReset(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A latched alarm whose condition was gone returned to normal; `unshelved`: its one-shot shelf ended."""
+    """An operator reset a latched alarm, its condition being gone; `unshelved`: its one-shot shelf ended."""
 
     stored_as: ClassVar[str] = "alarm.reset"
 
     unshelved: bool = False
 
     def changes(self, _: Alarm, __: "Recorded") -> Changes:
-        """Return that it is neither latched nor active."""
+        """Return the fields of an alarm neither latched nor active."""
         return {"active": False, "latched": False} | (_UNSHELVED if self.unshelved else {})
 
 
 class Shelved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The alarm is out of sight, until `until` (timed) or its next return to normal (one_shot)."""
+    """The alarm is shelved until `until` (timed) or its next return to normal (one_shot)."""
 
     stored_as: ClassVar[str] = "alarm.shelved"
 
@@ -193,7 +193,7 @@ class Shelved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     reason: str = ""
 
     def changes(self, _: Alarm, event: "Recorded") -> Changes:
-        """Return by whom, until when and why it is shelved."""
+        """Return who shelved the alarm, until when and why."""
         return {
             "shelving": self.shelving,
             "shelved_until": self.until,
@@ -203,7 +203,7 @@ class Shelved(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class Unshelved(Switch, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The alarm is in sight again."""
+    """The alarm is no longer shelved."""
 
     stored_as: ClassVar[str] = "alarm.unshelved"
     becomes: ClassVar[Changes] = _UNSHELVED
@@ -248,33 +248,33 @@ class PlacedInService(Switch, frozen=True, kw_only=True, gc=False, omit_defaults
 
 
 class Assigned(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Somebody sees to the alarm."""
+    """The alarm has a new assignee."""
 
     stored_as: ClassVar[str] = "alarm.assigned"
 
     assignee: str
 
     def changes(self, _: Alarm, __: "Recorded") -> Changes:
-        """Return who sees to it."""
+        """Return the new assignee."""
         return {"assignee": self.assignee}
 
 
 class Unassigned(Switch, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Nobody sees to the alarm any more."""
+    """The alarm has no assignee any more."""
 
     stored_as: ClassVar[str] = "alarm.unassigned"
     becomes: ClassVar[Changes] = {"assignee": None}
 
 
 class Commented(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Somebody said something about the alarm."""
+    """Somebody commented on the alarm."""
 
     stored_as: ClassVar[str] = "alarm.commented"
 
     text: str
 
     def changes(self, alarm: Alarm, _: "Recorded") -> Changes:
-        """Return one comment more."""
+        """Return the comment count, one higher."""
         return {"comment_count": alarm.comment_count + 1}
 
 
@@ -298,4 +298,4 @@ Fact = (
 
 FACTS: tuple[type[Fact], ...] = get_args(Fact)
 FACT_TYPES: dict[str, type[Fact]] = {fact.stored_as: fact for fact in FACTS}
-"""By the name each is stored under."""
+"""The facts by stored name."""

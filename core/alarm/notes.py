@@ -1,4 +1,4 @@
-"""What operators note about an alarm: who sees to it, and comments."""
+"""Commands that annotate an alarm: assign, unassign, comment."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from core.roles import OPERATORS, Roles
 
 
 class Assign(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """Make somebody the one who sees to the alarm."""
+    """Assign the alarm to somebody."""
 
     name: ClassVar[str] = "assign"
     roles: ClassVar[Roles] = OPERATORS
@@ -19,7 +19,7 @@ class Assign(OfAlarm, frozen=True, kw_only=True, gc=False):
     assignee: str
 
     def decide(self, alarm: Alarm) -> Assigned | None:
-        """To whom it is assigned already changes nothing."""
+        """Return Assigned; None if the alarm has this assignee already."""
         if not self.assignee:
             raise InvalidInput("assignee must not be empty")
         bounds.check_text("assignee", self.assignee, bounds.NAME_BYTES)
@@ -27,18 +27,18 @@ class Assign(OfAlarm, frozen=True, kw_only=True, gc=False):
 
 
 class Unassign(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """Make nobody the one who sees to the alarm."""
+    """Remove the alarm's assignee."""
 
     name: ClassVar[str] = "unassign"
     roles: ClassVar[Roles] = OPERATORS
 
     def decide(self, alarm: Alarm) -> Unassigned | None:
-        """From nobody changes nothing."""
+        """Return Unassigned; None if nobody is assigned."""
         return None if alarm.assignee is None else Unassigned()
 
 
 class Comment(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """Say something about the alarm."""
+    """Comment on the alarm."""
 
     name: ClassVar[str] = "comment"
     roles: ClassVar[Roles] = OPERATORS
@@ -46,7 +46,7 @@ class Comment(OfAlarm, frozen=True, kw_only=True, gc=False):
     text: str
 
     def decide(self, _: Alarm) -> Commented:
-        """At any time."""
+        """Return Commented; the text must not be empty."""
         if not self.text:
             raise InvalidInput("text must not be empty")
         bounds.check_text("text", self.text, bounds.TEXT_BYTES)

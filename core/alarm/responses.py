@@ -1,4 +1,4 @@
-"""What operators answer an alarm with: acknowledge, confirm, reset (ISA-18.2 §11, OPC UA Part 9 §5.7)."""
+"""Operators' responses to an alarm: acknowledge, confirm, reset (ISA-18.2 §11, OPC UA Part 9 §5.7)."""
 
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ REVISION_OUTDATED = Refusal(
 REVISION_AHEAD = Refusal(
     "revision_ahead",
     "conflict",
-    "the alarm has not come to that revision",
+    "the alarm has not reached that revision",
     "send the revision you were shown",
 )
 NOT_ACKNOWLEDGED = Refusal(
@@ -36,7 +36,7 @@ STILL_ACTIVE = Refusal(
 
 
 class Acknowledge(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """An operator has taken note of the alarm as it stood at `revision`."""
+    """Acknowledge the alarm as it stood at `revision`."""
 
     name: ClassVar[str] = "acknowledge"
     roles: ClassVar[Roles] = OPERATORS
@@ -46,11 +46,11 @@ class Acknowledge(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Once for each call to operators."""
+        """Tell whether the alarm is unacknowledged."""
         return not alarm.acked
 
     def decide(self, alarm: Alarm) -> Acknowledged:
-        """What was announced since the revision was not seen."""
+        """Return Acknowledged; refuse a revision older than the latest announcement."""
         if self.revision > alarm.revision:
             detail = f"revision {self.revision} is ahead of the alarm, which is at {alarm.revision}"
             raise Refused(REVISION_AHEAD, detail, alarm)
@@ -63,7 +63,7 @@ class Acknowledge(OfAlarm, frozen=True, kw_only=True, gc=False):
 
 
 class Confirm(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """An operator has seen to the alarm after acknowledging it (OPC UA Part 9 §5.7.4)."""
+    """Confirm that an acknowledged alarm was dealt with (OPC UA Part 9 §5.7.4)."""
 
     name: ClassVar[str] = "confirm"
     roles: ClassVar[Roles] = OPERATORS
@@ -71,11 +71,11 @@ class Confirm(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Once for each acknowledgement."""
+        """Tell whether the alarm is acknowledged but not confirmed."""
         return alarm.acked and not alarm.confirmed
 
     def decide(self, alarm: Alarm) -> Confirmed:
-        """Only what was acknowledged can be confirmed, once."""
+        """Return Confirmed; each acknowledgement can be confirmed once."""
         if not alarm.acked or alarm.occurrence == 0:
             raise Refused(NOT_ACKNOWLEDGED, "acknowledge the alarm before confirming it", alarm)
         if alarm.confirmed:
@@ -92,11 +92,11 @@ class Reset(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where a latch alone holds the alarm active."""
+        """Tell whether only the latch holds the alarm active."""
         return alarm.latched and not alarm.origins
 
     def decide(self, alarm: Alarm) -> WasReset:
-        """Only a latched alarm whose condition is gone can be reset."""
+        """Return WasReset; refuse an alarm that is not latched or whose condition still holds."""
         if not alarm.latched:
             raise Refused(NOT_LATCHED, "the alarm is not latched", alarm)
         if alarm.origins:

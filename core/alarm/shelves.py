@@ -1,4 +1,4 @@
-"""The timed shelves and when they end, as far as they are known."""
+"""Tracks the known timed shelves and when they end."""
 
 import heapq
 from datetime import datetime
@@ -8,11 +8,11 @@ import msgspec
 from core.alarm.alarm import Alarm
 
 STALE_ENTRIES = 1_000
-"""How many entries of ended shelves the heap may hold beyond as many as there are shelves."""
+"""How many more stale entries than shelves the heap may hold before it is rebuilt."""
 
 
 class Shelf(msgspec.Struct, frozen=True, gc=False):
-    """A timed shelf: which alarm, and when it ends."""
+    """A timed shelf: its alarm, and when it ends (UTC)."""
 
     until: datetime
     alarm_id: str
@@ -24,14 +24,14 @@ class Shelves:
 
     def __init__(self) -> None:
         self._shelves: dict[str, Shelf] = {}
-        # Entries of shelves that were renewed or ended stay in it until they come up.
+        # Entries of renewed or ended shelves stay until they reach the top.
         self._heap: list[tuple[datetime, str]] = []
 
     def __len__(self) -> int:
         return len(self._shelves)
 
     def see(self, alarm: Alarm) -> None:
-        """Take note of the alarm as it stands: shelved for a time, or not."""
+        """Keep the alarm's timed shelf, or forget it if the alarm has none."""
         if alarm.shelved_until is None:
             self._shelves.pop(alarm.id, None)
             return
@@ -45,7 +45,7 @@ class Shelves:
             heapq.heapify(self._heap)
 
     def earliest(self) -> datetime | None:
-        """Return when the next shelf ends; None: there is none."""
+        """Return when the next shelf ends, None if there is none."""
         while self._heap:
             until, alarm_id = self._heap[0]
             shelf = self._shelves.get(alarm_id)

@@ -1,4 +1,4 @@
-"""Three ways to keep an alarm out of sight: shelved, by design, out of service (ISA-18.2 §11)."""
+"""Commands that take an alarm out of sight: shelved, by design, out of service (ISA-18.2 §11)."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -19,7 +19,7 @@ from core.errors import InvalidInput, Refusal, Refused
 from core.roles import OPERATORS, REPORTERS, Roles
 
 ALREADY_SHELVED = Refusal(
-    "already_shelved", "conflict", "the alarm is shelved", "unshelve it first to shelve it otherwise"
+    "already_shelved", "conflict", "the alarm is shelved", "unshelve it before shelving it anew"
 )
 NOT_SHELVED = Refusal("not_shelved", "conflict", "the alarm is not shelved", "nothing: it is in sight")
 ALREADY_SUPPRESSED = Refusal(
@@ -37,7 +37,7 @@ NOT_OUT_OF_SERVICE = Refusal(
 
 
 class Shelve(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """Take the alarm out of sight: for `seconds`, at most `max_seconds`; None: until it returns to normal."""
+    """Shelve the alarm for `seconds`, at most `max_seconds`; None: until it returns to normal."""
 
     name: ClassVar[str] = "shelve"
     roles: ClassVar[Roles] = OPERATORS
@@ -49,11 +49,11 @@ class Shelve(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Unless it is shelved."""
+        """Tell whether the alarm is unshelved."""
         return alarm.shelving == "unshelved"
 
     def decide(self, alarm: Alarm) -> Shelved:
-        """Timed within bounds, or one-shot."""
+        """Return a timed shelf within bounds, or a one-shot shelf."""
         bounds.check_text("reason", self.reason, bounds.TEXT_BYTES)
         if self.seconds is not None and not 0 < self.seconds <= self.max_seconds:
             raise InvalidInput(
@@ -68,7 +68,7 @@ class Shelve(OfAlarm, frozen=True, kw_only=True, gc=False):
 
 
 class Unshelve(OfAlarm, frozen=True, kw_only=True, gc=False):
-    """Bring the alarm back: by an operator, or because the shelf that ends at `expired` has run out."""
+    """Unshelve the alarm, for an operator or because the shelf that ends at `expired` is over."""
 
     name: ClassVar[str] = "unshelve"
     roles: ClassVar[Roles] = OPERATORS
@@ -78,11 +78,11 @@ class Unshelve(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where it is shelved."""
+        """Tell whether the alarm is shelved."""
         return alarm.shelving != "unshelved"
 
     def decide(self, alarm: Alarm) -> Unshelved | None:
-        """By an operator; or by expiry, which is for one shelf and no other."""
+        """Return Unshelved; None if `expired` is not when the present shelf ends."""
         if self.expired is not None:
             is_that_shelf = alarm.shelving == "timed" and alarm.shelved_until == self.expired
             return Unshelved(cause="expired") if is_that_shelf else None
@@ -102,11 +102,11 @@ class Suppress(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Unless it is suppressed."""
+        """Tell whether the alarm is not suppressed."""
         return not alarm.suppressed
 
     def decide(self, alarm: Alarm) -> Suppressed:
-        """By the plant or an administrator, never by an operator."""
+        """Return Suppressed; an operator who is no administrator is refused."""
         _check_by_design(alarm, self.context, self.reason)
         if alarm.suppressed:
             raise Refused(ALREADY_SUPPRESSED, "the alarm is suppressed already", alarm)
@@ -124,11 +124,11 @@ class Unsuppress(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where it is suppressed."""
+        """Tell whether the alarm is suppressed."""
         return alarm.suppressed
 
     def decide(self, alarm: Alarm) -> Unsuppressed:
-        """By the plant or an administrator, never by an operator."""
+        """Return Unsuppressed; an operator who is no administrator is refused."""
         _check_by_design(alarm, self.context, self.reason)
         if not alarm.suppressed:
             raise Refused(NOT_SUPPRESSED, "the alarm is not suppressed", alarm)
@@ -146,11 +146,11 @@ class RemoveFromService(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where it is in service."""
+        """Tell whether the alarm is in service."""
         return not alarm.out_of_service
 
     def decide(self, alarm: Alarm) -> RemovedFromService:
-        """By an operator who says why."""
+        """Return RemovedFromService; only an operator who gives a reason may do so."""
         _check_operator_with_reason(alarm, self.context, self.reason)
         if alarm.out_of_service:
             raise Refused(ALREADY_OUT_OF_SERVICE, "the alarm is out of service already", alarm)
@@ -168,11 +168,11 @@ class PlaceInService(OfAlarm, frozen=True, kw_only=True, gc=False):
 
     @staticmethod
     def allowed(alarm: Alarm) -> bool:
-        """Where it is out of service."""
+        """Tell whether the alarm is out of service."""
         return alarm.out_of_service
 
     def decide(self, alarm: Alarm) -> PlacedInService:
-        """By an operator who says why."""
+        """Return PlacedInService; only an operator who gives a reason may do so."""
         _check_operator_with_reason(alarm, self.context, self.reason)
         if not alarm.out_of_service:
             raise Refused(NOT_OUT_OF_SERVICE, "the alarm is in service", alarm)

@@ -1,8 +1,7 @@
-"""Events of earlier versions: what is stored stays as it is, and is brought up to date when it is read.
+"""Upcasts events of earlier versions when they are read; the stored events stay unchanged.
 
-The shape of what is stored changes only together with its version (SCHEMA_VERSION), and each change brings
-the step that leads to it from the version before. A step gets what that version stored, as plain values, and
-returns what the next one would have stored; where it has nothing to do there is none.
+A change of the stored shape raises SCHEMA_VERSION and adds a step from the version before. A step takes the
+plain values of one version and returns those of the next. A type that the change leaves alone has no step.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,13 +11,13 @@ Plain = dict[str, Any]
 Step = Callable[[Plain], Plain]
 
 DATA_STEPS: Mapping[tuple[str, int], Step] = {}
-"""By the event's type and version: from that version's `data` to the next one's."""
+"""Steps for `data`, by the event's type and the version they start from."""
 ALARM_STEPS: Mapping[int, Step] = {}
-"""By version: from its snapshot to the next one's, so that it can be shown. Nothing is decided on it."""
+"""Steps for snapshots, by the version they start from. Upcast snapshots are shown, never decided on."""
 
 
 def upcast_data(kind: str, data: Plain, version: int, to: int) -> Plain:
-    """Return the `data` of an event of this type, brought from one version to another."""
+    """Return the `data` of an event of this type, upcast from one version to another."""
     for earlier in range(version, to):
         step = DATA_STEPS.get((kind, earlier))
         data = data if step is None else step(data)
@@ -26,7 +25,7 @@ def upcast_data(kind: str, data: Plain, version: int, to: int) -> Plain:
 
 
 def upcast_alarm(alarm: Plain, version: int, to: int) -> Plain:
-    """Return a snapshot, brought from one version to another."""
+    """Return a snapshot, upcast from one version to another."""
     for earlier in range(version, to):
         step = ALARM_STEPS.get(earlier)
         alarm = alarm if step is None else step(alarm)

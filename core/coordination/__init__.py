@@ -1,1 +1,1 @@
-"""What several processes agree on: leases, checkpoints, presence, turns."""
+"""Coordination of processes: leases, checkpoints, presence, turns."""

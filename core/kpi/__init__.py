@@ -1,1 +1,1 @@
-"""What an alarm system asks of its operators, in figures (IEC 62682, EEMUA 191)."""
+"""Key figures of the load on operators (IEC 62682, EEMUA 191)."""

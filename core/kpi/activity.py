@@ -1,4 +1,4 @@
-"""What of an event counts for the figures: the operator was called, took note, or need not have come."""
+"""Extracts from events what the key figures count: annunciations, clears and acknowledgements."""
 
 from datetime import datetime
 from typing import Literal
@@ -17,8 +17,8 @@ _IN_SIGHT = frozenset({"normal", "acked", "unacked", "rtn_unacked"})
 class Activity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that happened to an annunciated alarm.
 
-    `annunciated`: operators were called to it, by its first raise or by one more severe (ISA-18.2 §11.4).
-    `cleared`: its condition went; `noted`: after somebody had taken note. `seconds`: since it was raised.
+    `annunciated`: operators were called to the alarm, by a raise or a reannouncement (ISA-18.2 §11.4).
+    `cleared`: its condition went. `noted`: the alarm was acknowledged by then. `seconds`: since its raise.
     """
 
     kind: ActivityKind
@@ -33,10 +33,10 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def activity_of(event: Event) -> Activity | None:
-    """Return what of the event counts; None: nothing. A shelved or suppressed alarm calls nobody.
+    """Return the event's activity, None if it has none. A shelved or suppressed alarm calls nobody.
 
     Raises:
-        UnknownEvent: the event is of a newer version.
+        UnknownEvent: a newer version wrote the event.
     """
     check_known(event)
     alarm = event.alarm
@@ -65,7 +65,7 @@ def _kind(event: Event) -> ActivityKind | None:
         case "alarm.updated":
             return "annunciated" if state == "unacked" and event.data.get("reannounced") else None
         case "alarm.cleared":
-            # One that ended its shelf with it was out of sight before.
+            # An alarm whose shelf ended with the clear was out of sight before.
             return "cleared" if state in _IN_SIGHT and not event.data.get("unshelved") else None
         case "alarm.acknowledged":
             return "acknowledged" if state in _IN_SIGHT else None

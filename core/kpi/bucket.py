@@ -1,4 +1,4 @@
-"""Ten minutes of a tenant's alarm activity, in numbers that can be added up (IEC 62682 §16)."""
+"""Buckets: ten minutes of a tenant's alarm activity, in numbers that add up (IEC 62682 §16)."""
 
 import math
 from collections.abc import Iterable
@@ -10,24 +10,24 @@ from core.alarm.alarm import Severity
 from core.kpi.activity import Activity
 
 BUCKET = timedelta(minutes=10)
-"""The period that floods are judged by."""
+"""The period by which floods are judged."""
 ALARMS = 2_000
-"""How many alarms a bucket tells apart; what more there are counts in `others` alone."""
+"""How many alarms a bucket tells apart; any further ones count only in `others`."""
 CHATTER_SECONDS = 60.0
 CHATTER_COUNT = 3
-"""An alarm that is annunciated so often within a minute is chattering."""
+"""An alarm annunciated this often within CHATTER_SECONDS is chattering."""
 FLEETING_SECONDS = 10.0
-"""An alarm that clears by itself sooner is fleeting: nobody can have acted on it."""
+"""An alarm cleared within this time, unacknowledged, is fleeting: nobody can have acted on it."""
 STEPS = 4
-"""How many steps of the histogram of times double a time: each is 19 % wide."""
+"""Steps per doubling of a time in the histogram of times: each is 19 % wide."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AlarmLoad(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What one alarm asked of the operators. `acknowledged`: how often, by step of the time it took.
+    """The load of one alarm. `acknowledged`: how often, by histogram step of the time it took.
 
-    `recent`: when it was annunciated last, at most twice, in ms since 1970.
+    `recent`: the times of its last annunciations, at most two, in ms since 1970.
     """
 
     source: str = ""
@@ -40,11 +40,11 @@ class AlarmLoad(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @property
     def count(self) -> int:
-        """How often it was annunciated."""
+        """How often the alarm was annunciated."""
         return sum(self.annunciated.values())
 
     def merge(self, other: "AlarmLoad") -> None:
-        """Add what the same alarm asked at another time."""
+        """Add the same alarm's load of another time."""
         for severity, count in other.annunciated.items():
             self.annunciated[severity] = self.annunciated.get(severity, 0) + count
         for step, count in other.acknowledged.items():
@@ -72,7 +72,7 @@ class AlarmLoad(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Bucket(msgspec.Struct, kw_only=True):
-    """One tenant's activity from `start` on, for ten minutes, up to the event at `position`."""
+    """One tenant's activity in the ten minutes from `start`, up to the event at `position`."""
 
     tenant: str
     start: datetime
@@ -80,7 +80,7 @@ class Bucket(msgspec.Struct, kw_only=True):
     alarms: dict[str, AlarmLoad] = {}
     others: AlarmLoad = msgspec.field(default_factory=AlarmLoad)
     carried: dict[str, list[int]] = {}
-    """When alarms were annunciated in the minute before, by id: chattering knows no buckets."""
+    """Annunciations in the minute before `start` (ms since 1970), by alarm: chattering spans buckets."""
 
     def add(self, activity: Activity) -> None:
         """Count one more activity of this tenant and time."""
@@ -88,7 +88,7 @@ class Bucket(msgspec.Struct, kw_only=True):
         if load is None:
             if len(self.alarms) >= ALARMS:
                 self.others.add(activity)
-                # Of many alarms together nothing can be said that is about one.
+                # Chattering is about one alarm, and `others` mixes many.
                 self.others.recent, self.others.chattering = [], 0
                 return
             recent = self.carried.get(activity.alarm_id, [])
@@ -98,12 +98,12 @@ class Bucket(msgspec.Struct, kw_only=True):
 
 
 def start_of(time: datetime) -> datetime:
-    """Return the start of the bucket that the time is in (UTC, on the whole ten minutes)."""
+    """Return the start of the time's bucket (UTC, on the whole ten minutes)."""
     return _EPOCH + (time - _EPOCH) // BUCKET * BUCKET
 
 
 def following(tenant: str, start: datetime, before: Bucket | None) -> Bucket:
-    """Return an empty bucket; `before`: the one ten minutes earlier, which is complete."""
+    """Return an empty bucket; `before` is the complete bucket ten minutes earlier."""
     bucket = Bucket(tenant=tenant, start=start)
     if before is not None:
         since = (start - _EPOCH) / timedelta(milliseconds=1) - CHATTER_SECONDS * 1_000
@@ -115,7 +115,7 @@ def following(tenant: str, start: datetime, before: Bucket | None) -> Bucket:
 
 
 def step_of(seconds: float) -> int:
-    """Return the step of the histogram that a time falls into; 0: up to a second."""
+    """Return the histogram step of a time; 0: up to a second."""
     return max(0, math.ceil(math.log2(seconds) * STEPS)) if seconds > 1 else 0
 
 
@@ -125,7 +125,7 @@ def seconds_of(step: int) -> float:
 
 
 def quantile(steps: dict[int, int], share: float) -> float | None:
-    """Return the time within which the share of all was, to the step; None of none."""
+    """Return the time (s) within which the share of all times lies, to the step; None if there are none."""
     total = sum(steps.values())
     if not total:
         return None
@@ -134,7 +134,7 @@ def quantile(steps: dict[int, int], share: float) -> float | None:
         reached += steps[step]
         if reached >= share * total:
             return seconds_of(step)
-    raise AssertionError  # pragma: no cover (all of them reach any share)
+    raise AssertionError  # pragma: no cover (the last step reaches any share)
 
 
 def merged_steps(loads: Iterable[AlarmLoad]) -> dict[int, int]:

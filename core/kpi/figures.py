@@ -1,8 +1,8 @@
-"""The key figures of a period, each with what the standards call acceptable and what can be managed at all.
+"""The key figures of a period, each with its target and the limit that operators can manage.
 
-IEC 62682 §16.5, EEMUA 191 §6.5: per day 144 and 288 at most, per hour 6 and 12, per ten minutes 1 and 2,
-under 1 % of ten-minute periods with more than 10 and of the time in flood, the ten busiest sources under 5 %
-of the load, chattering and fleeting none, stale under 5, priorities 80/15/5 %.
+IEC 62682 §16.5, EEMUA 191 §6.5: per day at most 144 (target) and 288 (limit), per hour 6 and 12, per ten
+minutes 1 and 2; under 1 % of ten-minute periods with more than 10, and of the time in flood; the ten busiest
+sources under 5 % of the load; none chattering or fleeting; stale under 5; priorities 80/15/5 %.
 """
 
 from collections import Counter
@@ -15,13 +15,13 @@ from core.alarm.alarm import SEVERITY_RANK, Severity
 from core.kpi.bucket import BUCKET, AlarmLoad, Bucket, merged_steps, quantile
 
 FLOOD_BEGINS = 10
-"""More than so many in ten minutes are a flood."""
+"""More annunciations in ten minutes begin a flood."""
 FLOOD_ENDS = 5
-"""Fewer than so many in ten minutes end it."""
+"""Fewer annunciations in ten minutes end a flood."""
 BAD_ACTORS = 10
-"""How many sources and alarms are named."""
+"""How many sources and alarms each ranking names."""
 OTHERS = ""
-"""What stands for the alarms that a bucket does not tell apart."""
+"""The id of the alarms that a bucket does not tell apart."""
 STALE = timedelta(hours=24)
 """An alarm that has been active longer is stale."""
 STALE_TARGET = 5
@@ -34,12 +34,12 @@ TARGET_SHARES: dict[Severity, float | None] = {
     "warning": None,
     "indeterminate": None,
 }
-"""What share of all each priority should have; the lower ones count with minor."""
+"""The target share of each priority; the lowest two count with minor."""
 _LOW: frozenset[Severity] = frozenset({"minor", "warning", "indeterminate"})
 
 
 class Kpi(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One figure. `target`: acceptable; `limit`: the most that can be managed. `met`: it is on target."""
+    """One figure. `target`: acceptable; `limit`: the most that can be managed; `met`: on target."""
 
     name: str
     title: str
@@ -68,7 +68,7 @@ class BadAlarm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Priority(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How often operators were called at a severity, and the share of all that it has and should have."""
+    """How often a severity called operators, its share of all calls, and its target share."""
 
     severity: Severity
     count: int
@@ -85,7 +85,7 @@ class Acknowledging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a period came to. `series`: calls in each ten minutes. `complete`: all alarms were told apart."""
+    """A period's figures. `series`: calls in each ten minutes. `complete`: all alarms were told apart."""
 
     kpis: Sequence[Kpi]
     series: Sequence[int]
@@ -102,9 +102,9 @@ Wanted = Callable[[str, str], bool]
 
 
 class Tally:
-    """The activity of a period from `start` to `end`, both on whole ten minutes, added up bucket by bucket.
+    """Adds up the buckets of a period from `start` to `end`, both on whole ten minutes.
 
-    `wanted`: which alarms count; None: all do. Its memory grows with the alarms, not with the period.
+    `wanted`: which alarms count; None: all. Memory grows with the alarms, not with the period.
     """
 
     def __init__(self, start: datetime, end: datetime, wanted: Wanted | None = None) -> None:
@@ -128,7 +128,7 @@ class Tally:
                     self._add(number, OTHERS, bucket.others)
 
     def figures(self) -> Figures:
-        """Return what the period came to."""
+        """Return the period's figures."""
         return _figures(self._series, self._loads, complete=self._complete)
 
     def _add(self, number: int, alarm_id: str, load: AlarmLoad) -> None:
@@ -142,14 +142,14 @@ class Tally:
 def figures(
     buckets: Iterable[Bucket], start: datetime, end: datetime, wanted: Wanted | None = None
 ) -> Figures:
-    """Return what the buckets of a period come to (see Tally)."""
+    """Return the figures of a period's buckets (see Tally)."""
     tally = Tally(start, end, wanted)
     tally.add(buckets)
     return tally.figures()
 
 
 def of_now(standing: int, stale: int) -> list[Kpi]:
-    """Return the figures that are about the present alone: what stands, and how much of it is stale."""
+    """Return the figures of the present: how many alarms stand, and how many are stale."""
     return [
         _most("stale", "Alarms active for more than 24 h, now", stale, (STALE_TARGET, None)),
         Kpi(name="standing", title="Active alarms in sight, now", value=standing, unit="alarms"),
@@ -205,13 +205,13 @@ def _figures(series: list[int], by_alarm: Mapping[str, AlarmLoad], *, complete: 
 
 
 def _bad(by_alarm: Mapping[str, AlarmLoad], counted: Callable[[AlarmLoad], int]) -> list[BadAlarm]:
-    """Return the alarms that did something, those that did it most often first."""
-    found = [
+    """Return the alarms with a count above 0, the highest count first."""
+    bad_alarms = [
         BadAlarm(id=alarm_id, source=load.source, type=load.type, count=counted(load))
         for alarm_id, load in by_alarm.items()
         if alarm_id != OTHERS
     ]
-    return sorted((bad for bad in found if bad.count), key=lambda bad: (-bad.count, bad.id))
+    return sorted((bad for bad in bad_alarms if bad.count), key=lambda bad: (-bad.count, bad.id))
 
 
 def _rates(series: Sequence[int], total: int) -> list[Kpi]:
@@ -229,7 +229,7 @@ def _floods(series: Sequence[int]) -> list[Kpi]:
     over = sum(count > FLOOD_BEGINS for count in series) / len(series)
     flooded, in_flood = 0, False
     for count in series:
-        # A flood goes on until it has ebbed away.
+        # A flood lasts until the count falls below FLOOD_ENDS.
         in_flood = count > FLOOD_BEGINS or (in_flood and count >= FLOOD_ENDS)
         flooded += in_flood
     return [

@@ -1,4 +1,4 @@
-"""Where the buckets are kept, and the counts of the alarm list."""
+"""The port of the key figures' buckets."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -11,17 +11,17 @@ BucketKey = tuple[str, datetime]
 
 
 class KpiBuckets(Protocol):
-    """The buckets, by generation: a rebuild fills the next one beside that which is read.
+    """Stores buckets by generation: a rebuild fills the next one beside the one being read.
 
     Every method raises Unavailable.
     """
 
     async def load(self, generation: int, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
-        """Return those of the buckets that there are."""
+        """Return the stored buckets among `keys`."""
         ...
 
     async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
-        """Replace each bucket whole, unless it is at this position or a later one already."""
+        """Replace each bucket whole, unless the stored one is at this position or a later one."""
         ...
 
     def period(
@@ -31,7 +31,7 @@ class KpiBuckets(Protocol):
         ...
 
     async def drop(self, before: int) -> None:
-        """Remove the buckets of all generations before this one: nobody will read them again."""
+        """Remove all generations before this one; nobody will read them again."""
         ...
 
     async def clear(self, generation: int) -> None:

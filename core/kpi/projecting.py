@@ -1,4 +1,4 @@
-"""From events to buckets: each is brought on by what it lacks, and written whole."""
+"""Projects events into buckets: adds the events that a bucket lacks, and writes it whole."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -11,25 +11,25 @@ Load = Callable[[Sequence[BucketKey]], Awaitable[dict[BucketKey, Bucket]]]
 
 
 async def brought_on(events: Sequence[Event], load: Load) -> list[Bucket]:
-    """Return the buckets that the events change, as they are after them.
+    """Return the buckets that the events change, brought up to the last event.
 
-    An event at or below a bucket's position is in it already, so events may come again.
+    Events may come again: a bucket skips those at or below its position.
 
     Raises:
-        UnknownEvent: an event is of a newer version.
+        UnknownEvent: a newer version wrote an event.
         Unavailable: a bucket cannot be loaded.
     """
-    found = [(event.position, activity) for event in events if (activity := activity_of(event)) is not None]
-    keys = dict.fromkeys(_key(activity) for _, activity in found)
+    counted = [(event.position, activity) for event in events if (activity := activity_of(event)) is not None]
+    keys = dict.fromkeys(_key(activity) for _, activity in counted)
     buckets = await load([*keys])
     earlier = {key: (key[0], key[1] - BUCKET) for key in keys if key not in buckets}
     buckets |= await load([key for key in earlier.values() if key not in buckets])
     changed: dict[BucketKey, Bucket] = {}
-    for position, activity in found:
+    for position, activity in counted:
         key = _key(activity)
         bucket = buckets.get(key)
         if bucket is None:
-            # The log's times never run backwards: what the one before lacks is among these events, in front.
+            # Times never decrease in the log, so these events have completed the bucket before.
             bucket = buckets[key] = following(*key, buckets.get(earlier[key]))
         if position > bucket.position:
             bucket.add(activity)
@@ -39,9 +39,9 @@ async def brought_on(events: Sequence[Event], load: Load) -> list[Bucket]:
 
 
 class Keeper:
-    """Brings the stored buckets on, and remembers those that the last batch changed: most change again.
+    """Updates the stored buckets, and remembers those that the last batch changed: most change again.
 
-    What is remembered is the fold of the events so far, whoever else has written meanwhile.
+    A remembered bucket is the fold of the events so far, even if another process has written meanwhile.
     """
 
     def __init__(self, buckets: KpiBuckets) -> None:
@@ -51,17 +51,17 @@ class Keeper:
 
     @property
     def alarms(self) -> int:
-        """How many alarms the buckets of the last batch tell apart: what writing them costs."""
+        """How many alarms the buckets of the last batch tell apart: the cost of writing them."""
         return sum(len(bucket.alarms) for bucket in self._kept.values())
 
     def forget(self) -> None:
-        """Load every bucket anew: it is not certain which events are in the stored ones."""
+        """Forget the remembered buckets: the stored ones may hold other events."""
         self._kept = {}
 
     async def write(self, generation: int, events: Sequence[Event]) -> None:
-        """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""
+        """Update the buckets that the events change. Raises UnknownEvent, Unavailable."""
         kept = self._kept if generation == self._generation else {}
-        # They are ahead of what is stored until that is written.
+        # Until the write succeeds, the remembered buckets are ahead of the stored ones.
         self.forget()
 
         async def load(keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:

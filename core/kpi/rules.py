@@ -1,4 +1,4 @@
-"""What would have been annunciated under other rules: alarm activity in, less of it out (ISA-18.2 §13)."""
+"""Filters alarm activity to what other rules would have annunciated (ISA-18.2 §13)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -12,11 +12,11 @@ from core.lists.filter import split_sources
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds; all of them 0: nothing changes.
+    """Rules to try out; times are in seconds, and 0 changes nothing.
 
-    `on_delay`: a condition must hold so long to be annunciated. `off_delay`: one that comes back sooner has
-    not been away. `deadband`: an alarm is not annunciated again sooner than that after the last time.
-    `shelved`: sources that call nobody, exact or `prefix/*`. `severities`: by type of alarm.
+    `on_delay`: how long a condition must hold to be annunciated. `off_delay`: how long it must be gone to
+    count as cleared. `deadband`: the least time between an alarm's annunciations. `shelved`: sources that
+    call nobody, exact or `prefix/*`. `severities`: by type of alarm.
     """
 
     on_delay: float = 0.0
@@ -27,22 +27,22 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _AlarmState(msgspec.Struct):
-    """What the rules have to remember of an alarm."""
+    """What the rules remember of an alarm."""
 
     pending: Activity | None = None
-    """Annunciated, and held back until the condition has lasted."""
+    """An annunciation, held back until the condition has lasted long enough."""
     ending: Activity | None = None
-    """Cleared, and held back until the condition has been away for long enough."""
+    """A clear, held back until the condition has been gone long enough."""
     last: datetime | None = None
     """When it was last annunciated under the rules."""
     active: bool = False
-    """Whether the condition is there, under the rules."""
+    """Whether the condition holds, under the rules."""
     shown: bool = True
-    """Whether the present annunciation counts, and with it what follows from it."""
+    """Whether the present annunciation counts, and with it its acknowledgement and its clear."""
 
 
 def applied(activities: Iterable[Activity], rules: Rules) -> Iterator[Activity]:
-    """Yield what is left of the activity, each alarm's in its order. Memory grows with the alarms."""
+    """Yield the remaining activity, in order for each alarm. Memory grows with the alarms."""
     states: dict[str, _AlarmState] = {}
     exact, prefixes = split_sources(rules.shelved)
     for activity in activities:
@@ -69,10 +69,10 @@ def _next(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Acti
 
 def _annunciated(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Activity]:
     if state.ending is not None:
-        # It came back before it would have been away.
+        # The condition came back within the off-delay.
         state.ending = None
     elif state.pending is not None:
-        # More severe, but the same condition: it has lasted since it began.
+        # The same condition, now more severe: the on-delay still counts from its beginning.
         state.pending = replace(activity, at=state.pending.at)
     elif state.active or rules.on_delay == 0:
         state.active = True
@@ -83,7 +83,7 @@ def _annunciated(state: _AlarmState, activity: Activity, rules: Rules) -> Iterat
 
 def _cleared(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[Activity]:
     if state.pending is not None:
-        # It went before it would have been annunciated.
+        # The condition went within the on-delay.
         state.pending, state.active = None, False
     elif rules.off_delay > 0:
         state.ending = activity
@@ -94,7 +94,7 @@ def _cleared(state: _AlarmState, activity: Activity, rules: Rules) -> Iterator[A
 
 
 def _due(state: _AlarmState, now: datetime | None, rules: Rules) -> Iterator[Activity]:
-    """Let go of what was held back long enough; `now` None: the period is over."""
+    """Release an activity held back long enough; `now` None: the period is over."""
     held, delay = state.pending, rules.on_delay
     if held is None:
         held, delay = state.ending, rules.off_delay

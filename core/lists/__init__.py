@@ -1,1 +1,1 @@
-"""The alarm list: which alarms it shows, to whom, in which order."""
+"""The alarm list: its filters, its queries and its order."""

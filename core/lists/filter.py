@@ -1,4 +1,4 @@
-"""Which alarms and events a subscription or a webhook is for."""
+"""Selects the alarms and events of a subscription or a webhook."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -16,14 +16,14 @@ PREFIX_DEPTH = 16
 """How many slashes a source's prefix can have."""
 
 Verdict = Literal["no", "matched", "left"]
-"""`left`: the alarm was the filter's before the event, and is not any more."""
+"""`left`: the alarm matched before the event and no longer does."""
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Conditions that must all hold; one that is not given, or names nothing, holds for every alarm.
+    """Conditions that must all hold; an empty one holds for every alarm.
 
     A source is exact, or `prefix/*` for all that start with `prefix/`. Every label named must have its
-    value. Filters that say the same are equal and have the same hash.
+    value. Equal filters have the same hash.
     """
 
     sources: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return hash((self.sources, self.types, self.min_severity, self.alarm_ids, labels))
 
     def check(self, most: int = FILTER_VALUES) -> None:
-        """Check the size of every part; `most` values of a kind. Raises InvalidInput: the part, its bound."""
+        """Check every part's size, at most `most` values of a kind. Raises InvalidInput, naming the part."""
         for name in ("sources", "types", "alarm_ids"):
             values = getattr(self, name)
             if len(values) > most:
@@ -54,7 +54,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Matcher:
-    """A filter made ready to be asked often."""
+    """A filter prepared for matching many alarms."""
 
     __slots__ = ("_alarm_ids", "_exact", "_labels", "_prefixes", "_rank", "_types")
 
@@ -66,11 +66,11 @@ class Matcher:
         self._labels = tuple(wanted.labels.items())
 
     def matches(self, alarm: Alarm) -> bool:
-        """Tell whether the alarm is the filter's as it stands."""
+        """Tell whether the alarm matches as it stands."""
         return self._concerns(alarm) and self._holds(alarm.severity, alarm.labels)
 
     def verdict(self, event: Event) -> Verdict:
-        """Tell whether the event is for the filter: its alarm matched before or after it."""
+        """Tell whether the event's alarm matches after the event, matched only before it, or neither."""
         alarm = event.alarm
         if not self._concerns(alarm):
             return "no"
@@ -84,7 +84,7 @@ class Matcher:
         return "no"
 
     def _concerns(self, alarm: Alarm) -> bool:
-        """Tell whether the parts match that no event changes."""
+        """Tell whether the fields match that no event changes."""
         if self._exact or self._prefixes:
             source = alarm.source
             if source not in self._exact and not source.startswith(self._prefixes):
@@ -100,24 +100,24 @@ class Matcher:
 
 
 def previous_of(event: Event) -> dict[str, Any]:
-    """Return what the event changed of the fields that filters look at, as it was before."""
+    """Return the old values of the fields that filters use and the event changed."""
     previous: dict[str, Any] = event.data.get("previous") or {}
     return previous
 
 
 def lowest_rank(wanted: Filter) -> int:
-    """Return the rank that an alarm's severity must have at least."""
+    """Return the lowest severity rank that matches."""
     return 0 if wanted.min_severity is None else SEVERITY_RANK[wanted.min_severity]
 
 
 def split_sources(sources: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Return the exact sources, and the prefixes with the slash at their end."""
+    """Return the exact sources, and the prefixes with their final slash."""
     exact = frozenset(source for source in sources if not source.endswith("/*"))
     return exact, tuple(sorted(source[:-1] for source in sources if source.endswith("/*")))
 
 
 def prefix_of(source: str, slashes: int) -> str | None:
-    """Return what the source starts with, up to a slash; None if it has not that many."""
+    """Return the source up to its n-th slash (n = `slashes`), None if it has fewer."""
     end = -1
     for _ in range(slashes):
         end = source.find("/", end + 1)

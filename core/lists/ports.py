@@ -1,4 +1,4 @@
-"""What the alarm list asks of the outside, and what it is promised."""
+"""The alarm list's ports, and their guarantees."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
@@ -15,8 +15,8 @@ from core.lists.query import AlarmPage, AlarmQuery
 class AlarmCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How many alarms there are, by state and by severity.
 
-    `active`: also those out of sight. `stale`: those in sight that were raised before some moment; `oldest`:
-    so many of them, the longest active first.
+    `active` includes alarms out of sight. `stale` counts those in sight that were raised before a given
+    moment; `oldest` names the first of these, the longest active first.
     """
 
     by_state: Mapping[State, int]
@@ -27,10 +27,10 @@ class AlarmCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AlarmListWriter(Protocol):
-    """Where rows are written: one for each alarm, as its newest projected event left it."""
+    """Writes rows: one for each alarm, as its newest projected event left it."""
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
-        """Replace each row, unless it is at this position or a later one already."""
+        """Replace each row, unless the stored one is at this position or a later one."""
         ...
 
 
@@ -40,34 +40,34 @@ class AlarmListReader(Protocol):
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list. Raises TooBroad.
 
-        A row that stays where it is in the order comes once, whatever others do between two pages.
+        A row that keeps its place in the order comes once, even if other rows move between two pages.
         """
         ...
 
     async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
-        """Count the alarms that the query lists, and name at most `most` of the stale. Raises TooBroad."""
+        """Count the alarms that the query lists, and return at most `most` stale ones. Raises TooBroad."""
         ...
 
     def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield all rows (of the tenant), in order of id, in pages."""
+        """Yield all rows, or the tenant's, in order of id, in pages."""
         ...
 
     def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages.
+        """Yield all tenants' rows with a timed shelf, the earliest end first, in pages.
 
-        A row that is not written meanwhile is yielded once; one that is may be left out or come twice.
+        A row written meanwhile may be left out or come twice; every other row comes once.
         """
         ...
 
 
 class AlarmList(AlarmListWriter, AlarmListReader, Protocol):
-    """The alarm list for those that write it and read it."""
+    """The alarm list, for writing and reading."""
 
 
 class AlarmHistory(Protocol):
-    """The alarms as they stood when the log ended at a position; a position beyond its end is its end.
+    """The alarms as they stood at a position of the log; a position beyond the tail means the tail.
 
-    All is read from the log. Every method raises Unavailable.
+    Every answer is read from the log. Every method raises Unavailable.
     """
 
     async def position_at(self, time: datetime) -> int:
@@ -75,53 +75,53 @@ class AlarmHistory(Protocol):
         ...
 
     async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
-        """Return the tenant's alarm's newest event at or before the position."""
+        """Return the newest event of the tenant's alarm at or before the position, None if there is none."""
         ...
 
     async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
-        """Return one page of the list as it stood. Costs what there are alarms. Raises TooBroad."""
+        """Return one page of the list as it stood. The cost grows with the alarms. Raises TooBroad."""
         ...
 
 
 class Shadow(msgspec.Struct, frozen=True, gc=False):
-    """An alarm list that no reader sees yet, to be filled by a rebuild. No two have the same name."""
+    """An alarm list that a rebuild fills and no reader sees yet. Each has a unique name."""
 
     name: str
     alarms: AlarmList
 
 
 class DecidedSwap(Protocol):
-    """The swap that a rebuild has written down and perhaps not carried out: see AlarmRebuild."""
+    """Completes the swap that a rebuild has recorded (see AlarmRebuild)."""
 
     async def settle(self) -> None:
-        """Carry out the swap that was written down, if there is one. Call it before projecting."""
+        """Carry out the recorded swap, if there is one. Call this before projecting."""
         ...
 
 
 class AlarmRebuild(DecidedSwap, Protocol):
-    """Builds the alarm list anew beside the live one, and puts it in its place together with its checkpoint.
+    """Builds a new alarm list beside the live one, then swaps in the list and its checkpoint together.
 
-    The two cannot be changed in one write. So a swap is first written down beside the checkpoint, which
-    stands still from then on, and then carried out, by whoever comes first. At every moment the list that
-    readers see holds all that the checkpoint says. Every method raises Unavailable.
+    No single write can change both. So the rebuild first records the swap beside the checkpoint, which then
+    stands still; the first process that finds the record carries it out. The list that readers see always
+    holds everything up to the checkpoint. Every method raises Unavailable.
     """
 
     async def begin(self) -> Shadow:
-        """Return an empty list; no earlier one can be swapped in from now on, and what is left is dropped."""
+        """Return an empty shadow; earlier shadows are dropped and can no longer be swapped in."""
         ...
 
     async def fill(self, shadow: Shadow, rows: Sequence[Alarm]) -> None:
-        """Add rows to a shadow that has none of these alarms, as fast as that goes."""
+        """Add rows as fast as possible to a shadow that has none of these alarms."""
         ...
 
     async def finish(self, shadow: Shadow) -> None:
-        """Make a shadow that was filled ready to be read. It may take a while; call it before `swap`."""
+        """Prepare a filled shadow for readers. This may take a while; call it before `swap`."""
         ...
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
-        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation.
+        """Replace the list by the shadow and set the checkpoint to `to`, of the next generation.
 
-        False, and nothing changed: another rebuild began or ended since, or a later holder of the lease
-        has written the checkpoint. When this raises, the swap may be carried out yet: see `settle`.
+        Returns False, with nothing changed, if another rebuild began or ended since, or if a later holder of
+        the lease has written the checkpoint. If this raises, the swap may happen later: see `settle`.
         """
         ...

@@ -1,6 +1,6 @@
-"""Which alarms a list shows, in which order, and where its next page starts.
+"""Defines an alarm list: which alarms it shows, in which order, and where its next page starts.
 
-This is the meaning of a list; whoever keeps one (in memory, in an index, in the log) must agree with it.
+Every implementation (in memory, in an index, on the log) must agree with these definitions.
 """
 
 import re
@@ -31,15 +31,15 @@ Sort = Literal[
     "occurrence",
     "-occurrence",
 ]
-"""By what a list is sorted; `-`: the other way round, ties included."""
+"""A list's sort order; `-` reverses it, ties included."""
 
 Key = Literal["state", "severity", "raised_at", "position", "source", "type", "occurrence", "id"]
 Value = int | str
 Place = tuple[Value, ...]
-"""Where a row stands in an order: the values of the order's keys; the lesser place comes first."""
+"""Where a row stands in an order: the values of the order's keys, compared one by one."""
 
 WORDS = 100
-"""How many words of an alarm a search looks at; more of them come from a long text alone."""
+"""How many words of an alarm a search looks at; usually only a long text has more."""
 WORD_LENGTH = 64
 """How many characters of a word count."""
 
@@ -52,23 +52,23 @@ STATE_ORDER: dict[State, int] = {
     "out_of_service": 5,
     "normal": 6,
 }
-"""What needs an operator most comes first (ISA-18.2 §11.3: unacknowledged, then the rest)."""
+"""The states that need an operator most come first (ISA-18.2 §11.3: unacknowledged, then the rest)."""
 
 IN_SIGHT: frozenset[State] = frozenset({"unacked", "acked"})
-"""The states of the alarms that are active and in an operator's sight: they stand (IEC 62682 §16.5)."""
+"""The states of standing alarms: active and in an operator's sight (IEC 62682 §16.5)."""
 
 _BY_RANK = sorted((-rank, severity) for severity, rank in SEVERITY_RANK.items())
 SEVERITY_ORDER: dict[Severity, int] = {severity: place for place, (_, severity) in enumerate(_BY_RANK)}
 """The most severe first."""
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
-"""From when on the times of places count."""
+"""The time from which places count."""
 _MILLISECOND = timedelta(milliseconds=1)
 _WORD = re.compile(r"[^\W_]+")
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
-    """The keys that a list is sorted by, the first first; `reverse`: the other way round."""
+    """The keys that sort a list, the most significant first; `reverse`: in descending order."""
 
     keys: tuple[Key, ...]
     reverse: bool = False
@@ -78,7 +78,7 @@ class Order(msgspec.Struct, frozen=True, gc=False):
         return tuple(_value(key, alarm) for key in self.keys)
 
     def is_place(self, values: Sequence[object]) -> bool:
-        """Tell whether values that came from outside could be a place in this order."""
+        """Tell whether values from outside have the types and ranges of a place in this order."""
         kinds = [str if key in {"source", "type", "id"} else int for key in self.keys]
         return [type(value) for value in values] == kinds and all(
             value in _range(key) for key, value in zip(self.keys, values, strict=True) if type(value) is int
@@ -89,7 +89,7 @@ _BASE: dict[str, Order] = {
     "state": Order(("state", "severity", "raised_at", "id")),
     "-severity": Order(("severity", "raised_at", "id")),
     "-raised_at": Order(("raised_at", "id")),
-    # No two events share a position, and their times never run backwards along it.
+    # Positions are unique, and times never decrease along them.
     "-updated_at": Order(("position", "id")),
     "source": Order(("source", "state", "severity", "raised_at", "id")),
     "type": Order(("type", "state", "severity", "raised_at", "id")),
@@ -98,7 +98,7 @@ _BASE: dict[str, Order] = {
 
 
 def order_of(sort: Sort) -> Order:
-    """Return the order that a sort names."""
+    """Return the order of a sort."""
     if sort in _BASE:
         return _BASE[sort]
     other = sort[1:] if sort.startswith("-") else f"-{sort}"
@@ -106,12 +106,12 @@ def order_of(sort: Sort) -> Order:
 
 
 class AlarmQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Which alarms of a tenant to list: all given conditions hold, for each one of its values is enough.
+    """Which alarms of a tenant to list: every given condition must hold, by any one of its values.
 
     `states` None: all but `normal`. A source is exact, or `prefix/*` for all that start with `prefix/`.
-    Each of the labels must have its value. `words`: see `words_of`; each must begin one of the alarm's;
-    empty ones mean that nothing was asked for, None that nothing can be found. `after` is the place of the
-    last row that the caller has seen.
+    Every label must have its value. Each of the `words` (see `words_of`) must begin a word of the alarm;
+    empty: no search; None: a search that finds nothing. `after` is the place of the last row that the caller
+    has seen.
     """
 
     tenant: str
@@ -149,7 +149,7 @@ class AlarmQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no alarm can be listed, whatever there is."""
+        """Whether the query can match no alarm at all."""
         names = (self.sources, self.types, self.assignees)
         unnamed = any(each is not None and not each for each in names)
         return unnamed or self.words is None or not (self.listed_states and self.listed_severities)
@@ -166,21 +166,21 @@ class AlarmQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class AlarmPage(msgspec.Struct, frozen=True, gc=False):
-    """Rows in the order asked for, and the place after which the next page starts (None: there is none)."""
+    """Rows in the query's order, and the place after which the next page starts (None: no more rows)."""
 
     alarms: Sequence[Alarm]
     next: Place | None
 
 
 def page_of(query: AlarmQuery, rows: Sequence[Alarm]) -> AlarmPage:
-    """Return the page of the rows that were found: one more than its limit, if there are that many."""
+    """Return the page of the rows; one row beyond the limit shows that there is a next page."""
     alarms = rows[: query.limit]
     more = len(rows) > query.limit
     return AlarmPage(alarms, query.order.place(alarms[-1]) if more else None)
 
 
 def matches(query: AlarmQuery, alarm: Alarm) -> bool:
-    """Tell whether the list shows the alarm, on one page or another."""
+    """Tell whether the list shows the alarm, on any page."""
     return (
         not query.is_empty
         and alarm.tenant == query.tenant
@@ -197,7 +197,7 @@ def matches(query: AlarmQuery, alarm: Alarm) -> bool:
 
 
 def is_after(query: AlarmQuery, alarm: Alarm) -> bool:
-    """Tell whether the alarm comes after the row that the caller has seen last."""
+    """Tell whether the alarm comes after the last row that the caller has seen."""
     if query.after is None:
         return True
     place = query.order.place(alarm)
@@ -205,33 +205,33 @@ def is_after(query: AlarmQuery, alarm: Alarm) -> bool:
 
 
 def has_words(alarm: Alarm, words: frozenset[str]) -> bool:
-    """Tell whether each of the words begins one of the alarm's."""
+    """Tell whether each of the words begins a word of the alarm."""
     if not words:
         return True
-    own = searched(alarm)
-    return all(any(each.startswith(word) for each in own) for word in words)
+    alarm_words = searched(alarm)
+    return all(any(each.startswith(word) for each in alarm_words) for word in words)
 
 
 def searched(alarm: Alarm) -> list[str]:
-    """Return the words that a search finds the alarm by: at most WORDS, those of its text last."""
+    """Return the alarm's words for a search: at most WORDS, those of its text last."""
     parts = (alarm.source, alarm.type, alarm.qualifier, alarm.assignee or "", alarm.text)
     return words_of(" ".join(parts))[:WORDS]
 
 
 def words_of(text: str) -> list[str]:
-    """Return the different words of a text, in its order: runs of letters and digits, without case."""
+    """Return the distinct words of a text, in order: case-folded runs of letters and digits."""
     folded = text.lower() if text.isascii() else _normal(_normal(text).casefold())
     return list(dict.fromkeys([word[:WORD_LENGTH] for word in _WORD.findall(folded)]))
 
 
 def sought(text: str) -> frozenset[str] | None:
-    """Return the words to search for; None if there is text without any: it is found nowhere."""
+    """Return the words to search for; None if the text has no words, so that no alarm matches."""
     words = frozenset(words_of(text))
     return words or (None if text.strip() else words)
 
 
 def prefixes_of(source: str) -> list[str]:
-    """Return each `prefix/` that a source can be listed by."""
+    """Return every `prefix/` of a source that a query can list it by."""
     if "/" not in source:
         return []
     parts = source.split("/")
@@ -239,12 +239,12 @@ def prefixes_of(source: str) -> list[str]:
 
 
 def ranks_of(alarm: Alarm) -> dict[Key, int]:
-    """Return the alarm's values of the keys that are no text."""
+    """Return the alarm's values of the numeric keys."""
     return {key: rank(alarm) for key, rank in _RANKS.items()}
 
 
 def age_rank(raised_at: datetime) -> int:
-    """Return the rank of an alarm that was raised then: the newest has the least."""
+    """Return the rank of an alarm by its raise; the newest alarm has the lowest."""
     return -((raised_at - BEGINNING) // _MILLISECOND)
 
 
@@ -252,7 +252,7 @@ def _normal(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
-# The keys that are no text. The lesser rank comes first: what is newest or highest has the least.
+# The numeric keys. Lower ranks come first: the newest or highest value has the lowest rank.
 _RANKS: dict[Key, Callable[[Alarm], int]] = {
     "state": lambda alarm: STATE_ORDER[alarm.state],
     "severity": lambda alarm: SEVERITY_ORDER[alarm.severity],

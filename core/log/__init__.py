@@ -1,1 +1,1 @@
-"""The log of events: how events come into it, and what is read from it."""
+"""The log of events: appending to it and reading from it."""

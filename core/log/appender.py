@@ -1,7 +1,7 @@
-"""The append protocol: which events go out together, at which positions, and what the answer means.
+"""The append protocol: batches events, assigns their positions and interprets the store's answers.
 
-It holds for any store whose positions are unique and whose reads are majority-committed, whatever is lost
-on the way. The caller runs `flush` again and again, never twice at once.
+Whatever messages are lost, it is correct on any store with unique positions and majority-committed reads.
+The caller runs `flush` again and again, never twice at once.
 """
 
 from collections import deque
@@ -34,9 +34,9 @@ STAMPS = 2 * BATCH_EVENTS
 
 
 class Submission:
-    """One decided event on its way into the log; `done` is told once, the event or the error.
+    """One decided event on its way into the log; `done` is called once, with the event or the error.
 
-    `since` is when it set out, in seconds by any clock of the caller's.
+    `since` is when the event was submitted, in seconds of any clock that the caller chooses.
     """
 
     __slots__ = ("before", "done", "event", "since", "under_way")
@@ -52,12 +52,12 @@ class Submission:
         self.event = event
         self.done = done
         self.since = since
-        # Whether it was taken into a batch: from then on it may land without an answer having come.
+        # Whether a batch holds the event: from then on it may land without an answer.
         self.under_way = False
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
-    """A submission's event at its position, as it goes out."""
+    """A submission's event at its position, with its document."""
 
     submission: Submission
     event: Event
@@ -65,10 +65,10 @@ class _Placed(msgspec.Struct, Generic[Document], frozen=True):
 
 
 class Appender(Generic[Document]):
-    """Appends what is queued, one command at a time, at positions that leave no gap.
+    """Appends queued events, one insert at a time, at positions without a gap.
 
-    `tail` is the newest position known to be majority-committed; only behind it may an event be placed.
-    `pause` waits before the n-th try (n = 1, 2, ...) of a store that did not answer.
+    `tail` is the newest position known to be majority-committed; events may be placed only behind it.
+    `pause` waits before the n-th retry (n = 1, 2, ...) of a store that did not answer.
     """
 
     def __init__(self, store: Store[Document], pause: Callable[[int], Awaitable[None]]) -> None:
@@ -79,7 +79,7 @@ class Appender(Generic[Document]):
         self._landed: list[Event] = []
         self.counts = AppendCounts()
         self.losing = False
-        """Whether the last batch landed nothing because others were first."""
+        """Whether the last batch landed nothing because other processes took its positions."""
 
     @property
     def waiting(self) -> int:
@@ -88,7 +88,7 @@ class Appender(Generic[Document]):
 
     @property
     def oldest(self) -> Submission | None:
-        """The submission that goes out first, None while none is queued."""
+        """The first submission in the queue, None if the queue is empty."""
         return self._queue[0] if self._queue else None
 
     @property
@@ -103,25 +103,25 @@ class Appender(Generic[Document]):
         self._queue.append(submission)
 
     def withdraw(self, submission: Submission) -> bool:
-        """Take the submission out of the queue; False: it is under way and may land."""
+        """Remove the submission from the queue; return False if it is under way and may land."""
         if submission.under_way:
             return False
         self._queue.remove(submission)
         return True
 
     def learn(self, stamp: Stamp) -> None:
-        """Go on behind this majority-committed event, if it is newer than what is known."""
+        """Move the known tail to this majority-committed event, if it is newer."""
         if self._tail is not None and stamp.position > self._tail.position:
             self._tail = stamp
 
     def forget(self) -> None:
-        """Read the tail anew before the next append: the log was replaced."""
+        """Forget the tail, because the log was replaced; the next `flush` reads it anew."""
         self._tail = None
 
     async def flush(self) -> Sequence[Event]:
-        """Write one batch to its end: each submission of it is done, or back in the queue and not in the log.
+        """Write one batch. Each of its submissions is then done, or back in the queue and not in the log.
 
-        Returns the events that this has brought into the log, in order.
+        Returns the events that this call added to the log, in order.
         """
         self._landed = []
         if self._tail is None:
@@ -148,7 +148,7 @@ class Appender(Generic[Document]):
     async def _after(
         self, result: Result, sent: list[_Placed[Document]]
     ) -> tuple[list[_Placed[Document]], bool]:
-        """Draw the consequences; return what to send again at the same positions, and whether at once."""
+        """Process the result; return what to send again at the same positions, and whether at once."""
         match result:
             case Written():
                 self._land(sent)
@@ -158,7 +158,9 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                sent[result.index].submission.done(Unavailable(f"the store refused it: {result.detail}"))
+                sent[result.index].submission.done(
+                    Unavailable(f"the store refused the event: {result.detail}")
+                )
                 self._requeue(sent[result.index + 1 :])
                 return [], True
             case NotSent() | Unknown():
@@ -173,7 +175,7 @@ class Appender(Generic[Document]):
         position, not_before, size = tail.position, tail.at, 0
         while self._queue and len(batch) < BATCH_EVENTS:
             submission = self._queue.popleft()
-            # The second of two commands on one alarm decides on the result of the first.
+            # A second event of a stream waits until the first has landed or failed.
             if submission.event.stream in streams:
                 held.append(submission)
                 continue
@@ -181,7 +183,7 @@ class Appender(Generic[Document]):
             try:
                 document, length = self._store.encode(event)
             except InvalidInput as error:
-                # Out of the queue for good, so nobody can withdraw it.
+                # The submission has left the queue for good, so nobody can withdraw it.
                 submission.under_way = True
                 submission.done(error)
                 continue
@@ -199,7 +201,7 @@ class Appender(Generic[Document]):
         if landed:
             self.losing = False
         if self._tail is not None:
-            # Otherwise the log was replaced meanwhile, and they may be of the one before.
+            # Without a tail, the log was replaced meanwhile and the events may be in the old one.
             self._landed += [placed.event for placed in landed]
         self.counts.events += len(landed)
         for placed in landed:
@@ -212,9 +214,9 @@ class Appender(Generic[Document]):
         self._queue.extendleft(placed.submission for placed in reversed(left))
 
     async def _settle(self, left: list[_Placed[Document]], key: str) -> tuple[list[_Placed[Document]], bool]:
-        """Find out what the first of `left` met. Return what to send again at the same positions.
+        """Find out which event the first of `left` collided with.
 
-        The flag is False if that could not be found out yet.
+        Return what to send again at the same positions, and False if the store cannot tell yet.
         """
         try:
             if key == "position":
@@ -225,23 +227,23 @@ class Appender(Generic[Document]):
 
     async def _settle_position(self, left: list[_Placed[Document]]) -> tuple[list[_Placed[Document]], bool]:
         stamps = await self._store.stamps(left[0].event.position, STAMPS)
-        # Just after a failover the majority view may be older than what the write has met.
+        # Just after a failover the majority view may be older than the event that the write met.
         if not stamps or stamps[0].position != left[0].event.position:
             return left, False
-        own = 0
-        while own < min(len(left), len(stamps)) and stamps[own].event_id == left[own].event.event_id:
-            own += 1
-        if own == len(stamps):
-            self._land(left[:own])
-            return left[own:], True
-        # Read before anybody is told: were it the other way round, a failing read would have them told twice.
+        landed = 0
+        while landed < min(len(left), len(stamps)) and stamps[landed].event_id == left[landed].event.event_id:
+            landed += 1
+        if landed == len(stamps):
+            self._land(left[:landed])
+            return left[landed:], True
+        # Read before landing: if the read failed afterwards, `done` would be called twice.
         newest = stamps[-1] if len(stamps) < STAMPS else await self._store.tail()
-        self._land(left[:own])
-        # From here on the positions belong to others: no try of these, however late, can land any more.
+        self._land(left[:landed])
+        # Other events hold these positions now, so no late insert of these can land any more.
         self.learn(newest)
-        self.losing = own == 0
+        self.losing = landed == 0
         self.counts.conflicts += 1
-        self._requeue(left[own:])
+        self._requeue(left[landed:])
         return [], True
 
     async def _settle_key(

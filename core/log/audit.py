@@ -1,4 +1,4 @@
-"""The log held against itself: each event against the fold of all before it."""
+"""Audits the log: compares each event with the fold of all events before it."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,7 +14,7 @@ FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
-    """Something in the log that must not be: at which position, of which stream, and what."""
+    """A fault in the log: its position, its stream and what is wrong."""
 
     kind: FindingKind
     position: int
@@ -23,35 +23,35 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 
 class Audit:
-    """The fold of a log, held against what its events say of themselves."""
+    """Folds a log and compares the fold with what each event claims."""
 
     def __init__(self) -> None:
         self.fold = Fold()
         self._at: datetime | None = None
 
     def add(self, event: Event) -> list[Finding]:
-        """Fold in the next event; return what is wrong with it. The fold goes on from it as it is.
+        """Fold in the next event, even if it is faulty, and return its faults.
 
         Raises:
-            UnknownEvent: it was written by a newer version.
+            UnknownEvent: a newer version wrote the event.
         """
         position, before = self.fold.position, self.fold.before(event)
         after = self.fold.add(event)
-        # Most logs are sound: one comparison each, and words only for what is wrong. The snapshot of an
-        # earlier version has another shape, and nobody relies on it.
-        found: list[Finding] = []
+        # Most events are sound, so only a faulty one pays for the detailed comparison. The snapshot of an
+        # earlier version has another shape, and nothing relies on it.
+        findings: list[Finding] = []
         if (
             event.position != position + 1
             or event.revision != before.revision + 1
             or (event.alarm != after and event.v == SCHEMA_VERSION)
             or (self._at is not None and event.at < self._at)
         ):
-            wrong = self._wrong(position, before, after, event)
-            found = [Finding(kind, event.position, event.stream, detail) for kind, detail in wrong]
+            faults = self._faults(position, before, after, event)
+            findings = [Finding(kind, event.position, event.stream, detail) for kind, detail in faults]
         self._at = event.at
-        return found
+        return findings
 
-    def _wrong(
+    def _faults(
         self, position: int, before: Alarm, after: Alarm, event: Event
     ) -> Iterator[tuple[FindingKind, str]]:
         if event.position != position + 1:
@@ -59,7 +59,7 @@ class Audit:
         if event.revision != before.revision + 1:
             yield "revision", f"revision {event.revision} follows {before.revision}"
         if self._at is not None and event.at < self._at:
-            yield "time", f"recorded at {event.at.isoformat()}, before the event in front of it"
+            yield "time", f"recorded at {event.at.isoformat()}, before the event that it follows"
         if event.v == SCHEMA_VERSION:
             for name, (folded, stored) in differing_fields(after, event.alarm).items():
                 yield "snapshot", f"{name} is {stored!r}, its fold is {folded!r}"

@@ -1,4 +1,4 @@
-"""From a command to its outcome: decide on the alarm as it stands, append, decide again after a conflict."""
+"""Handles a command: decides on the alarm as it stands, appends, decides again after a conflict."""
 
 from typing import Any
 
@@ -23,18 +23,18 @@ from core.log.ports import Answers, DecisionReader, EventAppender, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
-"""How often one command is decided before it is given up as losing every race."""
+"""How often a command is decided before the handler gives up."""
 
 IDEMPOTENCY_KEY_REUSED = Refusal(
     "idempotency_key_reused",
     "invalid",
     "the Idempotency-Key was used with another request",
-    "use a key of its own for each request",
+    "use a new key for each new request",
 )
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
-    """What became of a command: the event it added, or None: nothing changed; and the alarm afterwards."""
+    """What a command did: the event it added (None: nothing changed), and the alarm afterwards."""
 
     event: Event | None
     alarm: Alarm
@@ -43,8 +43,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
 class CommandHandler:
     """Handles commands on one log.
 
-    Decisions that write may rest on remembered state: the log's unique (stream, revision) catches what
-    was missed. A refusal or "nothing changed" is answered only from a fresh read.
+    A decision that writes may rest on remembered state: the log's unique (stream, revision) rejects it if
+    that state is old. A refusal or "nothing changed" rests on a fresh read.
     """
 
     def __init__(
@@ -61,30 +61,30 @@ class CommandHandler:
         self._known = known
         self._answers = answers
         self.counts: dict[tuple[str, str], int] = {}
-        """How many commands came to each outcome, by the command's and the outcome's name."""
+        """How many commands had each outcome, by the command's and the outcome's name."""
 
     async def handle(self, command: Command) -> Outcome:
         """Carry the command out; when this returns, its event is majority-committed.
 
         Raises:
-            Refused: by the alarm's rules, or the Idempotency-Key was used for another request.
-            Unavailable: it did not happen and will not.
-            OutcomeUnknown: it may have happened; asking again with the same Idempotency-Key tells.
-            UnknownEvent: the alarm's newest event was written by a newer version; nothing was recorded.
+            Refused: the alarm's rules forbid it, or another request used the Idempotency-Key.
+            Unavailable: the command did not happen and will not.
+            OutcomeUnknown: the command may have happened; a retry with the same Idempotency-Key tells.
+            UnknownEvent: a newer version wrote the alarm's newest event; nothing was recorded.
         """
-        named = "failed"
+        ending = "failed"
         try:
             outcome = await self._handle(command)
-            named = "unchanged" if outcome.event is None else "changed"
+            ending = "unchanged" if outcome.event is None else "changed"
         except Refused:
-            named = "refused"
+            ending = "refused"
             raise
         except (Unavailable, OutcomeUnknown) as error:
-            named = "unavailable" if isinstance(error, Unavailable) else "outcome_unknown"
+            ending = "unavailable" if isinstance(error, Unavailable) else "outcome_unknown"
             raise
         finally:
-            counted = type(command).__name__, named
-            self.counts[counted] = self.counts.get(counted, 0) + 1
+            key = type(command).__name__, ending
+            self.counts[key] = self.counts.get(key, 0) + 1
         return outcome
 
     async def _handle(self, command: Command) -> Outcome:
@@ -94,7 +94,7 @@ class CommandHandler:
 
     async def _once(self, command: Command, command_id: str) -> Outcome:
         tenant, command_hash = command.context.tenant, command.context.command_hash or ""
-        # Before deciding: a late retry of a command that changed nothing must not act on a newer occurrence.
+        # Look first: a late retry of a command that changed nothing must not act on a newer occurrence.
         kept = await self._answers.find(tenant, command_id)
         if kept is not None:
             return _kept_outcome(kept, command_hash)
@@ -127,7 +127,7 @@ class CommandHandler:
             return await self._decide_freshly(command)
 
     async def _try(self, command: Command, remembered: Alarm) -> Outcome | None:
-        """Carry it out on remembered state, or return None where that state does not suffice."""
+        """Carry the command out on remembered state; return None where it needs a fresh read."""
         try:
             event = decide(remembered, command)
         except Refused:
@@ -149,7 +149,7 @@ class CommandHandler:
                 return await self._append(alarm, event)
             except RevisionConflict:
                 continue
-        raise Unavailable(f"others changed the alarm {DECISIONS} times meanwhile")
+        raise Unavailable(f"other commands changed the alarm {DECISIONS} times meanwhile")
 
     async def _append(self, before: Alarm, event: Event) -> Outcome:
         recorded = await self._appender.append(before, event)
@@ -176,13 +176,13 @@ def _kept_outcome(kept: KeptAnswer, command_hash: str) -> Outcome:
     alarm = None if kept.body["alarm"] is None else msgspec.convert(kept.body["alarm"], Alarm)
     if kept.body["code"] is not None:
         raise Refused(REFUSALS[kept.body["code"]], kept.body["detail"], alarm)
-    assert alarm is not None  # noqa: S101 (an answer that is no refusal was made with its alarm)
+    assert alarm is not None  # noqa: S101 (only a refusal is kept without its alarm)
     return Outcome(None, alarm)
 
 
 def _check_same(first: str, now: str) -> None:
     if first != now:
-        raise Refused(IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another request before")
+        raise Refused(IDEMPOTENCY_KEY_REUSED, "another request used this Idempotency-Key before")
 
 
 def _refusal_answer(command_hash: str, refusal: Refused) -> KeptAnswer:

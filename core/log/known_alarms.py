@@ -1,4 +1,4 @@
-"""What the feed and its own commits have shown a process of the alarms: enough to decide a write on."""
+"""Remembers the alarms from the feed and from own commits, so that a write needs no read."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ ALARMS = 20_000
 
 
 class KnownAlarms:
-    """The newest known state of the alarms seen last, at most `limit` of them.
+    """The newest known states of at most `limit` alarms, those seen last.
 
-    It may be behind the log, never ahead of it or beside it.
+    Each is a state that the log recorded; the log may hold a newer one.
     """
 
     def __init__(self, limit: int = ALARMS) -> None:
@@ -23,7 +23,7 @@ class KnownAlarms:
         return len(self._alarms)
 
     def get(self, alarm_id: str) -> Alarm | None:
-        """Return the alarm as it was last seen."""
+        """Return the alarm as last seen, None if it is not remembered."""
         return self._alarms.get(alarm_id)
 
     def see(self, alarm: Alarm) -> None:
@@ -38,10 +38,10 @@ class KnownAlarms:
     def learn(self, events: Sequence[Event]) -> None:
         """Remember the alarms as these events leave them."""
         for event in events:
-            # Another version's snapshot is not to be decided on: who finds nothing here reads and folds.
+            # Commands must not be decided on another version's snapshot: without one, the handler folds.
             if event.v == SCHEMA_VERSION:
                 self.see(event.alarm)
 
     def forget(self) -> None:
-        """Forget everything: the log was replaced."""
+        """Forget everything, because the log was replaced."""
         self._alarms.clear()

@@ -1,6 +1,6 @@
-"""What the log asks of the outside, and what it is promised.
+"""The log's ports, and their guarantees.
 
-Whatever a read of the log returns is majority-committed and stays. Every method raises Unavailable when the
+Everything that a read returns is majority-committed and stays. Every method raises Unavailable when the
 log cannot be reached in bounded time.
 """
 
@@ -30,35 +30,35 @@ START = Stamp(0, "", None)
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
-    """Events in order of position, and the log's moment they were read at (meaningful to its doorbell)."""
+    """Events in order of position, and the moment of the read, which the log's doorbell understands."""
 
     events: Sequence[Event]
     moment: object
 
 
 class EventAppender(Protocol):
-    """Appends to the log of events: positions 1, 2, 3, ... without a gap, and nothing in it ever changes."""
+    """Appends events at positions 1, 2, 3, ... without a gap; a recorded event never changes."""
 
     async def append(self, before: Alarm, event: Event) -> Event:
-        """Append after the tail; all later readers see it at the position returned with it.
+        """Append after the tail; all later readers see the event at the returned position.
 
-        `before` is the alarm the event was decided on. An event whose id is in the log already is
-        returned as it stands there. The wait is bounded.
+        `before` is the alarm that the event was decided on. An event whose id the log has already is
+        returned as recorded. The wait is bounded.
 
         Raises:
             RevisionConflict: the stream has an event of this revision; decide again.
-            DuplicateCommand: an event has this (tenant, command_id).
-            Unavailable: it is not in the log and will not be.
-            OutcomeUnknown: it may be in the log, now or later.
+            DuplicateCommand: the log has an event of this (tenant, command_id).
+            Unavailable: the event is not in the log and will not be.
+            OutcomeUnknown: the event may be in the log, now or later.
         """
         ...
 
 
 class LogPositions(Protocol):
-    """Which log this is, and what stands at its positions."""
+    """The log's identity, and the stamps at its positions."""
 
     async def stamp(self, position: int) -> Stamp | None:
-        """Return the stamp of the event at the position, or None where there is none (yet)."""
+        """Return the stamp of the event at the position, None if there is none (yet)."""
         ...
 
     async def tail(self) -> Stamp:
@@ -66,7 +66,7 @@ class LogPositions(Protocol):
         ...
 
     async def identity(self) -> str:
-        """Return the log identity: a position only means something together with it."""
+        """Return the log identity; a position has a meaning only within its log."""
         ...
 
 
@@ -74,11 +74,11 @@ class EventReader(LogPositions, Protocol):
     """The log by position."""
 
     async def read(self, after: int, limit: int) -> Page:
-        """Return at most `limit` events of positions > after, in order, as far as there are any."""
+        """Return at most `limit` events of positions > after, in order."""
         ...
 
     async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return what `read` does, without the snapshots: less than half as much to fetch."""
+        """Return the same events as `read`, without snapshots: less than half the data."""
         ...
 
 
@@ -86,7 +86,7 @@ class StreamReader(Protocol):
     """The log by stream: the events of one alarm."""
 
     async def newest(self, stream: str) -> Event | None:
-        """Return the stream's newest event: the alarm as it stands."""
+        """Return the stream's newest event, None if the stream is empty."""
         ...
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
@@ -95,32 +95,32 @@ class StreamReader(Protocol):
 
 
 class DecisionReader(StreamReader, Protocol):
-    """What deciding a command reads: its alarm's stream, and what its Idempotency-Key left."""
+    """Reads for deciding a command: its alarm's stream, and the event of its Idempotency-Key."""
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event that was recorded with this Idempotency-Key."""
+        """Return the event recorded with this Idempotency-Key, None if there is none."""
         ...
 
 
 class QueryReader(LogPositions, StreamReader, Protocol):
-    """What queries read: one alarm's events, or one tenant's."""
+    """Reads for queries: one alarm's events, or one tenant's."""
 
     async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
-        """Return at most `limit` of the tenant's events of positions > after, in order; none: no more yet."""
+        """Return at most `limit` of the tenant's events of positions > after, in order."""
         ...
 
 
 class ProjectionReader(LogPositions, StreamReader, Protocol):
-    """What a projection reads beside the events that it is handed."""
+    """Reads for a projection, beside the events handed to it."""
 
 
 class ReplayReader(EventReader, StreamReader, Protocol):
-    """What building a read model anew reads."""
+    """Reads for rebuilding a read model."""
 
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
-        """Yield each stream's newest snapshot, in pages: as it was when this began, or a later one.
+        """Yield each stream's newest snapshot, in pages, as of the beginning of the call or later.
 
-        It costs what there are streams, not what there are events.
+        The cost grows with the streams, not with the events.
         """
         ...
 
@@ -130,9 +130,9 @@ class Written(msgspec.Struct, frozen=True, gc=False):
 
 
 class Duplicate(msgspec.Struct, frozen=True, gc=False):
-    """The documents before `index` are majority-committed, and so is what the one at `index` met.
+    """The document at `index` collides with a majority-committed one in the unique index `key`.
 
-    `key` says by which unique index: nothing of it or behind it was written by this command.
+    The documents before it are majority-committed; this insert wrote none from `index` on.
     """
 
     index: int
@@ -147,11 +147,11 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotSent(msgspec.Struct, frozen=True, gc=False):
-    """The command never left this process."""
+    """The insert never left this process."""
 
 
 class Unknown(msgspec.Struct, frozen=True, gc=False):
-    """Any of the documents may be written, may be rolled back, or may be written yet."""
+    """Any of the documents may be written, be rolled back, or be written later."""
 
 
 Result = Written | Duplicate | Rejected | NotSent | Unknown
@@ -164,11 +164,11 @@ class Store(Protocol[Document]):
     """
 
     def encode(self, event: Event) -> tuple[Document, int]:
-        """Return the event's document and its size in bytes. Raises InvalidInput: it cannot be stored."""
+        """Return the event's document and its size in bytes. Raises InvalidInput if it cannot be stored."""
         ...
 
     async def insert(self, documents: Sequence[Document]) -> Result:
-        """Insert in order, up to the first that fails, in one command, majority and journaled."""
+        """Insert in order, up to the first failure, by one command, majority-committed and journaled."""
         ...
 
     async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
@@ -176,11 +176,11 @@ class Store(Protocol[Document]):
         ...
 
     async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id."""
+        """Return the event with this id, None if there is none."""
         ...
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event with this Idempotency-Key."""
+        """Return the event with this Idempotency-Key, None if there is none."""
         ...
 
     async def tail(self) -> Stamp:
@@ -189,10 +189,10 @@ class Store(Protocol[Document]):
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
-    """What a doorbell tells.
+    """A doorbell's message.
 
-    `events` it could bring along, the highest `position` it has heard of, `topics`: the names of other
-    collections in which something changed, and whether `more` was waiting behind it.
+    `events` are those it could bring along, `position` is the highest it knows, `topics` name the other
+    collections that changed, and `more` tells whether further notices were waiting.
     """
 
     events: Sequence[Event] = ()
@@ -202,31 +202,31 @@ class Notice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Doorbell(Protocol):
-    """Tells that there is something new. It may be early, repeat itself or miss one; the log is read."""
+    """Announces changes. A notice may be early, repeated or missing, so always read the log itself."""
 
     def listen(
         self, moment: object, known: Callable[[], int]
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """Ring for everything committed after `moment`, the moment of a page read before.
+        """Send notices of all that is committed after `moment`, the moment of an earlier page.
 
-        `known` returns the newest position that the listener knows: what is not newer need not come along.
-        The iterator ends or raises Unavailable when the bell is broken: read, then listen anew.
+        `known` returns the newest position that the listener knows; notices may leave out events up to it.
+        When the doorbell breaks, the iterator ends or raises Unavailable: read, then listen anew.
         """
         ...
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, gc=False):
-    """A command's answer that left no event: kept so that its Idempotency-Key gets it again."""
+    """The answer to a command that left no event, kept for retries with its Idempotency-Key."""
 
     command_hash: str
     body: dict[str, Any]
 
 
 class Answers(Protocol):
-    """Answers without an event by (tenant, Idempotency-Key), kept for a day."""
+    """Keeps answers without an event for a day, by (tenant, Idempotency-Key)."""
 
     async def find(self, tenant: str, command_id: str) -> KeptAnswer | None:
-        """Return the first answer kept under the key."""
+        """Return the first answer kept under the key, None if there is none."""
         ...
 
     async def keep(self, tenant: str, command_id: str, answer: KeptAnswer) -> None:

@@ -1,4 +1,4 @@
-"""From events to the rows of the alarm list: by the newest snapshots, or by folding the facts."""
+"""Turns events into rows of the alarm list, by the newest snapshots or by folding the facts."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,10 +10,10 @@ from core.errors import UnknownEvent
 
 
 def newest_events(events: Iterable[Event]) -> dict[str, Event]:
-    """Return each alarm's newest of these events, in whatever order they come.
+    """Return the newest event of each alarm; the events may come in any order.
 
     Raises:
-        UnknownEvent: one was written by a newer version.
+        UnknownEvent: a newer version wrote one of the events.
     """
     newest: dict[str, Event] = {}
     for event in events:
@@ -25,7 +25,7 @@ def newest_events(events: Iterable[Event]) -> dict[str, Event]:
 
 
 def newest_rows(events: Iterable[Event]) -> dict[str, Alarm]:
-    """Return the newest row of each alarm in the events, by their snapshots. Raises UnknownEvent."""
+    """Return each alarm's row, from its newest event's snapshot. Raises UnknownEvent."""
     return {stream: event.alarm for stream, event in newest_events(events).items()}
 
 
@@ -36,9 +36,9 @@ def check_known(event: Recorded | Snapshot) -> None:
 
 
 class Fold:
-    """The alarms as the log's events make them, from each one's first event on.
+    """Folds the log's events into alarms, each from its first event on.
 
-    Its memory grows with the number of alarms, not of events.
+    Memory grows with the number of alarms, not of events.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Fold:
         return self._alarms
 
     def before(self, event: Recorded) -> Alarm:
-        """Return the alarm that the event is about, as it stands."""
+        """Return the event's alarm as folded so far."""
         return self._alarms.get(event.stream) or Alarm.absent(event.stream)
 
     def add(self, event: Recorded) -> Alarm:

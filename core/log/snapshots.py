@@ -1,4 +1,4 @@
-"""The alarm after an event: the event's snapshot, where it can be trusted, or the fold of its stream."""
+"""Finds the alarm after an event: by its snapshot, or by folding its stream."""
 
 from collections.abc import Iterable
 from functools import reduce
@@ -11,14 +11,14 @@ from core.log.ports import StreamReader
 from core.log.projection import check_known, newest_events
 
 FOLDED_AT_ONCE = 500
-"""How many events of an alarm are read at once where its snapshot cannot be trusted."""
+"""How many events of an alarm are read at once for a fold."""
 
 
 async def alarm_after(log: StreamReader, event: Event | Snapshot) -> Alarm:
-    """Return the alarm after the event. The snapshot of an earlier version is not trusted: it is folded.
+    """Return the alarm after the event; if an earlier version wrote the snapshot, fold the stream.
 
     Raises:
-        UnknownEvent: the event is of a newer version.
+        UnknownEvent: a newer version wrote the event.
         Unavailable: its stream cannot be read.
     """
     check_known(event)
@@ -34,10 +34,10 @@ async def alarm_after(log: StreamReader, event: Event | Snapshot) -> Alarm:
 
 
 async def rows_after(log: StreamReader, events: Iterable[Event]) -> dict[str, Alarm]:
-    """Return, by id, each alarm that the events are about, as it is after the newest of them.
+    """Return, by id, each alarm of the events, as it is after its newest event.
 
     Raises:
-        UnknownEvent: an event is of a newer version, so its row cannot be known.
+        UnknownEvent: a newer version wrote an event, so its row cannot be known.
         Unavailable: a stream cannot be read.
     """
     return {stream: await alarm_after(log, event) for stream, event in newest_events(events).items()}

@@ -1,1 +1,1 @@
-"""What Tocsin tells the outside: webhooks, the rows of the outbox, and when each may be sent."""
+"""The outbox: webhooks, the rows to send to them, and when each row may be sent."""

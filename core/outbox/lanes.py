@@ -1,4 +1,4 @@
-"""Which of one webhook's rows may be sent now: in order for each alarm, the alarms beside each other."""
+"""Chooses which rows of one webhook may be sent now: in order for each alarm, alarms in parallel."""
 
 import heapq
 from collections import deque
@@ -10,13 +10,13 @@ import msgspec
 from core.outbox.row import Row
 
 WINDOW = 256
-"""How many rows of a webhook are held in memory; a page is as large, so it may be half as many more."""
+"""How many rows of a webhook to hold in memory, and to read at once; a read may exceed it by half."""
 LANE_ROWS = 32
-"""How many of them one alarm's may be, so that a few busy alarms leave room for others."""
+"""How many of these rows one alarm may have, so that busy alarms leave room for others."""
 AT_ONCE = 16
-"""How many calls to one endpoint are under way at the same time while it answers."""
+"""How many calls to one endpoint may be under way while it answers."""
 PARKED = 10_000
-"""Of so many alarms a row may wait for its next try before no further ones are looked at."""
+"""How many alarms may wait for a retry before scans stop."""
 
 
 class Scan(msgspec.Struct, frozen=True, gc=False):
@@ -41,21 +41,21 @@ class _Lane:
     def __init__(self) -> None:
         self.rows: deque[Row] = deque()
         self.busy = False
-        # Its rows are read on their own: what a scan brings of it is passed over.
+        # Whether the lane's rows are read on their own; scans then skip them.
         self.apart = False
-        # Until when its first row waits for its next try.
+        # When the next try of the first row is due.
         self.until: datetime | None = None
-        # The highest position that was read.
+        # The highest position read.
         self.last = 0
 
 
 class Lanes:
-    """The pending rows of one webhook, as far as they have been read; it decides, and does no I/O.
+    """The pending rows of one webhook, as far as they have been read. Does no I/O.
 
-    The caller's duty: while `wanted()` says so, read and hand over the rows, one read at a time; make a call
-    for each row that `take()` gives, and once the outbox has recorded what became of it, say so with
-    `settled()`; call `wake()` when `earliest()` has come, and `stir()` when there may be new rows.
-    A row is given only when no earlier row of its alarm is pending, so the rows of an alarm go out in order.
+    The caller's duty: read and hand over the rows that `wanted()` names, one read at a time; make a call for
+    each row that `take()` returns, and call `settled()` once the outbox has recorded the outcome; call
+    `wake()` when `earliest()` has come, and `stir()` when there may be new rows. `take()` returns a row only
+    when no earlier row of its alarm is pending, so the rows of an alarm go out in order.
     """
 
     def __init__(self, most: int = AT_ONCE, window: int = WINDOW, lane_rows: int = LANE_ROWS) -> None:
@@ -66,7 +66,7 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
         self._ready: deque[str] = deque()
         self._to_read: deque[str] = deque()
-        # Entries of lanes that were read anew meanwhile stay in it until they come up.
+        # Entries of lanes read anew meanwhile stay until they reach the top.
         self._heap: list[tuple[datetime, str]] = []
         self._parked = 0
         self._loaded = 0
@@ -83,18 +83,18 @@ class Lanes:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing that could be sent, now or later, as far as it has been read."""
+        """Whether no row read so far remains to be sent, now or later."""
         return not self._lanes
 
     def stir(self) -> None:
-        """Take note that there may be new rows."""
+        """Note that there may be new rows."""
         self._more = True
         if self.idle:
-            # Nothing is left out by starting over, and a row that was routed late is found.
+            # Starting over skips no row and finds rows that were routed late.
             self._after = 0
 
     def rescan(self) -> None:
-        """Read everything anew: a row came back to life. Call it while no read is under way."""
+        """Read everything anew: a row was revived. Call this while no read is under way."""
         self._lanes = {alarm_id: lane for alarm_id, lane in self._lanes.items() if lane.busy}
         for lane in self._lanes.values():
             lane.rows.clear()
@@ -114,7 +114,7 @@ class Lanes:
         if self._to_read:
             return ReadLane(self._to_read[0], self._lane_rows)
         if self._more and self._parked < PARKED:
-            # Whatever stirs from here on may be missing in the answer.
+            # Reset before the read: it may miss rows that a `stir` announces from here on.
             self._more = False
             return Scan(self._after, self._window)
         self._reading = False
@@ -151,7 +151,7 @@ class Lanes:
         self._advance(alarm_id, lane, now)
 
     def take(self) -> Row | None:
-        """Return the next row to be sent, None if there is none or as many as may be are under way."""
+        """Return the next row to send, None if there is none or too many calls are under way."""
         if not self._ready or self._in_flight >= self._limit:
             return None
         lane = self._lanes[self._ready.popleft()]
@@ -161,11 +161,11 @@ class Lanes:
         return lane.rows.popleft()
 
     def settled(self, row: Row, now: datetime) -> None:
-        """Take note of what became of a row that was taken: delivered, dead, or to be tried again."""
+        """Note the outcome of a row that was taken: delivered, dead, or to be tried again."""
         self._in_flight -= 1
         lane = self._lanes[row.alarm_id]
         lane.busy = False
-        # A failing endpoint is called by one at a time until it answers; so it holds no connections either.
+        # A failing endpoint gets one call at a time until it answers, so it ties up one connection.
         self._limit = min(self._most, 2 * self._limit) if row.state == "delivered" else 1
         if row.state == "pending":
             self._park(row.alarm_id, lane, row.next_at)
@@ -175,7 +175,7 @@ class Lanes:
         self._advance(row.alarm_id, lane, now)
 
     def earliest(self) -> datetime | None:
-        """Return when the next try is due; None: none waits."""
+        """Return when the next try is due, None if none waits."""
         while self._heap:
             until, alarm_id = self._heap[0]
             lane = self._lanes.get(alarm_id)
@@ -185,7 +185,7 @@ class Lanes:
         return None
 
     def wake(self, now: datetime) -> None:
-        """Let the alarms go on whose wait has ended by `now`."""
+        """Resume the alarms whose wait has ended by `now`."""
         while (until := self.earliest()) is not None and until <= now:
             alarm_id = heapq.heappop(self._heap)[1]
             self._lanes[alarm_id].until = None
@@ -198,10 +198,10 @@ class Lanes:
         self._loaded += 1
 
     def _advance(self, alarm_id: str, lane: _Lane, now: datetime) -> None:
-        """Find what comes next in a lane of which nothing is under way."""
+        """Choose the next step of a lane with no call under way."""
         if lane.rows:
             head = lane.rows[0]
-            # The clock that stamped a row that was never tried may be ahead of this one.
+            # Ignore `next_at` before the first try: the clock that set it may be ahead of this one.
             if head.attempts and head.next_at > now:
                 self._park(alarm_id, lane, head.next_at)
             else:

@@ -1,4 +1,4 @@
-"""What the outbox asks of the outside, and what it is promised.
+"""The ports of the outbox, and their guarantees.
 
 Every method that reads or writes webhooks and rows raises Unavailable.
 """
@@ -16,34 +16,34 @@ from core.outbox.webhook import Format, Webhook
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a settled row is kept: a delivered one so that routing its event again changes nothing, a dead one
-so that it can be retried. The same for both: what overtook a dead row is there for as long as it is."""
+so that it can be retried. Both stay equally long: a dead row never outlives a row that overtook it."""
 
 
 class WebhookDirectory(Protocol):
-    """The webhooks of all tenants, and changing one: what sends for them needs no more."""
+    """The webhooks of all tenants, as the relay needs them."""
 
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
         ...
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
-        """Set these fields, all at once; return the webhook as it is then, None if there is none."""
+        """Set these fields, all at once; return the changed webhook, None if there is none."""
         ...
 
 
 class RoutedWebhooks(WebhookDirectory, Protocol):
-    """The webhooks, as what routes for them sees them."""
+    """The webhooks, as the router needs them."""
 
     async def rewind(self, position: int) -> None:
-        """Let no webhook be routed further than the position: the log behind it is another one."""
+        """Lower every `after` to the position at most: the log behind it was replaced."""
         ...
 
 
 class Webhooks(WebhookDirectory, Protocol):
-    """The webhooks, as a tenant manages them."""
+    """The webhooks, as tenants manage them."""
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
-        """Return one; None also for another tenant's."""
+        """Return the webhook, None if the tenant has no such webhook."""
         ...
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
@@ -51,22 +51,22 @@ class Webhooks(WebhookDirectory, Protocol):
         ...
 
     async def add(self, webhook: Webhook) -> bool:
-        """Add one, unless the same is there; False, and nothing changed: another one has its id."""
+        """Add a webhook, unless it is there already; return False if another webhook has its id."""
         ...
 
     async def remove(self, tenant: str, webhook_id: str) -> bool:
-        """Remove one; False: there is none."""
+        """Remove a webhook; return False if there is none."""
         ...
 
     async def rescan(self, webhook_id: str) -> None:
-        """Let the relay look through its rows anew."""
+        """Make the relay read the webhook's rows anew."""
         ...
 
 
 class OutboxQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which rows of a tenant to list: all given conditions hold.
 
-    `after`: position and webhook of the row before the first.
+    `after`: the position and webhook of the row before the first to list.
     """
 
     tenant: str
@@ -77,7 +77,7 @@ class OutboxQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How many rows of a webhook are pending and dead, and since when the oldest pending one is."""
+    """How many rows of a webhook are pending and dead, and since when the oldest is pending."""
 
     webhook: str
     tenant: str
@@ -87,10 +87,10 @@ class Backlog(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RoutedRows(Protocol):
-    """The outbox where it is filled: each row by its position and webhook."""
+    """The outbox, as the router fills it: each row by its position and webhook."""
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows that are not there; those that are stay as they are. In order: all, or the first."""
+        """Add the missing rows in order, all or only the first ones; rows already there stay unchanged."""
         ...
 
     async def newest(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
@@ -98,15 +98,15 @@ class RoutedRows(Protocol):
         ...
 
     async def cut(self, position: int) -> None:
-        """Remove every row of a position > this one."""
+        """Remove every row of a position > `position`."""
         ...
 
 
 class PendingRows(Protocol):
-    """The outbox where it is emptied."""
+    """The outbox, as the relay empties it."""
 
     async def waiting(self) -> frozenset[str]:
-        """Return the webhooks of which a row is pending."""
+        """Return the webhooks that have a pending row."""
         ...
 
     async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Row]:
@@ -118,7 +118,7 @@ class PendingRows(Protocol):
         ...
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record what became of rows, each at most once here; one that is not pending stays as it is."""
+        """Record the outcomes of different rows; a row that is not pending stays unchanged."""
         ...
 
     async def remove(self, webhook: str) -> None:
@@ -127,10 +127,10 @@ class PendingRows(Protocol):
 
 
 class TenantRows(Protocol):
-    """The outbox as a tenant looks into it."""
+    """The outbox, as a tenant sees it."""
 
     async def get(self, tenant: str, position: int, webhook: str) -> Row | None:
-        """Return one row, without its body; None also for another tenant's."""
+        """Return one row, without its body; None if the tenant has no such row."""
         ...
 
     async def page(self, query: OutboxQuery) -> Sequence[Row]:
@@ -138,11 +138,11 @@ class TenantRows(Protocol):
         ...
 
     async def revive(self, row: Row, now: datetime) -> bool:
-        """Make a dead row pending, as if it had never been tried; False: it is not dead."""
+        """Make a dead row pending, as if never tried; return False if it is not dead."""
         ...
 
     async def overtaken(self, row: Row) -> bool:
-        """Tell whether there is a later row of its alarm and webhook, whatever became of it."""
+        """Tell whether its alarm and webhook have a later row, in any state."""
         ...
 
     async def remove(self, webhook: str) -> None:
@@ -151,15 +151,15 @@ class TenantRows(Protocol):
 
 
 class BacklogReader(Protocol):
-    """The outbox as it is counted."""
+    """Counts the rows of the outbox."""
 
     async def backlog(self) -> Sequence[Backlog]:
-        """Return what is pending and dead, for each webhook that has any."""
+        """Return the pending and dead rows' counts, for each webhook that has any."""
         ...
 
 
 class WebhookFormat(Protocol):
-    """How receivers of one kind are told. Raises nothing."""
+    """Renders bodies for receivers of one kind. Raises nothing."""
 
     @property
     def content_type(self) -> str:
@@ -167,19 +167,19 @@ class WebhookFormat(Protocol):
         ...
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
-        """Return the body for an event, None where there is nothing to say about it.
+        """Return the body for an event, None if the receiver needs none.
 
-        `left`: the alarm is not the webhook's any more. The body depends on nothing else, so that whoever
-        renders it gets the same bytes.
+        `left`: the alarm no longer matches the webhook's filter. The body depends on nothing else, so that
+        every process renders the same bytes.
         """
         ...
 
     def test_body(self, webhook: Webhook, event_id: str, now: datetime) -> bytes:
-        """Return the body of a test: it is of no alarm, and pages nobody."""
+        """Return the body of a test, which is about no alarm and pages nobody."""
         ...
 
     def sealed(self, webhook: Webhook, body: bytes) -> bytes:
-        """Return the body with what only the receiver may see, and the outbox does not keep."""
+        """Return the body with the secrets that only the receiver may see and the outbox does not store."""
         ...
 
 
@@ -188,7 +188,7 @@ Formats = Mapping[Format, WebhookFormat]
 
 
 class WebhookMessage(msgspec.Struct, frozen=True, gc=False):
-    """What is sent, the same on every try; `trace` is a W3C traceparent."""
+    """The message to send, the same on every try; `trace` is a W3C traceparent."""
 
     id: str
     body: bytes
@@ -196,19 +196,19 @@ class WebhookMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class WebhookSender(Protocol):
-    """Makes the calls."""
+    """Posts messages to webhooks."""
 
     async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
-        """Post the message, sealed and signed for the webhook, and return what came of it; raises nothing.
+        """Post the message, sealed and signed for the webhook, in bounded time. Raises nothing.
 
-        It takes a bounded time. The message's id stays the same on every try, its timestamp is of this one.
+        The message's id stays the same on every try; its timestamp is that of the try.
         """
         ...
 
 
 class CheckingSender(WebhookSender, Protocol):
-    """A sender that also knows which addresses it would refuse."""
+    """A sender that also checks addresses in advance."""
 
     def check_url(self, url: str) -> None:
-        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
+        """Check a webhook's address, as far as possible without a call. Raises InvalidInput."""
         ...

@@ -1,4 +1,4 @@
-"""Which webhooks an event is for."""
+"""Routes events to the webhooks that they match."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from core.outbox.webhook import Format, Webhook
 
 
 class WebhookRoutes:
-    """Webhooks made ready to be asked for event after event."""
+    """Webhooks prepared for matching many events."""
 
     def __init__(self, webhooks: Iterable[Webhook], formats: Formats) -> None:
         self._formats = formats
@@ -24,10 +24,10 @@ class WebhookRoutes:
         return bool(self._by_tenant)
 
     def rows(self, events: Sequence[Event], now: datetime) -> list[Row]:
-        """Return one row for each event and each webhook that it is for, in order of position.
+        """Return one row for each event and each webhook that it matches, in order of position.
 
         Raises:
-            UnknownEvent: one was written by a newer version.
+            UnknownEvent: a newer version wrote one of the events.
         """
         return [row for event in events for row in self._rows(event, now)]
 

@@ -6,15 +6,15 @@ from typing import Literal
 import msgspec
 
 POSITION_DIGITS = 18
-"""The longest position that is looked for."""
+"""How many digits the position in a row's id may have."""
 
 RowState = Literal["pending", "delivered", "dead"]
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The event at `position` for `webhook`; at most one row has both.
+    """The event at `position` for `webhook`; the pair is unique.
 
-    `body` is what is sent, the same on every try (b"" once delivered). `next_at`: not tried before then;
+    `body` is the same on every try (b"" once delivered). `next_at`: the earliest time of the next try.
     `settled_at`, `status` (HTTP) and `error` are those of the latest try.
     """
 
@@ -36,19 +36,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def id(self) -> str:
-        """Its id in the outbox; the position first, so that ids tell which row is older."""
+        """The row's id; it starts with the position, so that ids tell which row is older."""
         return f"{self.position}:{self.webhook}"
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """What became of a try: the row afterwards, and whether its receiver answered 410 (Gone)."""
+    """The outcome of a try: the row afterwards, and whether the receiver answered 410 (Gone)."""
 
     row: Row
     disables: bool = False
 
 
 def parse_row_id(text: str) -> tuple[int, str] | None:
-    """Return the position and the webhook of a row's id; None: it is none."""
+    """Return the position and the webhook of a row's id, None if the text is no such id."""
     position, colon, webhook = text.partition(":")
     if (
         not colon

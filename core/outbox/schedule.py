@@ -1,4 +1,4 @@
-"""When a row is tried, and what an answer makes of it (Standard Webhooks, "Deliverability")."""
+"""Schedules the tries of a row by its receiver's answers (Standard Webhooks, "Deliverability")."""
 
 from datetime import datetime, timedelta
 
@@ -7,11 +7,11 @@ import msgspec
 from core.outbox.row import Row, Settlement
 
 SCHEDULE_SECONDS = (0, 5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
-"""How long after the try before it each try is made; after the last one the row is dead."""
+"""How long each try waits after the one before; after the last try the row is dead."""
 JITTER = 0.2
-"""The largest part that is added to a wait, so that what failed together is not tried together."""
+"""The largest fraction added to a wait, so that rows that failed together are not retried together."""
 RETRY_AFTER_SECONDS = 24 * 3600
-"""The longest wait that a receiver can ask for."""
+"""The longest wait that a receiver can request."""
 
 _SUCCESS = range(200, 300)
 _REDIRECT = range(300, 400)
@@ -19,7 +19,7 @@ _GONE = 410
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What came of a call: the HTTP `status`, or the `error` in one line; `retry_after` in seconds."""
+    """The result of a call: the HTTP `status`, or the `error` in one line; `retry_after` in seconds."""
 
     status: int | None = None
     error: str | None = None
@@ -28,12 +28,12 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver has taken it."""
+        """Whether the receiver accepted the message."""
         return self.error is None and self.status in _SUCCESS
 
     @property
     def reason(self) -> str | None:
-        """Why it was not delivered, in one line."""
+        """Why the message was not delivered, in one line; None if it was."""
         if self.delivered or self.error is not None:
             return self.error
         if self.status in _REDIRECT:
@@ -42,7 +42,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 def settle(row: Row, answer: Answer, now: datetime, chance: float) -> Settlement:
-    """Return what the answer makes of the row; `chance` is a random number in [0, 1)."""
+    """Return the row's settlement by the answer; `chance` is a random number in [0, 1)."""
     attempts = row.attempts + 1
     settled = msgspec.structs.replace(
         row, attempts=attempts, settled_at=now, status=answer.status, error=answer.reason
@@ -50,7 +50,7 @@ def settle(row: Row, answer: Answer, now: datetime, chance: float) -> Settlement
     if answer.delivered:
         return Settlement(msgspec.structs.replace(settled, state="delivered", body=b""))
     gone = answer.status == _GONE
-    # A row that was refused with the whole webhook may be sent once the webhook is enabled again.
+    # 410 refuses the whole webhook; its rows may be sent once the webhook is enabled again.
     if attempts >= len(SCHEDULE_SECONDS) and not gone:
         return Settlement(msgspec.structs.replace(settled, state="dead"))
     wait = wait_seconds(attempts, answer.retry_after, chance)
@@ -58,7 +58,7 @@ def settle(row: Row, answer: Answer, now: datetime, chance: float) -> Settlement
 
 
 def wait_seconds(attempts: int, retry_after: float | None, chance: float) -> float:
-    """Return how long to wait after the n-th failed try (n = 1, 2, ...)."""
-    usual = SCHEDULE_SECONDS[min(attempts, len(SCHEDULE_SECONDS) - 1)]
-    asked = min(max(retry_after or 0.0, 0.0), RETRY_AFTER_SECONDS)
-    return max(usual, asked) * (1 + JITTER * chance)
+    """Return the seconds to wait after the n-th failed try (n = 1, 2, ...)."""
+    scheduled = SCHEDULE_SECONDS[min(attempts, len(SCHEDULE_SECONDS) - 1)]
+    requested = min(max(retry_after or 0.0, 0.0), RETRY_AFTER_SECONDS)
+    return max(scheduled, requested) * (1 + JITTER * chance)

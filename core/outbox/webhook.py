@@ -1,4 +1,4 @@
-"""A webhook: who is told of which events, where, and in which format."""
+"""A webhook: which events go to which URL, in which format."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ from core.lists.filter import Filter
 Format = Literal["cloudevents", "slack", "pagerduty"]
 
 STATEFUL: frozenset[Format] = frozenset({"pagerduty"})
-"""Formats whose receiver takes each message for the alarm's newest state: an old one must not come late."""
+"""Formats whose receiver takes each message for the alarm's newest state, so no old one may come late."""
 
 TEST_TEXT = "This is a test of a webhook of Tocsin."
 
@@ -35,11 +35,11 @@ _ROUTING_KEY = re.compile(rf"[\x21-\x7e]{{1,{ROUTING_KEY_LENGTH}}}")
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook of a tenant.
 
-    Every matching event of a position > `after` is for it. While it is not `joined`, everything up to `after`
-    has been routed for it; once it is, the router's own checkpoint says how far. Disabled, it is neither
-    routed for nor sent to, and goes on from there when it is enabled again. `secrets`: the newest first.
-    `rescans` counts the times that its rows had to be looked through anew. `from_file`: it was read from the
-    file of webhooks at start-up and is changed there.
+    The webhook gets every matching event of a position > `after`. Until it has `joined` the others, `after`
+    also says how far its events are routed; from then on, the router's checkpoint does. A disabled webhook is
+    neither routed for nor sent to, and goes on from there when enabled again. `secrets`: the newest first.
+    `rescans` counts how often its rows had to be read anew. `from_file`: the file of webhooks defines it, and
+    changes belong there.
     """
 
     id: str
@@ -87,18 +87,18 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def same_definition(one: Webhook, other: Webhook) -> bool:
-    """Tell whether two webhooks are the same but for when they were made and how far they are."""
+    """Tell whether two webhooks are defined alike, whatever their age and progress."""
     names = ("id", "tenant", "url", "format", "filter", "secrets", "routing_key", "description", "from_file")
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def key_of(secret: str) -> bytes:
-    """Return the key in a secret, `whsec_` and base64. Raises InvalidInput, without telling the secret."""
+    """Return the key in a secret (`whsec_` and base64). Raises InvalidInput, without revealing the secret."""
     kind, _, encoded = secret.partition("_")
     try:
         key = base64.b64decode(encoded, validate=True) if f"{kind}_" == SECRET_PREFIX else b""
     except (ValueError, binascii.Error):
-        raise InvalidInput(f"a secret is {SECRET_PREFIX} and base64") from None
+        raise InvalidInput(f"a secret is {SECRET_PREFIX} followed by base64") from None
     if len(key) not in SECRET_BYTES:
         raise InvalidInput(
             f"a secret's key has {SECRET_BYTES.start} to {SECRET_BYTES.stop - 1} bytes, not {len(key)}"
