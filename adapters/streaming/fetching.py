@@ -37,7 +37,7 @@ RETRY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the events and rows come from that the ring does not hold."""
+    """The sources of events and rows that the ring does not hold."""
 
     log: EventReader
     alarms: AlarmListReader

@@ -197,7 +197,7 @@ class Delivery(Generic[Peer]):
         self._auth.end_overdue(now)
 
     def tick(self) -> None:
-        """Tell clients their position that have heard nothing for long. Call it every few seconds."""
+        """Tell clients that have heard nothing for long their position. Call it every few seconds."""
         self._sessions.tick()
 
     def beat(self) -> None:

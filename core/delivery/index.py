@@ -1,4 +1,4 @@
-"""Finds the filters that an event may match, at a cost that does not grow with their number.
+"""Finds the filters that an event may match; the cost grows with these, not with all filters.
 
 Filters that look at the same parts of an alarm have the same shape, and there are few shapes. For each
 shape in use, the event's own parts are the key under which matching filters are filed.

@@ -31,7 +31,7 @@ class Stage(Enum):
 
 
 class Subscription(Generic[Peer]):
-    """A cursor: the client has, or does not need, every event up to it. It only moves forward once live."""
+    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward."""
 
     __slots__ = ("cohort", "conflate", "cursor", "id", "session", "stage", "told")
 

@@ -81,7 +81,7 @@ class Sessions(Generic[Peer]):
             self.close(session, RESTART, "subscribe again")
 
     def tick(self) -> None:
-        """Tell clients their position that have heard nothing for long."""
+        """Tell clients that have heard nothing for long their position."""
         for session in self._open:
             for subscription in session.subscriptions.values():
                 self._fanout.tell_if_quiet(subscription)
