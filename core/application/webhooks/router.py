@@ -1,4 +1,4 @@
-"""The router: writes an outbox row for each event and each webhook that it matches (ADR 0021)."""
+"""The router: writes an outbox row for each event and each webhook that wants it (ADR 0021)."""
 
 import asyncio
 import logging
