@@ -1,1 +1,1 @@
-"""What serves the sessions of one process, over WebSocket and Server-Sent Events."""
+"""Serves the sessions of one process, over WebSocket and Server-Sent Events."""

@@ -1,4 +1,4 @@
-"""Draining: every client is sent away, so that the process can end."""
+"""Draining: sends every client away, so that the process can end."""
 
 import asyncio
 import random
@@ -12,16 +12,16 @@ from core.delivery.session import Session
 DRAIN_SECONDS = 5.0
 DRAIN_BATCHES = 20
 RETRY_AFTER_MS = 5_000
-"""When clients are told to come back, at the latest: spread, or they would come all at once."""
+"""The longest time after which clients are told to come back; spread, so that they don't come all at once."""
 
 
 def send_away(delivery: Delivery[Peer], session: Session[Peer]) -> None:
-    """Close a session, with a word when to come back, to any process."""
+    """Close a session, and tell the client when to come back, to any process."""
     delivery.goodbye(session, RESTART, "restart", random.randint(0, RETRY_AFTER_MS))
 
 
 class Draining:
-    """Sends the sessions of a delivery away; `wake` is called whenever there is something to send."""
+    """Sends a delivery's sessions away; calls `wake` whenever there is something to send."""
 
     def __init__(self, delivery: Delivery[Peer], wake: Callable[[], None]) -> None:
         self._delivery = delivery
@@ -30,18 +30,18 @@ class Draining:
         self.begun = False
 
     def opened(self, session: Session[Peer]) -> None:
-        """Take note of a new session, which is sent away at once if draining has begun."""
+        """Note a new session, and send it away at once if draining has begun."""
         self._empty.clear()
         if self.begun:
             send_away(self._delivery, session)
 
     def closed(self) -> None:
-        """Take note that a session was forgotten."""
+        """Note that a session was forgotten."""
         if not self._delivery.sessions:
             self._empty.set()
 
     async def run(self, seconds: float, cut: Callable[[Session[Peer], int, str], None]) -> None:
-        """Send every client away, a part at a time; `cut` closes the sockets of those that stay."""
+        """Send every client away, a few at a time; `cut` closes the sockets of those that stay."""
         self.begun = True
         sessions = list(self._delivery.sessions)
         size = max(1, -(-len(sessions) // DRAIN_BATCHES))

@@ -1,4 +1,4 @@
-"""The driver of delivery: sockets on one side, the feed on the other, on one event loop."""
+"""The driver of delivery: connects the sockets and the feed to it, on one event loop."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -27,17 +27,17 @@ from core.rates import TokenBucket
 
 
 async def anybody(_: str) -> Caller:
-    """Take everybody for the same, whatever they say."""
+    """Accept any credential, as the same caller."""
     return ANYONE
 
 
 class StreamDriver:
     """Serves the sessions of one process, over WebSocket and over HTTP, on one event loop.
 
-    `identity`, `position`: the log, and how far the feed is that will call `publish`.
+    `identity`, `position`: those of the log and of the feed, which calls `publish` from there on.
     """
 
-    def __init__(  # noqa: PLR0913 (where it stands in the log, whom it asks, and its bounds)
+    def __init__(  # noqa: PLR0913 (its place in the log, its sources, and its bounds)
         self,
         sources: Sources,
         identity: str,
@@ -51,7 +51,7 @@ class StreamDriver:
         self.limits = limits or Limits()
         self.counts = DeliveryCounts()
         self.opened = 0
-        """How many sessions were ever opened."""
+        """How many sessions were opened since the process started."""
         self._delivery: Delivery[Peer] = Delivery(
             identity, position, limits=self.limits, auth_seconds=auth_seconds, ring_events=ring_events
         )
@@ -68,12 +68,12 @@ class StreamDriver:
 
     @property
     def full(self) -> bool:
-        """Whether no more sessions are taken on."""
+        """Whether the process takes no more sessions."""
         return self.sessions >= self.limits.sessions
 
     @property
     def draining(self) -> bool:
-        """Whether every client is sent away."""
+        """Whether every client is being sent away."""
         return self._draining.begun
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -82,7 +82,7 @@ class StreamDriver:
         self._sending.wake()
 
     def reset(self, identity: str, position: int) -> None:
-        """Start over: the log was replaced, and the feed goes on after this position of the new one."""
+        """Start over: the log was replaced, and the feed goes on after this position of the new log."""
         self._delivery.reset(identity, position)
         self._sending.wake()
 
@@ -96,16 +96,16 @@ class StreamDriver:
             self._fetching.stop()
 
     def revoke(self, revocation: Revocation) -> None:
-        """Close the sessions that a revocation is about."""
+        """Close the sessions that a revocation concerns."""
         self._delivery.revoke(revocation)
         self._sending.wake()
 
     def sessions_of(self, tenant: str) -> Sequence[SessionInfo]:
-        """Return the sessions of a tenant that are open here."""
+        """Return the tenant's sessions in this process."""
         return self._delivery.sessions_of(tenant)
 
     async def serve(self, receive: Receive, wire: Wire, caller: Caller | None, encoding: Encoding) -> None:
-        """Serve one accepted socket until either side closes it; `caller` None: its client says who it is."""
+        """Serve one accepted socket until either side closes it; `caller` None: the client says who it is."""
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
             wire.write(encoding.message(ErrorMessage(code="too_many_sessions", detail=detail)))
@@ -118,14 +118,14 @@ class StreamDriver:
     async def follow(
         self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding, wanted: Subscribe
     ) -> None:
-        """Serve one subscription over a response that was started, until either side ends it."""
+        """Serve one subscription over a started response, until either side ends it."""
         with self._opened(wire, caller, encoding, single=True) as session:
             self._delivery.handle(session, wanted)
             while (await receive())["type"] != "http.disconnect":
                 pass
 
     async def drain(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Send every client away, a part at a time, with a word when to come back; new ones at once."""
+        """Send every client away, a few at a time, and new ones at once; tell each when to come back."""
         await self._draining.run(seconds, self._cut)
 
     @contextmanager
@@ -155,7 +155,7 @@ class StreamDriver:
         self._draining.closed()
 
     def _cut(self, session: Session[Peer], code: int, reason: str) -> None:
-        """Close a socket that does not take what waits for it."""
+        """Close a socket that does not take its data."""
         self._forget(session)
         self.counts.close(code)
         session.peer.wire.close(code, reason)

@@ -1,4 +1,4 @@
-"""What sessions need from the log and the alarm list: fetched beside the delivery, never inside it."""
+"""Fetches what sessions need from the log and the alarm list, beside the delivery, never inside it."""
 
 import asyncio
 import logging
@@ -28,16 +28,16 @@ PAGE_READS = 4
 LIST_READS = 16
 """How many pages of the alarm list are read at once."""
 SCAN_TRIES = 5
-"""How often a scan starts over because the list was swapped, or is not this log's yet."""
+"""How often a scan is tried while the list is being swapped, or is not yet of this log."""
 TAIL_TRIES = 5
-"""How often the tail is read for a position that is ahead of it: a new primary's view may lag."""
+"""How often the tail is read for a position beyond it: a new primary's majority view may lag."""
 TAIL_SECONDS = 0.2
 RETRY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where events and rows come from that the ring does not hold."""
+    """The sources of events and rows that the ring does not hold."""
 
     log: EventReader
     alarms: AlarmListReader
@@ -46,7 +46,7 @@ class Sources:
 
 
 class Fetching:
-    """Answers a delivery's requests; `wake` is called whenever there may be something to send."""
+    """Answers a delivery's requests; calls `wake` whenever there may be something to send."""
 
     def __init__(self, delivery: Delivery[Peer], sources: Sources, wake: Callable[[], None]) -> None:
         self._delivery = delivery
@@ -78,9 +78,9 @@ class Fetching:
                 case NeedSnapshot():
                     await self._snapshot(request)
         except Exception:
-            # Whatever is wrong with what was read: the client must not wait for it for ever.
+            # Whatever the error, the client must not wait for ever.
             logger.exception("a subscription could not be served")
-            self._delivery.give_up(request, "what it needs could not be read")
+            self._delivery.give_up(request, "the subscription's data could not be read")
         self._wake()
 
     async def _page(self, request: NeedPage) -> None:
@@ -121,7 +121,7 @@ class Fetching:
             self._delivery.give_up(request, str(error))
 
     async def _scan(self, subscription: Subscription[Peer]) -> bool:
-        """Send the alarm list once; False: it was swapped meanwhile, or is of a log that was replaced."""
+        """Send the alarm list once; False: it was swapped meanwhile, or belongs to a replaced log."""
         before = await self._checkpoint()
         if not await belongs(self._sources.log, before):
             return False
@@ -134,12 +134,12 @@ class Fetching:
         return (await self._checkpoint()).generation == before.generation
 
     async def _checkpoint(self) -> Checkpoint:
-        # A swap that is under way changes the list first and its generation last: finish it.
+        # A swap changes the list first and its generation last: finish one that is under way.
         await self._sources.rebuild.settle()
         return await self._sources.checkpoints.load(PROJECTION)
 
     async def _next(self, scan: AsyncIterator[Sequence[Alarm]]) -> list[Alarm]:
-        """Read a page; nothing: there is none. Only while it is read others wait, never while it is sent."""
+        """Read a page; empty: the list has ended. Only reads are limited: a slow client holds up no other."""
         async with self._list_reads:
             try:
                 return list(await anext(scan))
@@ -147,7 +147,7 @@ class Fetching:
                 return []
 
     async def _send(self, subscription: Subscription[Peer], rows: list[Alarm]) -> None:
-        """Send a page, and wait until its session has taken it."""
+        """Send a page, and wait until the session has taken it."""
         self._delivery.snapshot_rows(subscription, rows)
         self._wake()
         session = subscription.session

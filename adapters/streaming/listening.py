@@ -1,4 +1,4 @@
-"""Listening: what the client of a WebSocket says, carried out message by message."""
+"""Listening: carries out the messages of a WebSocket's client, one by one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,11 +16,11 @@ from core.delivery.session import Session
 from core.errors import BadMessage, Unauthenticated, Unavailable
 
 Authenticate = Callable[[str], Awaitable[Caller]]
-"""Tells who a token or an API key belongs to. Raises Unauthenticated, Unavailable."""
+"""Returns the caller with a token or an API key. Raises Unauthenticated, Unavailable."""
 
 
 class Listening:
-    """Hands what clients say to the delivery."""
+    """Hands the clients' messages to the delivery."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class Listening:
         self._limits = limits
 
     async def listen(self, session: Session[Peer], receive: Receive) -> None:
-        """Carry out what the client says until its socket is closed."""
+        """Carry out the client's messages until its socket is closed."""
         while True:
-            # Always pending, or pings and closes would go unread.
+            # Keep a receive pending, or pings and closes would go unread.
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 return
@@ -57,25 +57,25 @@ class Listening:
             self._delivery.refuse(session, ErrorMessage(code="too_many_messages", detail=detail), TOO_MANY)
             return None
         try:
-            said = self._decoded(session, message)
+            decoded = self._decode(session, message)
         except BadMessage as error:
             if session.known:
                 refusal = ErrorMessage(code="bad_message", detail=str(error))
                 self._delivery.refuse(session, refusal, BAD_MESSAGE)
                 return None
-            said = None
-        if isinstance(said, Auth):
-            return said.token
-        if said is None or not session.known:
+            decoded = None
+        if isinstance(decoded, Auth):
+            return decoded.token
+        if decoded is None or not session.known:
             self._delivery.deny(session, "the first message must say who you are")
         else:
-            self._delivery.handle(session, said)
+            self._delivery.handle(session, decoded)
         return None
 
-    def _decoded(self, session: Session[Peer], message: Message) -> ClientMessage | None:
+    def _decode(self, session: Session[Peer], message: Message) -> ClientMessage | None:
         text = message.get("text")
-        said = message["bytes"] if text is None else text
-        return session.encoding.decode(said, self._limits.message_bytes)
+        payload = message["bytes"] if text is None else text
+        return session.encoding.decode(payload, self._limits.message_bytes)
 
     async def _identify(self, session: Session[Peer], token: str) -> None:
         try:
@@ -85,6 +85,6 @@ class Listening:
         except Unavailable:
             send_away(self._delivery, session)
         else:
-            # At once: what was revoked by now would not be noticed any more.
+            # No await comes before this: a revocation meanwhile would go unnoticed.
             self._delivery.identify(session, caller, datetime.now(UTC))
             self._timers.hurry()

@@ -11,7 +11,7 @@ Receive = Callable[[], Awaitable[Message]]
 
 
 class Wire(Protocol):
-    """What writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
+    """Writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
 
     drained: Callable[[], None] | None
 
@@ -20,23 +20,23 @@ class Wire(Protocol):
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket behind what was written; what receives from it is told."""
+        """Close the socket after what was written; the reader of the socket is told."""
         ...
 
 
 class Peer:
-    """A socket: how to write to it, and who waits until it has taken something."""
+    """A client's socket, its allowance, and the wait until the socket has taken data."""
 
     __slots__ = ("allowance", "blocked_at", "room", "wire", "write")
 
     def __init__(self, wire: Wire, allowance: TokenBucket) -> None:
         self.wire = wire
-        # A token for each message that its client may send.
+        # A token for each message that the client may send.
         self.allowance = allowance
         self.write = wire.write
-        # Since when, by the loop's clock, the socket has been full.
+        # Since when the socket has been full, by the loop's clock.
         self.blocked_at = 0.0
-        # Set when the answers that waited have been sent, or the session is over.
+        # Set once the waiting answers have been sent, or the session is over.
         self.room: asyncio.Event | None = None
 
     async def wait_for_room(self) -> None:
@@ -46,7 +46,7 @@ class Peer:
         await self.room.wait()
 
     def make_room(self) -> None:
-        """Let those who wait for room look again."""
+        """Wake the tasks that wait for room."""
         if self.room is not None:
             self.room.set()
             self.room = None

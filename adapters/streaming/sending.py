@@ -1,4 +1,4 @@
-"""Sending: one task for all sessions of the process, which hands their sockets what the delivery has."""
+"""Sending: one task for all sessions of the process writes the delivery's messages to their sockets."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,11 +12,11 @@ from core.delivery.protocol import Close
 from core.delivery.session import Session
 
 SLICE_SECONDS = 0.005
-"""How long it sends before it lets the rest of the process run."""
+"""How long the task sends before it lets the rest of the process run."""
 
 
 class Sending:
-    """Sends what is to be sent, and knows which sockets are full."""
+    """Sends the delivery's messages, and knows which sockets are full."""
 
     def __init__(self, delivery: Delivery[Peer], counts: DeliveryCounts) -> None:
         self._delivery = delivery
@@ -30,7 +30,7 @@ class Sending:
         self._awake.set()
 
     async def run(self, fetch: Callable[[], None]) -> None:
-        """Send for ever; `fetch` is called after each slice, and begins to fetch what was requested."""
+        """Send for ever; call `fetch` after each slice, to begin fetching what was requested."""
         while True:
             await self._awake.wait()
             self._awake.clear()
@@ -42,7 +42,7 @@ class Sending:
                     await asyncio.sleep(0)
 
     def drained(self, session: Session[Peer]) -> None:
-        """Go on with a session whose socket takes something again."""
+        """Go on with a session whose socket takes data again."""
         self._blocked.pop(session, None)
         self._delivery.drained(session)
         if not session.answers:
@@ -54,7 +54,7 @@ class Sending:
         self._blocked.pop(session, None)
 
     def blocked_since(self, moment: float) -> Sequence[Session[Peer]]:
-        """Return the sessions whose sockets have been full at least since then, by the loop's clock."""
+        """Return the sessions whose sockets have been full since `moment` or longer, by the loop's clock."""
         return list(takewhile(lambda session: session.peer.blocked_at <= moment, self._blocked))
 
     def _slice(self) -> bool:

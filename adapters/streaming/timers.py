@@ -1,4 +1,4 @@
-"""Timers: what happens to sessions as time passes, with one task of each kind for all of them."""
+"""Timers: acts on sessions as time passes, with one task of each kind for all of them."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from core.delivery.session import Session
 logger = logging.getLogger("tocsin.delivery")
 
 POSITION_SECONDS = 5.0
-"""How often the sessions are looked through for those that have heard nothing for long."""
+"""How often sessions that have heard nothing for long are told their position."""
 HEARTBEAT_SECONDS = 15.0
-"""How often a client over HTTP hears something: intermediaries end what is silent for 30 s and more."""
+"""How often a client over HTTP hears something: intermediaries end connections silent for 30 s and more."""
 LOOK_SECONDS = 30.0
-"""How long it is slept at most until a deadline: the clock may be set meanwhile."""
+"""The longest sleep before a deadline: the clock may be set meanwhile."""
 
 
 class Timers:
-    """Tells clients how far they are, beats, and ends sessions whose time is over or whose socket stalls."""
+    """Tells clients their position, sends heartbeats, and ends sessions that are overdue or stall."""
 
     def __init__(self, delivery: Delivery[Peer], sending: Sending, stall_seconds: float) -> None:
         self._delivery = delivery
@@ -36,7 +36,7 @@ class Timers:
         self._hurried.set()
 
     async def run(self, cut: Callable[[Session[Peer], int, str], None]) -> None:
-        """Run for ever; `cut` closes the socket of a session that takes nothing."""
+        """Run for ever; `cut` closes the socket of a session that stalls."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_stalls(cut))
             tasks.create_task(self._watch_deadlines())

@@ -1,1 +1,1 @@
-"""uvicorn's protocols, with a way to write what was made once for many connections."""
+"""uvicorn's protocols, extended to write bytes that were made once for many connections."""

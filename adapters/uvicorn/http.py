@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with a way to write chunks that were made once for many responses."""
+"""uvicorn's HTTP protocol, extended to write chunks that were made once for many responses."""
 
 import asyncio
 import socket
@@ -10,42 +10,42 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from core.delivery.encodings.event_stream import END
 
 WIRE = "tocsin.wire"
-"""The key in `scope["extensions"]` under which the application finds the protocol itself."""
+"""The key in `scope["extensions"]` under which the application finds the protocol."""
 CUT_SECONDS = 10.0
-"""How long a client can take to read what was written before the end."""
+"""How long a client may take to read the rest of a response that has ended."""
 GONE_SECONDS = 45
-"""How long what was sent may go unacknowledged; a heartbeat is always under way before that."""
+"""How long sent data may stay unacknowledged; a heartbeat is always under way before that."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Writes whole chunks of a response as they are, and cuts off clients that take nothing.
 
-    ASGI's `send` needs a task for each client, which waits where the client does, and uvicorn waits for
-    ever before it closes a socket that is full.
+    ASGI's `send` needs a task for each client, which waits for that client; and uvicorn waits for ever before
+    it closes a full socket.
     """
 
     drained: Callable[[], None] | None = None
-    """Called when the socket takes something again, after `write` returned False."""
+    """Called when the socket takes data again, after `write` returned False."""
     _ended = False
     _cut: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
-        """Put the extension into the scope of the request that begins."""
+        """Put the extension into the scope of the new request."""
         super().on_message_begin()
         extensions: dict[str, Any] = {WIRE: self}
         self.scope["extensions"] = extensions
 
     def write(self, data: bytes) -> bool:
-        """Write a whole chunk, after the response was started. False: the socket is full, wait for `drained`.
+        """Write a whole chunk of a started response. False: the socket is full, wait for `drained`.
 
-        On a response that has ended it does nothing.
+        Does nothing once the response has ended.
         """
         if not self._ended and not self.transport.is_closing():
             self.transport.write(data)
         return not self.flow.write_paused
 
     def close(self, code: int, reason: str) -> None:
-        """End the response and the connection behind what was written; HTTP has no place for the code."""
+        """End the response and the connection after what was written; HTTP has no place for the code."""
         del code, reason
         if self._ended or self.transport.is_closing():
             return
@@ -55,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._cut = self.loop.call_later(CUT_SECONDS, self.transport.abort)
 
     def notice_silence(self) -> None:
-        """Let the kernel end the connection to a client that has vanished, where it can."""
+        """Let the kernel, where it can, end the connection to a client that has vanished."""
         connection = self.transport.get_extra_info("socket")
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000)
@@ -67,7 +67,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the application, and forget the connection."""
+        """Tell the application, and cancel the cut-off."""
         if self._cut is not None:
             self._cut.cancel()
         super().connection_lost(exc)

@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol, with a way to write frames that were made once for many sockets."""
+"""uvicorn's WebSocket protocol, extended to write frames that were made once for many sockets."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 WIRE = "tocsin.wire"
-"""The key in `scope["extensions"]` under which the application finds the protocol itself."""
+"""The key in `scope["extensions"]` under which the application finds the protocol."""
 CUT_SECONDS = 10.0
-"""How long a client can take to answer a close."""
+"""How long a client may take to answer a close."""
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):
     """Writes whole frames as they are, and closes sockets whose client takes nothing.
 
-    ASGI's `send` frames each message anew and copies it four times, which is half of what a delivery
-    costs; and uvicorn waits for ever before it closes a socket that is full.
+    ASGI's `send` frames each message anew and copies it four times, which is half of a delivery's cost; and
+    uvicorn waits for ever before it closes a full socket.
     """
 
     drained: Callable[[], None] | None = None
-    """Called when the socket takes something again, after `write` returned False."""
+    """Called when the socket takes data again, after `write` returned False."""
     _took_at = 0.0
 
     async def run_asgi(self) -> None:
@@ -29,16 +29,16 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def write(self, frame: bytes) -> bool:
-        """Write a whole frame, which nobody changes any more. False: the socket is full, wait for `drained`.
+        """Write a whole, final frame. False: the socket is full, wait for `drained`.
 
-        On a socket that is being closed it does nothing.
+        Does nothing on a socket that is being closed.
         """
         if not self.transport.is_closing() and not self.close_sent:
             self.transport.write(frame)
         return self.writable.is_set()
 
     def close(self, code: int, reason: str) -> None:
-        """Close the socket behind what was written; if the client does not answer in time, cut it off."""
+        """Close the socket after what was written; cut off a client that does not answer in time."""
         if self.close_sent or self.transport.is_closing():
             return
         self.stop_keepalive()
@@ -61,8 +61,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     def keepalive_timeout(self) -> None:
         """Close the connection to a client that does not answer a ping.
 
-        To one that is slow the ping is still under way, behind what it is being sent: it is for the driver
-        to judge, which sees whether it takes anything.
+        A slow client may not have got the ping yet, behind the data sent before it. So leave that client to
+        the driver, which sees whether it takes anything.
         """
         if not self.writable.is_set() or self._took_at > self.ping_sent_at:
             self.stop_keepalive()

@@ -1,1 +1,1 @@
-"""What runs the domain: the feed, workers, projections, replay and webhooks, through ports alone."""
+"""Runs the domain through ports alone: the feed, workers, projections, replay and webhooks."""

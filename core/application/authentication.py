@@ -1,4 +1,4 @@
-"""Who a token or an API key belongs to, and whether that was taken back, by whichever process."""
+"""Authentication: finds the caller behind a token or API key, and honours revocations of every process."""
 
 import asyncio
 import hmac
@@ -23,10 +23,10 @@ logger = logging.getLogger("tocsin.authentication")
 
 CACHED_KEYS = 10_000
 KEY_CACHE_SECONDS = 60.0
-"""How long a key is used without looking, though the doorbell tells of every revocation."""
+"""How long a cached key is used without another lookup; a revocation removes it sooner."""
 LONGEST_PAUSE_SECONDS = 2.0
 KEY_SUBJECT = "key:"
-"""What the subject of an API key begins with; its name follows."""
+"""The prefix of an API key's subject; the key's name follows."""
 
 _KEY = re.compile(r"tck_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 
@@ -35,17 +35,17 @@ Revoked = Callable[[Revocation], None]
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key and its only copy of the secret, in the form that clients send."""
+    """An API key and the only copy of its secret, in the form that clients send."""
 
     key: ApiKey
     text: str
 
 
 class Authentication:
-    """Tells who asks. `tokens` None: it does not matter, everybody may do everything.
+    """Finds the caller behind a credential. Without `tokens` (None), everybody may do everything.
 
-    A key is looked up once and remembered; `revoked` is called for each revocation, on every process, when
-    the doorbell has told of it. Start it before anybody asks.
+    A key is looked up once and cached. Call `start` before the first request. `run` calls `revoked` for
+    each revocation, on every process.
     """
 
     def __init__(self, tokens: TokenVerifier | None, keys: ApiKeys, log: RevocationLog, host: Host) -> None:
@@ -54,18 +54,18 @@ class Authentication:
         self._log = log
         self._clock, self._ids, self._chance = host.clock, host.ids, host.chance
         self._revocations = Revocations()
-        # In order of their last use, with the loop's time of their last lookup.
+        # By key id, least recently used first, each with the loop's time of its lookup.
         self._cache: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
 
     @property
     def required(self) -> bool:
-        """Whether callers have to prove who they are."""
+        """Whether callers must prove who they are."""
         return self._tokens is not None
 
     async def caller(self, credential: str | None) -> Caller:
-        """Return who comes with this token or API key. Raises Unauthenticated, Unavailable.
+        """Return the caller with this token or API key. Raises Unauthenticated, Unavailable.
 
-        What it says holds until the next await: a revocation may be taken note of then.
+        The result holds until the next await: a revocation may arrive then.
         """
         if self._tokens is None:
             return ANYONE
@@ -75,14 +75,14 @@ class Authentication:
         if matched is None:
             caller = self._tokens.verify(credential, self._clock.now())
         else:
-            caller = await self._of_key(*matched.groups())
+            caller = await self._caller_with_key(*matched.groups())
         self._revocations.check(caller)
         return caller
 
     async def create_key(
         self, by: Caller, name: str, roles: frozenset[Role], expires_at: datetime | None
     ) -> NewKey:
-        """Make a key for the caller's tenant. Raises Refused: there are too many; Unavailable."""
+        """Create a key for the caller's tenant. Raises Refused if the tenant has too many; Unavailable."""
         secret = urlsafe_b64encode(self._ids.secret()).rstrip(b"=").decode()
         now = self._clock.now()
         key = ApiKey(
@@ -103,32 +103,36 @@ class Authentication:
         return await self._keys.of_tenant(tenant)
 
     async def revoke_key(self, by: Caller, key_id: str) -> None:
-        """Refuse a key from now on, on every process, and end its sessions.
+        """Revoke a key on every process, and end its sessions.
 
         Raises:
             Refused: the tenant has no such key.
-            Unavailable: it may be refused already; ask again.
+            Unavailable: the key may be revoked already; ask again.
         """
         key = await self._keys.find(key_id)
         if key is None or key.tenant != by.tenant:
             raise Refused(UNKNOWN_API_KEY, "there is no such API key")
-        # Told before it is gone: a process that looks it up in between refuses it nevertheless.
+        # Record first: a process that looks the key up in between refuses it nevertheless.
         await self._record("key", by, key_id, "the API key was revoked")
         await self._keys.remove(key.tenant, key.id)
 
     async def disconnect(self, by: Caller, subject: str, reason: str, *, revoke: bool) -> None:
-        """End a subject's sessions on every process; `revoke`: and refuse the tokens it has. Unavailable."""
+        """End a subject's sessions on every process; `revoke` also refuses its present tokens.
+
+        Raises:
+            Unavailable: the sessions may end nevertheless; ask again.
+        """
         await self._record("subject", by, subject, reason, lasting=revoke)
 
     async def start(self) -> None:
-        """Read what was revoked so far. Raises Unavailable."""
+        """Read the revocations so far. Raises Unavailable."""
         self._revocations.take(await self._log.read(None))
 
     async def run(self, bell: Callable[[], asyncio.Event], revoked: Revoked) -> None:
-        """Take note of revocations for ever, whenever the bell rings."""
+        """Read new revocations for ever, whenever the bell rings."""
         failures = 0
         while True:
-            # Listen before reading: one in between would be missed.
+            # Listen before reading: a revocation in between would be missed.
             rung = bell()
             try:
                 await self._read(revoked)
@@ -162,8 +166,8 @@ class Authentication:
             )
         )
 
-    async def _of_key(self, key_id: str, secret: str) -> Caller:
-        key = await self._key(key_id)
+    async def _caller_with_key(self, key_id: str, secret: str) -> Caller:
+        key = await self._find_key(key_id)
         if key is None or not hmac.compare_digest(key.digest, _digest(secret)):
             raise Unauthenticated("token_invalid", "there is no such API key, or it was revoked")
         caller = Caller(
@@ -177,7 +181,7 @@ class Authentication:
         caller.check(self._clock.now())
         return caller
 
-    async def _key(self, key_id: str) -> ApiKey | None:
+    async def _find_key(self, key_id: str) -> ApiKey | None:
         clock = asyncio.get_running_loop().time
         cached = self._cache.get(key_id)
         if cached is not None and clock() - cached[1] < KEY_CACHE_SECONDS:
@@ -195,5 +199,5 @@ class Authentication:
 
 
 def _digest(secret: str) -> bytes:
-    """Hash a secret: of 256 random bits nobody finds it by trying, so nothing slower is needed."""
+    """Hash a secret. Its 256 random bits cannot be guessed, so a fast hash is enough."""
     return sha256(secret.encode()).digest()

@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of this log: one that was restored or replaced has another event there, or none."""
+"""Checks that a checkpoint belongs to this log: a restored or replaced log lacks its event."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ LONGEST_SECONDS = 1.0
 
 
 async def belongs(log: LogPositions, at: Checkpoint) -> bool:
-    """Tell whether the log has the checkpoint's event now; each has the beginning. Raises Unavailable."""
+    """Tell whether the log has the checkpoint's event now. Position 0 is in every log. Raises Unavailable."""
     if at.position == 0:
         return True
     stamp = await log.stamp(at.position)
@@ -22,7 +22,7 @@ async def belongs(log: LogPositions, at: Checkpoint) -> bool:
 
 
 async def belongs_in_time(log: LogPositions, at: Checkpoint, chance: Chance) -> bool:
-    """Tell whether the log has the checkpoint's event, or will have it soon. Raises Unavailable."""
+    """Tell whether the log has the checkpoint's event, or gets it soon. Raises Unavailable."""
     if at.position == 0:
         return True
     for tries in range(1, MISSING_TRIES + 1):

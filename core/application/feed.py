@@ -1,4 +1,4 @@
-"""The feed: this process's one reader of the log, in order and without a gap, whatever the doorbell does."""
+"""The feed: the process's one reader of the log, in order, without a gap, whatever the doorbell does."""
 
 import asyncio
 import logging
@@ -17,31 +17,30 @@ logger = logging.getLogger("tocsin.feed")
 
 PAGE_EVENTS = 1_000
 RECENT_EVENTS = 5_000
-"""How many events followers can be behind before they read the log themselves."""
+"""How many events a follower can be behind before it reads the log itself."""
 GRACE_SECONDS = 0.2
-"""How long the doorbell may take for what was heard of elsewhere, before the log is read without it."""
+"""How long the doorbell may take to bring events known from elsewhere, before the feed reads the log."""
 LONGEST_PAUSE_SECONDS = 2.0
 
 
 class _Skipped(Exception):
-    """The doorbell fell behind the range read: open it anew from there."""
+    """The doorbell fell behind the range read: reopen it at the new position."""
 
 
 Listener = Callable[[Sequence[Event]], None]
 
 Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
-"""Yields every event of a position > the argument, in batches, none empty, in order, for ever."""
+"""Yields every event after the given position, in non-empty batches, in order, for ever."""
 
 Bell = Callable[[str], asyncio.Event]
-"""Returns the event that is set as soon as something changes in the collection, or may have."""
+"""Returns an event that is set once the collection changes, or may have changed."""
 
 
 class Feed:
-    """Follows the log's end for everything in the process that wants to.
+    """Follows the log's end for the whole process.
 
-    Correctness rests on the range read and on `n == last + 1`; the doorbell only says when. The feed
-    starts at the tail it finds and goes on for ever; who wants older events follows from there.
-    `chance` spreads its retries.
+    Correctness rests on the range read and on `n == last + 1`; the doorbell only says when to read. The feed
+    starts at the log's tail and goes on for ever; `follow` yields older events too. `chance` spreads retries.
     """
 
     def __init__(self, log: EventReader, doorbell: Doorbell, chance: Chance) -> None:
@@ -62,7 +61,7 @@ class Feed:
         self.live = False
         """Whether the doorbell is connected."""
         self.stopped: UnknownEvent | None = None
-        """The event of a newer version that this process cannot read: it follows the log no further."""
+        """The error of an event of a newer version: the feed stopped there for good."""
 
     @property
     def position(self) -> int:
@@ -76,25 +75,25 @@ class Feed:
 
     @property
     def lag(self) -> int:
-        """How many positions the process has heard of and not yet read."""
+        """How many positions the process has heard of but not read."""
         return max(0, self._heard - self.position)
 
     def listen(self, listener: Listener, reset: Callable[[], None]) -> None:
-        """Call `listener` with every batch, in order without a gap, and `reset` when the log was replaced.
+        """Call `listener` with every batch, in order without a gap, and `reset` when the log is replaced.
 
-        Both are called from the feed itself and must not block.
+        The feed calls both directly, so neither may block.
         """
         self._listeners.append(listener)
         self.on_reset(reset)
 
     def on_reset(self, reset: Callable[[], None]) -> None:
-        """Call `reset` when the log was replaced, from the feed itself; it must not block."""
+        """Call `reset` when the log is replaced. The feed calls it directly, so it must not block."""
         self._resets.append(reset)
 
     def hear(self, position: int, events: Sequence[Event] = ()) -> None:
-        """Take note that the log is known to have reached the position, with these events, in order.
+        """Note that the log has reached the position, with these events, in order.
 
-        What directly follows what was read needs no reading any more: no doorbell is faster.
+        The feed passes on at once the events that directly follow its position: no doorbell is faster.
         """
         self._take(events)
         self._heard = max(self._heard, position)
@@ -102,15 +101,15 @@ class Feed:
             self._behind.set()
 
     async def start(self) -> None:
-        """Find the log's tail; the feed starts there. Raises Unavailable."""
+        """Move to the log's tail; the feed starts there. Raises Unavailable."""
         identity, last = await self._log.identity(), await self._log.tail()
         self._identity, self._last = identity, last
         self._heard = self._last.position
 
     async def run(self) -> None:
-        """Follow the log for ever; whatever breaks is opened anew.
+        """Follow the log for ever, reconnecting after each failure.
 
-        Returns at an event whose shape only a newer version knows: going on behind it would be a gap.
+        Returns at an event that only a newer version can read: skipping it would leave a gap.
         """
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -122,7 +121,7 @@ class Feed:
             self._moved.set()
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
-        """Yield every event of a position > after, in batches, in order, for ever.
+        """Yield every event after a position, in batches, in order, for ever.
 
         Raises:
             UnknownEvent: the next event is of a newer version.
@@ -142,11 +141,11 @@ class Feed:
                 await moved.wait()
 
     def bell(self, topic: str) -> asyncio.Event:
-        """Return the event that is set as soon as something changes in the collection, or may have."""
+        """Return an event that is set once the collection changes, or may have changed."""
         return self._topics.setdefault(topic, asyncio.Event())
 
     def _newer(self, after: int) -> Sequence[Event] | None:
-        """Return what followed `after` as far as it is remembered, or None: it is not."""
+        """Return the remembered events after `after`; None: the oldest of them are forgotten."""
         if after >= self.position:
             return ()
         first = self.position - len(self._recent)
@@ -170,32 +169,32 @@ class Feed:
     async def _connected(self) -> None:
         await self._check_log()
         page = await self._catch_up()
-        async with self._doorbell.listen(page.moment, lambda: self.position) as rings:
-            # For bells that ring only from now on: what came before they did is read here.
+        async with self._doorbell.listen(page.moment, lambda: self.position) as notices:
+            # The doorbell may report only from now on: read what came before.
             await self._catch_up()
-            # Whatever changed while nobody listened: let everyone look again.
+            # Collections may have changed while nobody listened: wake every waiter.
             self._announce(self._topics.keys())
             self.live = True
             try:
-                async for ring in rings:
+                async for notice in notices:
                     self._failures = 0
-                    await self._answer(ring)
+                    await self._handle(notice)
             finally:
                 self.live = False
         raise Unavailable("the doorbell ended")
 
-    async def _answer(self, ring: Notice) -> None:
-        if ring.topics:
-            self._announce(ring.topics)
-            if "meta" in ring.topics:
+    async def _handle(self, notice: Notice) -> None:
+        if notice.topics:
+            self._announce(notice.topics)
+            if "meta" in notice.topics:
                 await self._check_log()
-        self.hear(ring.position, ring.events)
-        if ring.more and ring.events:
-            # Further behind than the doorbell tells quickly: the range read is faster, and skips its backlog.
+        self.hear(notice.position, notice.events)
+        if notice.more and notice.events:
+            # Far behind: the range read is faster than the doorbell, and skips its backlog.
             await self._catch_up()
             raise _Skipped
-        if ring.position > self.position and not ring.events:
-            # This doorbell brings none along: no use waiting for them.
+        if notice.position > self.position and not notice.events:
+            # This doorbell brings no events: don't wait for them.
             await self._catch_up()
 
     def _announce(self, topics: Iterable[str]) -> None:
@@ -205,7 +204,7 @@ class Feed:
                 waiting.set()
 
     async def _chase(self) -> None:
-        """Read what was heard of and not brought along; just after a failover that may take a few tries."""
+        """Read the events that no doorbell brought; just after a failover that may take a few tries."""
         tries = 0
         while True:
             await self._behind.wait()
@@ -227,7 +226,7 @@ class Feed:
                     return page
 
     def _take(self, events: Sequence[Event]) -> None:
-        """Pass on what directly follows; the rest is known already, or a gap that the log will fill."""
+        """Pass on what directly follows; the rest is known, or follows a gap that the log will fill."""
         known = 0
         while known < len(events) and events[known].position <= self.position:
             known += 1
@@ -246,8 +245,8 @@ class Feed:
         moved.set()
 
     async def _check_log(self) -> None:
-        """Start over if the log is another than before: restored from a backup, or made anew."""
-        # Nothing may be read meanwhile: it would be compared with what was there before it.
+        """Start over if the log was restored from a backup or created anew."""
+        # No range read may move the position while it is compared.
         async with self._reading:
             if await self._is_same_log():
                 return
@@ -260,15 +259,15 @@ class Feed:
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
             return False
-        # What this process itself adds meanwhile says nothing about what was there before.
+        # Compare the last event as of now: what this process adds meanwhile proves nothing.
         last = self._last
         if last.position == 0:
             return True
-        found = await self._log.stamp(last.position)
-        if found is None:
+        stamp = await self._log.stamp(last.position)
+        if stamp is None:
             if (await self._log.tail()).position < last.position:
-                # A new primary's majority view may lag behind what was read from the old one.
+                # A new primary's majority view may lag behind the old primary's.
                 raise Unavailable(f"the log does not reach position {last.position} yet")
-            # It may have come between the two reads.
-            found = await self._log.stamp(last.position)
-        return found is not None and found.event_id == last.event_id
+            # The event may have become visible between the two reads.
+            stamp = await self._log.stamp(last.position)
+        return stamp is not None and stamp.event_id == last.event_id

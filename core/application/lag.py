@@ -1,4 +1,4 @@
-"""How far whatever follows the log is behind it."""
+"""Measures how far the feed and the projections lag behind the log."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,11 +11,11 @@ from core.host import Clock
 from core.log.ports import LogPositions
 
 FEED = "feed"
-"""The name that the process's own feed goes by."""
+"""The name of the process's own feed."""
 
 
 class Lag(msgspec.Struct, frozen=True, gc=False):
-    """How many events a projection, or the feed, lacks, and the age of the oldest of them (s)."""
+    """How many events a projection or the feed lacks, and the age of the oldest of them (s)."""
 
     projection: str
     positions: int
@@ -23,7 +23,7 @@ class Lag(msgspec.Struct, frozen=True, gc=False):
 
 
 class LagMeter:
-    """Measures the process's feed and the projections, each by the name of its checkpoint."""
+    """Measures the process's feed, and the projections by the names of their checkpoints."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class LagMeter:
 
 
 async def lags(log: LogPositions, places: Mapping[str, int], now: datetime) -> list[Lag]:
-    """Measure each against the log itself, since a dead feed would know of nothing. Raises Unavailable.
+    """Measure each position against the log itself: a dead feed would notice no lag. Raises Unavailable.
 
-    Positions alone make one look well that stands still on a quiet log; so the age counts as well.
+    A projection that stands still on a quiet log lacks few positions, so the age counts as well.
     """
     tail = await log.tail()
-    found = []
+    measured = []
     for name, position in places.items():
-        waiting = await log.stamp(position + 1) if position < tail.position else None
-        since = now if waiting is None or waiting.at is None else waiting.at
-        found.append(Lag(name, max(0, tail.position - position), max(0.0, (now - since).total_seconds())))
-    return found
+        oldest = await log.stamp(position + 1) if position < tail.position else None
+        since = now if oldest is None or oldest.at is None else oldest.at
+        measured.append(Lag(name, max(0, tail.position - position), max(0.0, (now - since).total_seconds())))
+    return measured

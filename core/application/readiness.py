@@ -1,4 +1,4 @@
-"""Whether this process is to be sent clients."""
+"""Tells whether this process is ready for clients."""
 
 from typing import Protocol
 
@@ -11,16 +11,16 @@ class Clients(Protocol):
 
     @property
     def draining(self) -> bool:
-        """Whether every client is sent away."""
+        """Whether every client is being sent away."""
         ...
 
     async def drain(self) -> None:
-        """Send every client away, a few at a time, and take on none any more."""
+        """Send every client away, a few at a time, and accept no more."""
         ...
 
 
 class Readiness:
-    """What keeps the process from serving: clients that are sent away, its feed, its projector."""
+    """Gathers the reasons not to serve: draining, the feed, the projector."""
 
     def __init__(self, feed: Feed, projector: Worker, clients: Clients) -> None:
         self._feed = feed
@@ -28,7 +28,7 @@ class Readiness:
         self._clients = clients
 
     def reasons(self) -> list[str]:
-        """Return what keeps the process from serving, one line each; none: it is ready."""
+        """Return one line for each reason not to serve; none: the process is ready."""
         reasons = ["it is draining: send no more clients here"] if self._clients.draining else []
         if self._feed.stopped is not None:
             reasons.append(f"the feed: stopped: {self._feed.stopped}")
@@ -39,6 +39,6 @@ class Readiness:
         return reasons
 
     async def keep(self) -> None:
-        """Run the feed; when it stops at an event that only a newer process can read, send clients there."""
+        """Run the feed; when it stops at an event of a newer version, send the clients to newer processes."""
         await self._feed.run()
         await self._clients.drain()

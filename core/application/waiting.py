@@ -1,4 +1,4 @@
-"""Waiting for whatever comes first, and ending what was waited for."""
+"""Waits for the first of several things, and cancels the rest."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
@@ -10,11 +10,11 @@ from core.alarm.events import Event
 T = TypeVar("T")
 
 CANCEL_SECONDS = 1.0
-"""After how long a task that goes on in spite of being cancelled is cancelled again."""
+"""After how long a task that ignores its cancellation is cancelled again."""
 
 
 async def cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
-    """Cancel the tasks until they have ended: a task group that fails at that moment drops a cancellation."""
+    """Cancel the tasks until all have ended: a task group that fails meanwhile drops a cancellation."""
     tasks = list(tasks)
     pending = set(tasks)
     while pending:
@@ -27,28 +27,28 @@ async def cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
 async def first_of(
     *awaited: Coroutine[Any, Any, object], watched: Iterable["asyncio.Future[Any]"] = ()
 ) -> None:
-    """Return once one of them is done, or has failed; then cancel what is awaited, not what is watched."""
-    own = [asyncio.ensure_future(each) for each in awaited]
+    """Return once one has ended or failed; then cancel the `awaited`, not the `watched`."""
+    tasks = [asyncio.ensure_future(each) for each in awaited]
     try:
-        await asyncio.wait([*own, *watched], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*tasks, *watched], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await cancelled(own)
+        await cancelled(tasks)
 
 
 @asynccontextmanager
 async def closing(generator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """End the generator with the block that reads it, not when it is collected: it may hold a cursor open."""
+    """Close the generator with the block, not when it is collected: it may hold a cursor open."""
     try:
         yield generator
     finally:
-        # Ports promise no more than an iterator.
+        # A port promises an iterator, which may have no `aclose`.
         close = getattr(generator, "aclose", None)
         if close is not None:
             await close()
 
 
 class Arrivals:
-    """The batches of a follower, waited for together with what else may come first."""
+    """Receives a follower's batches while waiting for other things as well."""
 
     def __init__(self, batches: AsyncIterator[Sequence[Event]]) -> None:
         self._batches = batches
@@ -65,7 +65,7 @@ class Arrivals:
     async def next(
         self, *awaited: Coroutine[Any, Any, object], watched: Iterable["asyncio.Future[Any]"] = ()
     ) -> Sequence[Event]:
-        """Return the next batch, or none if something else came first. Raises what the follower raises."""
+        """Return the next batch, or none if something else came first. Raises the follower's errors."""
         if self._coming is None:
             self._coming = asyncio.ensure_future(anext(self._batches))
         await first_of(*awaited, watched=[self._coming, *watched])

@@ -1,1 +1,1 @@
-"""Delivery, sans-I/O: which session gets which event, in which frame, from where."""
+"""Delivery, sans-I/O: which session gets which event, in which frame."""

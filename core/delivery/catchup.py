@@ -1,4 +1,4 @@
-"""Bringing back subscriptions that are behind: from the ring, or from pages of the log."""
+"""Catch-up: serves subscriptions that are behind, from the ring or from pages of the log."""
 
 from collections.abc import Sequence
 from typing import Generic
@@ -12,10 +12,10 @@ from core.delivery.session import Peer, Stage, Subscription
 
 
 class CatchUp(Generic[Peer]):
-    """Looks through what follows a cursor, a page at a time.
+    """Looks through the events after a cursor, a page at a time.
 
-    Pages start at the same positions for all, so subscriptions that were behind by different amounts
-    soon share their frames. Pages that are missing are added to the requests.
+    Pages start at the same positions for all, so subscriptions that were behind by different amounts soon
+    share their frames. Missing pages are added to the requests.
     """
 
     def __init__(self, ring: Ring, requests: Requests) -> None:
@@ -27,14 +27,14 @@ class CatchUp(Generic[Peer]):
         self._epoch = 0
 
     def restart(self) -> None:
-        """Forget all that belongs to the log that was; what is still under way will be ignored."""
+        """Forget everything of the old log, and ignore its pages that are under way."""
         self._epoch += 1
         self._pages.clear()
         self._kept.clear()
         self._waiting.clear()
 
     def frame(self, subscription: Subscription[Peer]) -> Frame | None:
-        """Return the next frame for the subscription; None: it waits for a page of the log."""
+        """Return the subscription's next frame; None: the subscription waits for a page of the log."""
         cohort = subscription.cohort
         key = (cohort, subscription.cursor, subscription.conflate)
         frame = self._kept.get(key)
@@ -48,11 +48,11 @@ class CatchUp(Generic[Peer]):
         return frame
 
     def needs(self, request: NeedPage) -> bool:
-        """Tell whether somebody still waits for the page."""
+        """Tell whether a subscription still waits for the page."""
         if self.waiting_for(request):
             return True
         if request.epoch == self._epoch:
-            # Nobody will answer the request, so the next one who needs the page has to make it anew.
+            # The driver drops this request, so the next subscription must make it anew.
             self._waiting.pop(request.number, None)
         return False
 
@@ -63,7 +63,7 @@ class CatchUp(Generic[Peer]):
         return [each for each in self._waiting.get(request.number, ()) if each.stage is Stage.PAGE]
 
     def page(self, request: NeedPage, events: Sequence[Event]) -> Sequence[Subscription[Peer]]:
-        """Take a page; return the subscriptions that can go on. Raises LogMismatch at a gap."""
+        """Take a page; return the subscriptions that it serves. Raises LogMismatch at a gap."""
         if request.epoch != self._epoch:
             return ()
         self._pages.keep(request.number, events)
@@ -82,7 +82,7 @@ class CatchUp(Generic[Peer]):
         after = subscription.cursor
         if after + 1 < self._ring.first:
             return self._pages.after(after)
-        # Conflating needs to see everything: the newest event of an alarm may be the last one.
+        # Conflating needs every event: the newest event of an alarm may be the last one.
         end = self._ring.last if subscription.conflate else page_end(page_of(after + 1))
         return self._ring.between(after, min(end, self._ring.last))
 

@@ -1,4 +1,4 @@
-"""Cohorts: all subscriptions that get the same frames, since tenant, filter and encoding are the same."""
+"""Cohorts: subscriptions with the same tenant, filter and encoding, which get the same frames."""
 
 from array import array
 from bisect import bisect_left, bisect_right
@@ -12,14 +12,14 @@ from core.delivery.session import Peer, Subscription
 from core.lists.filter import Filter, Matcher
 
 MATCHES = 512
-"""How many matches a cohort remembers; who is further behind is served by looking through the ring."""
+"""How many matches a cohort remembers; catch-up serves subscriptions that are further behind."""
 
 CohortKey = tuple[str, Filter, str]
 """Tenant, filter and subprotocol."""
 
 
 class Cohort(Generic[Peer]):
-    """Its members, and the positions of the newest events that match."""
+    """The members, and the positions of the newest matching events."""
 
     __slots__ = (
         "_left",
@@ -39,26 +39,25 @@ class Cohort(Generic[Peer]):
         self.tenant = tenant
         self.filter = wanted
         self.encoding = encoding
-        # What distinguishes it from every other cohort.
         self.key: CohortKey = (tenant, wanted, encoding.subprotocol)
         self.matcher = Matcher(wanted)
-        # An ordered set of those who are served.
+        # An ordered set of the subscriptions that are served.
         self.members: dict[Subscription[Peer], None] = {}
-        # How many subscriptions belong to it, served or not yet.
+        # How many subscriptions belong to the cohort, served or not yet.
         self.users = 0
         # Every match after this position is remembered.
         self.since = since
         self._positions = array("q")
         self._left: set[int] = set()
-        # The frame made last from them.
+        # The frame made last from the matches.
         self.newest: Frame | None = None
 
     def serve(self, subscription: Subscription[Peer]) -> None:
-        """Send its frames to one more subscription."""
+        """Send the cohort's frames to one more subscription."""
         self.members[subscription] = None
 
     def add(self, position: int, *, left: bool) -> None:
-        """Take note that the newest event matches."""
+        """Note that the newest event matches."""
         if len(self._positions) >= MATCHES:
             self._forget(MATCHES // 2)
         self._positions.append(position)
@@ -67,13 +66,13 @@ class Cohort(Generic[Peer]):
         self.newest = None
 
     def behind(self, cursor: int, ring: Ring) -> bool:
-        """Tell whether something after the cursor may be waiting that is not remembered here."""
+        """Tell whether the cohort may have forgotten matches after the cursor."""
         if self._positions and self._positions[0] < ring.first:
             self._forget(bisect_left(self._positions, ring.first))
         return cursor < self.since
 
     def frame(self, cursor: int, ring: Ring) -> Frame | None:
-        """Return what is waiting for a cursor that is not behind; None: nothing is."""
+        """Return the frame for a cursor that is not behind; None: nothing is waiting."""
         index = bisect_right(self._positions, cursor)
         if index == len(self._positions):
             return None
@@ -89,7 +88,7 @@ class Cohort(Generic[Peer]):
         return filled(self.encoding, conflated(self._waiting(index, ring)), cursor, ring.last)
 
     def scan(self, entries: Iterable[EncodedEvent], cursor: int, *, conflate: bool) -> Frame:
-        """Return the frame for a cursor that is behind, from entries that follow it without a gap."""
+        """Return the frame for a cursor that is behind, from the entries that directly follow it."""
         waiting: list[tuple[EncodedEvent, bool]] = []
         end = cursor
         for entry in entries:

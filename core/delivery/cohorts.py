@@ -1,4 +1,4 @@
-"""All cohorts of a process, and the index that finds those an event concerns."""
+"""All cohorts of a process, and the index that finds those that an event concerns."""
 
 from collections.abc import Iterator
 from typing import Generic
@@ -12,7 +12,7 @@ from core.lists.filter import Filter
 
 
 class Cohorts(Generic[Peer]):
-    """Cohorts come with their first subscription and go with their last."""
+    """Creates a cohort with its first subscription, and drops it with its last."""
 
     def __init__(self) -> None:
         self._cohorts: dict[CohortKey, Cohort[Peer]] = {}
@@ -22,7 +22,7 @@ class Cohorts(Generic[Peer]):
         return len(self._cohorts)
 
     def enter(self, tenant: str, wanted: Filter, encoding: Encoding, since: int) -> Cohort[Peer]:
-        """Return the cohort for one more subscription; a new one knows of no match up to `since`."""
+        """Return the cohort for one more subscription; a new cohort remembers matches after `since`."""
         key = (tenant, wanted, encoding.subprotocol)
         cohort = self._cohorts.get(key)
         if cohort is None:
@@ -44,7 +44,7 @@ class Cohorts(Generic[Peer]):
                 del self._indexes[cohort.tenant]
 
     def concerned(self, event: Event) -> Iterator[tuple[Cohort[Peer], bool]]:
-        """Yield the cohorts that the event is for, and whether its alarm left their filter."""
+        """Yield the cohorts whose filter the event matches, and whether its alarm left that filter."""
         index = self._indexes.get(event.tenant)
         if index is None:
             return

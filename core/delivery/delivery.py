@@ -23,13 +23,13 @@ from core.delivery.subscriptions import Subscriptions
 
 
 class Delivery(Generic[Peer]):
-    """Serves every session of a process from one ring: all that a driver of sockets has to know.
+    """Serves every session of a process from one ring: the whole interface for the driver.
 
-    After any call, send what `outgoing` yields and fetch what `requests` returns; call `end_overdue` at
-    `next_deadline`, which any call may bring forward. All methods are called from one thread.
+    After any call, send what `outgoing` yields and fetch what `requests` returns. Call `end_overdue` at
+    `next_deadline`, which any call may bring forward. Call all methods from one thread.
     """
 
-    def __init__(  # noqa: PLR0913 (where it stands in the log, and its bounds)
+    def __init__(  # noqa: PLR0913 (its place in the log, and its bounds)
         self,
         identity: str,
         position: int,
@@ -54,7 +54,7 @@ class Delivery(Generic[Peer]):
 
     @property
     def position(self) -> int:
-        """The position of the event that was published last."""
+        """The position of the event published last."""
         return self._ring.last
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -62,7 +62,7 @@ class Delivery(Generic[Peer]):
         self._fanout.publish(events)
 
     def reset(self, identity: str, position: int) -> None:
-        """Start over: the log was replaced, and the feed goes on after this position of the new one."""
+        """Start over: the log was replaced, and the feed goes on after this position of the new log."""
         self._ring.restart(identity, position)
         self._requests.clear()
         self._catch_up.restart()
@@ -72,15 +72,15 @@ class Delivery(Generic[Peer]):
 
     @property
     def sessions(self) -> Collection[Session[Peer]]:
-        """Every open session, in the order in which they were opened."""
+        """Every open session, in the order of opening."""
         return self._sessions.open
 
     def connect(
         self, encoding: Encoding, peer: Peer, now: datetime, caller: Caller | None, *, single: bool = False
     ) -> Session[Peer]:
-        """Begin a session; a `single` one is for one subscription and ends with it.
+        """Begin a session; a `single` session is for one subscription and ends with it.
 
-        `caller` None: its client has to say in time who it is, and is told nothing before.
+        `caller` None: the client must prove in time who it is, and is told nothing before.
         """
         session = self._sessions.begin(encoding, peer, single=single)
         if caller is None:
@@ -90,9 +90,9 @@ class Delivery(Generic[Peer]):
         return session
 
     def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
-        """Take who the session belongs to: it begins, or goes on until a later time, with a hello.
+        """Begin the session as the caller's, or prolong it, and say hello.
 
-        It is closed if the caller may not follow alarms, or is another one than before.
+        Closes the session if the caller may not follow alarms, or is not the session's present caller.
         """
         self._auth.identify(session, caller, now)
 
@@ -101,11 +101,11 @@ class Delivery(Generic[Peer]):
         self._auth.deny(session, reason)
 
     def revoke(self, revocation: Revocation) -> None:
-        """Close the sessions that a revocation is about."""
+        """Close the sessions that a revocation concerns."""
         self._auth.revoke(revocation)
 
     def sessions_of(self, tenant: str) -> Sequence[SessionInfo]:
-        """Return what sessions the tenant has."""
+        """Return the tenant's sessions."""
         return list(self._auth.infos(tenant))
 
     def goodbye(self, session: Session[Peer], code: int, reason: str, retry_after_ms: int) -> None:
@@ -117,23 +117,23 @@ class Delivery(Generic[Peer]):
         self._auth.forget(session)
         self._sessions.forget(session)
 
-    # What a session's client says.
+    # Messages from clients.
 
     def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
-        """Carry out a message of a session's client."""
+        """Carry out a client's message."""
         self._subscriptions.handle(session, message)
 
     def refuse(self, session: Session[Peer], error: ErrorMessage, close: int) -> None:
         """Tell the client what was wrong, and close its socket with this code."""
         self._subscriptions.refuse(session, error, close)
 
-    # What goes out.
+    # Messages to clients.
 
     def outgoing(self) -> Iterator[Outgoing[Peer]]:
-        """Yield what is to be sent, until nothing is: a session, and its next message or its close.
+        """Yield a session and its next message or its close, until nothing is left to send.
 
-        If a socket cannot take it at once, call `busy` before going on, and `drained` when it has taken
-        it. None stands for work that gave nothing to send. Stopping between two loses nothing.
+        If a socket is full, call `busy` before going on, and `drained` once it takes data again. None stands
+        for work that gave nothing to send. Stopping between two loses nothing.
         """
         return self._fanout.outgoing()
 
@@ -142,54 +142,54 @@ class Delivery(Generic[Peer]):
         self._fanout.busy(session)
 
     def drained(self, session: Session[Peer]) -> None:
-        """Go on with a session whose socket takes something again."""
+        """Go on with a session whose socket takes data again."""
         self._fanout.drained(session)
 
-    # What is fetched from outside.
+    # Data from outside.
 
     def requests(self) -> list[Request]:
-        """Return what is needed from outside since the last call."""
+        """Return the requests made since the last call."""
         return self._requests.take()
 
     def needs(self, request: NeedPage) -> bool:
-        """Tell whether somebody still waits for the page."""
+        """Tell whether a subscription still waits for the page."""
         return self._catch_up.needs(request)
 
     def page(self, request: NeedPage, events: Sequence[Event]) -> None:
-        """Take what there is of a page of the log that was requested. Raises LogMismatch at a gap."""
+        """Take a requested page of the log, as far as it exists. Raises LogMismatch at a gap."""
         self._fanout.go_on(self._catch_up.page(request, events))
 
     def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
         """Take the position of the log's tail; True: the request is settled.
 
-        `final`: it will not be asked again, so a position beyond it is a position of no event.
+        `final`: the last try; a position beyond the tail is then a position of no event.
         """
         return self._subscriptions.tail(request, position, final=final)
 
     def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
-        """Take the checkpoint that was read before the scan, also when it is started over."""
+        """Take the checkpoint read before the scan, also when the scan starts over."""
         self._subscriptions.snapshot_began(subscription, position)
 
     def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
-        """Send those of a page of the alarm list that match and are not normal."""
+        """Send the rows of a page of the alarm list that match and are not normal."""
         self._subscriptions.snapshot_rows(subscription, alarms)
 
     def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
-        """Say that the list is complete, and go on with what came after it."""
+        """Say that the list is complete, and go on with the events after it."""
         self._subscriptions.snapshot_ended(subscription)
 
     def give_up(self, request: Request, detail: str) -> None:
-        """End the subscriptions that wait for what could not be fetched, and tell their clients why."""
+        """End the subscriptions whose data could not be fetched, and tell their clients why."""
         if isinstance(request, NeedPage):
             self._subscriptions.give_up(self._catch_up.waiting_for(request), detail)
         else:
             self._subscriptions.give_up([request.subscription], detail)
 
-    # What is done from time to time.
+    # Timers.
 
     @property
     def next_deadline(self) -> datetime | None:
-        """When `end_overdue` has something to do; None: not as it stands."""
+        """When `end_overdue` has something to do; None: no session has a deadline."""
         return self._auth.next_deadline
 
     def end_overdue(self, now: datetime) -> None:
@@ -197,9 +197,9 @@ class Delivery(Generic[Peer]):
         self._auth.end_overdue(now)
 
     def tick(self) -> None:
-        """Tell clients how far they are that have heard nothing for long. Call it every few seconds."""
+        """Tell clients that have heard nothing for long their position. Call it every few seconds."""
         self._sessions.tick()
 
     def beat(self) -> None:
-        """Let every wire that has no pings of its own be used now and then."""
+        """Send a heartbeat over every idle wire that has no pings of its own."""
         self._sessions.beat()

@@ -1,4 +1,4 @@
-"""The fan-out: events come in, frames and answers go out, to each session in its turn."""
+"""The fan-out: takes events, and gives each session its answers and frames in turn."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,25 +14,25 @@ from core.delivery.ring import Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
 
 POSITION_LAG = 1_000
-"""How many positions a client can be told late that there was nothing for it."""
+"""After how many positions without a match a client is told its position."""
 LIVE_SHARE = 8
-"""How many live frames go out for each one to a session that is behind, while both are waiting."""
+"""How many live frames go out for each frame to a session that is behind, while both are waiting."""
 
 Outgoing = tuple[Session[Peer], bytes | Close] | None
 
 
 class Fanout(Generic[Peer]):
-    """Keeps whose turn it is: answers first, then live sessions, and a share for those that are behind."""
+    """Decides who is next: answers first, then live sessions, with a share for those that are behind."""
 
     def __init__(self, ring: Ring, cohorts: Cohorts[Peer], catch_up: CatchUp[Peer]) -> None:
         self._ring = ring
         self._cohorts = cohorts
         self._catch_up = catch_up
-        # Cohorts with a new match; their members when it is their turn; those that have more waiting.
+        # Cohorts with a new match; members of the cohort in its turn; subscriptions with more waiting.
         self._dirty: OrderedDict[Cohort[Peer], None] = OrderedDict()
         self._live: deque[Subscription[Peer]] = deque()
         self._behind: deque[Subscription[Peer]] = deque()
-        self._talking: deque[Session[Peer]] = deque()
+        self._answering: deque[Session[Peer]] = deque()
         self._served = 0
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -44,26 +44,26 @@ class Fanout(Generic[Peer]):
                 self._dirty[cohort] = None
 
     def answer(self, session: Session[Peer], message: ServerMessage) -> None:
-        """Send a message that is not events."""
+        """Send a message other than events."""
         self.send(session, session.encoding.message(message))
 
     def send(self, session: Session[Peer], payload: bytes | Close) -> None:
-        """Send what is encoded already, or the close."""
+        """Send an encoded message, or the close."""
         session.answers.append(payload)
-        self._talk(session)
+        self._queue_answers(session)
 
     def busy(self, session: Session[Peer]) -> None:
         """Send nothing to this session until it has drained."""
         session.busy = True
 
     def drained(self, session: Session[Peer]) -> None:
-        """Go on with a session whose socket takes something again."""
+        """Go on with a session whose socket takes data again."""
         session.busy = False
-        self._talk(session)
+        self._queue_answers(session)
         self._behind.extend(session.subscriptions.values())
 
     def join(self, subscription: Subscription[Peer], position: int) -> None:
-        """Send everything that matches after the position, as far as it is not sent yet."""
+        """Send everything that matches after the position."""
         subscription.cursor = subscription.told = position
         subscription.stage = Stage.LIVE
         subscription.cohort.serve(subscription)
@@ -74,7 +74,7 @@ class Fanout(Generic[Peer]):
         self._behind.extend(subscriptions)
 
     def tell_if_quiet(self, subscription: Subscription[Peer]) -> None:
-        """Tell the client how far it is if it has not heard so for long, and nothing is waiting for it."""
+        """Tell the client its position if it has heard nothing for long, and nothing is waiting for it."""
         last = self._ring.last
         if (
             last - subscription.told >= POSITION_LAG
@@ -86,17 +86,17 @@ class Fanout(Generic[Peer]):
             self._tell(subscription, last)
 
     def outgoing(self) -> Iterator[Outgoing[Peer]]:
-        """Yield what is to be sent, as `Delivery.outgoing` says."""
+        """Yield what is to be sent; see `Delivery.outgoing`."""
         while True:
-            if self._talking:
-                session = self._talking.popleft()
+            if self._answering:
+                session = self._answering.popleft()
                 if session.answers and not session.busy:
                     answer = session.answers.popleft()
-                    self._talk(session)
+                    self._queue_answers(session)
                     yield session, answer
                 continue
             if self._dirty and not self._live:
-                # The oldest first, or those that many events are for would always be before it.
+                # The oldest first: cohorts with many events would starve the others.
                 self._live.extend(self._dirty.popitem(last=False)[0].members)
                 continue
             self._served += 1
@@ -109,13 +109,13 @@ class Fanout(Generic[Peer]):
             if subscription.session.busy or subscription.stage is not Stage.LIVE:
                 continue
             frame = subscription.cohort.newest
-            # Nearly always it is the frame that the cohort's member before this one was sent.
+            # Nearly always the member before this one was sent the same frame.
             if frame is None or subscription.conflate or not frame.low <= subscription.cursor < frame.first:
-                frame = self._waiting(subscription)
+                frame = self._next_frame(subscription)
             if frame is not None:
                 yield self._advance(subscription, frame)
 
-    def _waiting(self, subscription: Subscription[Peer]) -> Frame | None:
+    def _next_frame(self, subscription: Subscription[Peer]) -> Frame | None:
         cohort = subscription.cohort
         if cohort.behind(subscription.cursor, self._ring):
             return self._catch_up.frame(subscription)
@@ -124,7 +124,7 @@ class Fanout(Generic[Peer]):
         return cohort.frame(subscription.cursor, self._ring)
 
     def _advance(self, subscription: Subscription[Peer], frame: Frame) -> Outgoing[Peer]:
-        """Move the cursor to the frame's end, and return what is to be sent of it."""
+        """Move the cursor to the frame's end, and return what the frame gives to send."""
         subscription.cursor = frame.end
         if frame.end < self._ring.last:
             self._behind.append(subscription)
@@ -139,7 +139,7 @@ class Fanout(Generic[Peer]):
         subscription.cursor = subscription.told = position
         self.answer(subscription.session, PositionMessage(id=subscription.id, position=position))
 
-    def _talk(self, session: Session[Peer]) -> None:
+    def _queue_answers(self, session: Session[Peer]) -> None:
         """Let the session's answers go out."""
         if session.answers and not session.busy:
-            self._talking.append(session)
+            self._answering.append(session)

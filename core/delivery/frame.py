@@ -1,4 +1,4 @@
-"""Frames: what a message of events holds, made once for all sessions that are at the same place."""
+"""Frames: bodies of event messages, made once for all sessions at the same position."""
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
@@ -7,16 +7,16 @@ from core.delivery.encodings.encoding import Encoding
 from core.delivery.ring import EncodedEvent
 
 FRAME_BYTES = 256 * 1024
-"""How much a frame takes of what is waiting; it always takes one event."""
+"""How many bytes of the waiting events a frame takes; it always takes one event."""
 KEPT_BYTES = 32 * 1024 * 1024
-"""How much the frames kept for sessions that are behind can take together."""
+"""How many bytes the frames kept for sessions that are behind take together."""
 KEPT_FRAMES = 4_096
 
 
 class Frame:
-    """What is waiting for every cursor from `low` to before `first`, as far as it fits: up to `end`.
+    """The events waiting for every cursor from `low` to before `first`, as far as they fit: up to `end`.
 
-    An empty `body`: there is nothing for the subscription up to `end`.
+    An empty `body`: nothing up to `end` matches.
     """
 
     __slots__ = ("_encoding", "_payload", "_subscription", "body", "end", "first", "low")
@@ -31,7 +31,7 @@ class Frame:
         self.body = body
 
     def payload(self, subscription: str) -> bytes:
-        """Return the WebSocket frame under the subscription's id; the last is kept: most use the same."""
+        """Return the message under the subscription's id; the last is kept, since most ids are the same."""
         if subscription != self._subscription:
             self._payload = self._encoding.events(subscription, self.body)
             self._subscription = subscription
@@ -39,7 +39,7 @@ class Frame:
 
 
 def filled(encoding: Encoding, waiting: Iterable[tuple[EncodedEvent, bool]], cursor: int, end: int) -> Frame:
-    """Return the frame for cursors from `cursor` on: what is waiting up to `end`, as far as it fits."""
+    """Return the frame for cursors from `cursor` on: the events up to `end`, as far as they fit."""
     parts: list[bytes] = []
     size = first = last = 0
     for entry, left in waiting:
@@ -66,7 +66,7 @@ def conflated(waiting: Iterable[tuple[EncodedEvent, bool]]) -> list[tuple[Encode
 
 
 class KeptFrames:
-    """The frames made last for sessions that are behind: many of them are behind by the same."""
+    """The frames made last for sessions that are behind: many are behind by the same amount."""
 
     def __init__(self, size: int = KEPT_BYTES) -> None:
         self._size = size
@@ -78,7 +78,7 @@ class KeptFrames:
         return self._frames.get(key)
 
     def keep(self, key: Hashable, frame: Frame) -> None:
-        """Keep the frame, for as long as there is room."""
+        """Keep the frame; drop the oldest for lack of room."""
         self._drop(self._frames.pop(key, None))
         self._frames[key] = frame
         self._kept += len(frame.body)
@@ -86,7 +86,7 @@ class KeptFrames:
             self._drop(self._frames.popitem(last=False)[1])
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all frames."""
         self._frames.clear()
         self._kept = 0
 

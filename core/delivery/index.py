@@ -1,7 +1,7 @@
-"""Finding who an event concerns, at the cost of whom it concerns and not of how many there are.
+"""Finds the filters that an event may match; the cost grows with these, not with all filters.
 
 Filters that look at the same parts of an alarm have the same shape, and there are few shapes. For each
-one in use, the event's own parts are the key under which its filters are filed.
+shape in use, the event's own parts are the key under which matching filters are filed.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -13,10 +13,10 @@ from core.alarm.events import Event
 from core.lists.filter import Filter, lowest_rank, prefix_of, previous_of, split_sources
 
 KEYS = 256
-"""Under how many keys one filter is filed at most; further parts of it are left to its matcher."""
+"""Under how many keys one filter is filed at most; the matcher checks its further parts."""
 
 _ANY, _ALARM, _SOURCE = -2, -1, 0
-"""Places by number; a positive one is a prefix of so many slashes."""
+"""Places by number; a positive number is a prefix of so many slashes."""
 
 _Label = tuple[str, str]
 _NO_LABEL = (None,)
@@ -24,7 +24,7 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class _Shape(NamedTuple):
-    """Which parts make the key: the place (an alarm, a source, a prefix of so many slashes), type, label."""
+    """The parts of the key: the place (an alarm, a source, a prefix of so many slashes), type, label."""
 
     place: int
     typed: bool
@@ -43,11 +43,11 @@ class _Key(NamedTuple):
 
 
 class Index(Generic[Item]):
-    """One tenant's filters. What is found may match: the matcher has the last word."""
+    """One tenant's filters. A candidate may match; its matcher decides."""
 
     def __init__(self) -> None:
         self._shapes: dict[_Shape, int] = {}
-        # Under each key the items by the lowest severity rank that they want.
+        # By key, then by the lowest severity rank that the filter wants.
         self._filed: dict[tuple[int, str | None, str | None, _Label | None], dict[int, dict[Item, None]]] = {}
 
     def __bool__(self) -> bool:
@@ -62,7 +62,7 @@ class Index(Generic[Item]):
             self._filed.setdefault(key, {}).setdefault(rank, {})[item] = None
 
     def remove(self, wanted: Filter, item: Item) -> None:
-        """Take the item out again; it must have been added with this filter."""
+        """Remove the item, which must have been added with this filter."""
         rank = lowest_rank(wanted)
         for key in _keys(wanted):
             ranks = self._filed[key]
@@ -82,7 +82,7 @@ class Index(Generic[Item]):
         if previous:
             rank = max(rank, SEVERITY_RANK[previous.get("severity", alarm.severity)])
             labels = alarm.labels.items() | previous.get("labels", {}).items()
-        found: dict[Item, None] = {}
+        candidates: dict[Item, None] = {}
         for place, typed, labelled in self._shapes:
             value = _value(alarm, place)
             of_type = alarm.type if typed else None
@@ -91,8 +91,8 @@ class Index(Generic[Item]):
                 if ranks is not None:
                     for lowest, items in ranks.items():
                         if lowest <= rank:
-                            found.update(items)
-        return found
+                            candidates.update(items)
+        return candidates
 
     def _forget(self, shape: _Shape) -> None:
         self._shapes[shape] -= 1
@@ -101,7 +101,7 @@ class Index(Generic[Item]):
 
 
 def _value(alarm: Alarm, place: int) -> str | None:
-    """Return the part of the alarm that stands at this place in a key, None where it has none."""
+    """Return the alarm's part at this place of a key, None where it has none."""
     if place == _SOURCE:
         return alarm.source
     if place > 0:

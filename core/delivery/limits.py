@@ -1,4 +1,4 @@
-"""How much a process takes from its clients, and how fast."""
+"""Limits on what a process takes from its clients."""
 
 import msgspec
 
@@ -8,15 +8,15 @@ from core.lists.filter import FILTER_VALUES
 SESSIONS = 10_000
 """How many sessions one process serves at once."""
 MESSAGES_PER_SECOND = 20.0
-"""How many messages a second a client may send for long."""
+"""How many messages a second a client may send in the long run."""
 BURST_SECONDS = 5
-"""For how many seconds' messages a client that has been quiet may send at once."""
+"""How many seconds' messages a client that has been quiet may send at once."""
 STALL_SECONDS = 30.0
-"""How long a client may take nothing of what it is sent."""
+"""How long a client may take no data."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The limits of one process: what is beyond them is refused, with a word why."""
+    """The limits of one process, which refuses what exceeds them and says why."""
 
     sessions: int = SESSIONS
     subscriptions: int = SUBSCRIPTIONS
@@ -27,5 +27,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def burst(self) -> float:
-        """How many messages may come at once: at the least all that a client opens with."""
+        """How many messages may come at once: at least those that a client opens with."""
         return max(self.messages_per_second * BURST_SECONDS, self.subscriptions + 1)

@@ -1,4 +1,4 @@
-"""Pages of the log, for sessions that the ring cannot bring back: read once for all that need them."""
+"""Pages of the log, for sessions that are behind the ring: read once for all that need them."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Pages:
         self._pages: OrderedDict[int, Sequence[EncodedEvent]] = OrderedDict()
 
     def after(self, cursor: int) -> Sequence[EncodedEvent]:
-        """Return what is known of the page behind the cursor; nothing: it must be read."""
+        """Return the known events of the page after the cursor; empty: the page must be read."""
         number = page_of(cursor + 1)
         page = self._pages.get(number)
         if page is None:
@@ -38,7 +38,7 @@ class Pages:
         return page[cursor - number * PAGE_EVENTS :]
 
     def keep(self, number: int, events: Sequence[Event]) -> None:
-        """Keep a page as far as it was read. Raises LogMismatch if the events do not follow each other."""
+        """Keep a page as far as it was read. Raises LogMismatch at a gap."""
         for place, event in enumerate(events[:PAGE_EVENTS], number * PAGE_EVENTS + 1):
             if event.position != place:
                 raise LogMismatch(f"event {event.position} is where {place} should be")
@@ -48,5 +48,5 @@ class Pages:
             self._pages.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Forget all pages."""
         self._pages.clear()

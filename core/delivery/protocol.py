@@ -1,4 +1,4 @@
-"""What client and server say to each other on a stream: protocol `tocsin.v1`, version 1 of its messages."""
+"""The messages of client and server on a stream: protocol `tocsin.v1`, version 1 of its messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ LogIdentity = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="auth"):
-    """Who the client is."""
+    """Proves who the client is."""
 
     token: Annotated[str, msgspec.Meta(max_length=CLIENT_BYTES)]
 
@@ -49,10 +49,10 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Subscribe(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"
 ):
-    """Send what matches the filter from now on, or after a position of the log, or after a snapshot.
+    """Send what matches the filter: from now on, after a position of the log, or after a snapshot.
 
-    `log` is the log identity that `after` belongs to. `conflate`: if the client falls behind, only the
-    newest event of each alarm is of interest.
+    `log` is the log identity that `after` belongs to. `conflate`: if the client falls behind, send only the
+    newest event of each alarm.
     """
 
     id: SubscriptionId
@@ -75,7 +75,7 @@ ClientMessage = Auth | Subscribe | Unsubscribe
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="hello"):
-    """The identity of the log and how far it was read here; said again when another log took its place."""
+    """The identity of the log and how far this process has read it; sent again when the log is replaced."""
 
     log: str
     position: int
@@ -89,7 +89,7 @@ class Subscribed(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field=
 
 
 class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="snapshot"):
-    """A page of the alarm list; what happened after `position` comes as events once `done`."""
+    """A page of the alarm list; events after `position` follow once `done`."""
 
     id: str
     alarms: Sequence[Alarm]
@@ -98,7 +98,7 @@ class SnapshotMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_f
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """An event as clients see it; `left`: the alarm is not the filter's any more."""
+    """An event as clients see it; `left`: the alarm no longer matches the filter."""
 
     position: int
     event_id: str
@@ -128,7 +128,7 @@ class PositionMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_f
 
 
 class ResetMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="reset"):
-    """The subscription ended, and what the client knows may be wrong: subscribe anew, with a snapshot."""
+    """The subscription ended, and the client's state may be wrong: subscribe again, with a snapshot."""
 
     id: str
     reason: ResetReason
@@ -137,7 +137,7 @@ class ResetMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_fiel
 class ErrorMessage(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="error", omit_defaults=True
 ):
-    """A message was not carried out."""
+    """The server did not carry out a message."""
 
     id: str | None = None
     code: ErrorCode
@@ -145,7 +145,7 @@ class ErrorMessage(
 
 
 class Goodbye(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="goodbye"):
-    """The server closes the connection; come back, here or elsewhere, after this time."""
+    """The server closes the connection; reconnect after this time, to any process."""
 
     reason: str
     retry_after_ms: int
@@ -164,7 +164,7 @@ ServerMessage = (
 
 
 class Close(msgspec.Struct, frozen=True, gc=False):
-    """Close the session's socket with this code, once all before it has been sent."""
+    """Close the session's socket with this code, once everything before it has been sent."""
 
     code: int
     reason: str

@@ -1,4 +1,4 @@
-"""What delivery needs from outside: the driver fetches it and hands it back."""
+"""Requests for data from outside: the driver fetches it and hands it to the delivery."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from core.delivery.session import Subscription
 
 
 class NeedPage(msgspec.Struct, frozen=True, gc=False):
-    """A page of the log: hand what there is of it to `Delivery.page`.
+    """A page of the log: hand `Delivery.page` as much of it as exists.
 
-    `tries`: how often it was read and did not have what was looked for; wait longer each time.
+    `tries`: how often the page was read and was too short; wait longer each time.
     """
 
     number: int
@@ -19,7 +19,7 @@ class NeedPage(msgspec.Struct, frozen=True, gc=False):
 
 
 class NeedTail(msgspec.Struct, frozen=True):
-    """Whether a majority read of the log's tail reaches the position: `Delivery.tail`."""
+    """Whether a majority read of the log's tail reaches `after`: `Delivery.tail`."""
 
     subscription: Subscription[Any]
     after: int
@@ -35,20 +35,20 @@ Request = NeedPage | NeedTail | NeedSnapshot
 
 
 class Requests:
-    """What is to be fetched, until the driver takes it."""
+    """Gathers requests until the driver takes them."""
 
     def __init__(self) -> None:
         self._added: list[Request] = []
 
     def add(self, request: Request) -> None:
-        """Ask for something."""
+        """Add a request."""
         self._added.append(request)
 
     def take(self) -> list[Request]:
-        """Return what was asked for since the last call."""
+        """Return the requests since the last call."""
         taken, self._added = self._added, []
         return taken
 
     def clear(self) -> None:
-        """Ask for nothing of this any more."""
+        """Drop the requests."""
         self._added.clear()

@@ -12,13 +12,13 @@ RING_EVENTS = 10_000
 RING_BYTES = 64 * 1024 * 1024
 
 _BASE_BYTES = 2 * 1024
-"""What an event takes besides its texts: the objects, and its own share of both encodings."""
+"""An event's size besides its texts: the objects, and its own share of both encodings."""
 _COPIES = 4
-"""How often a text can be in memory: in the fact, in the alarm and in two encodings."""
+"""How many copies of a text can be in memory: in the fact, in the alarm and in two encodings."""
 
 
 class EncodedEvent:
-    """An event, and what it was encoded to so far."""
+    """An event, and its encodings so far."""
 
     __slots__ = ("event", "json", "msgpack")
 
@@ -29,9 +29,9 @@ class EncodedEvent:
 
 
 class Ring:
-    """The events of positions `first` to `last`, without a gap; the oldest make room for the newest.
+    """The events of positions `first` to `last`, without a gap; the newest push out the oldest.
 
-    `log` is the identity of their log, `last` the position that the first event published will follow.
+    `log` is the identity of their log; the first event published follows `last`.
     """
 
     def __init__(self, log: str, last: int, events: int = RING_EVENTS, size: int = RING_BYTES) -> None:
@@ -43,7 +43,7 @@ class Ring:
         return self.last - self.first + 1
 
     def restart(self, log: str, last: int) -> None:
-        """Hold nothing, and go on after this position of a log."""
+        """Drop everything, and go on after this position of a log."""
         self._entries: list[EncodedEvent | None] = [None] * self._events
         self._weights = [0] * self._events
         self._weight = 0
@@ -52,7 +52,7 @@ class Ring:
         self.first = last + 1
 
     def append(self, event: Event) -> None:
-        """Add the next event. Raises LogMismatch for one that does not directly follow `last`."""
+        """Add the next event. Raises LogMismatch unless it directly follows `last`."""
         position = event.position
         if position != self.last + 1:
             raise LogMismatch(f"event {position} follows {self.last}")
@@ -75,7 +75,7 @@ class Ring:
         return entry
 
     def between(self, after: int, to: int) -> Sequence[EncodedEvent]:
-        """Return the entries after one position up to another; all of them must be here."""
+        """Return the entries after one position up to another; the ring must hold them all."""
         return [self.entry(position) for position in range(after + 1, to + 1)]
 
     def _drop(self) -> None:

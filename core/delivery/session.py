@@ -1,4 +1,4 @@
-"""Sessions and their subscriptions: a cursor each, and no queue of events."""
+"""Sessions and their subscriptions: each subscription is a cursor, not a queue of events."""
 
 from collections import deque
 from datetime import datetime
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.delivery.cohort import Cohort
 
 ANSWERS = 64
-"""How many answers can wait for a busy session before no more of its messages are read."""
+"""How many answers may wait for a busy session before its messages stay unread."""
 
 Peer = TypeVar("Peer")
 """The driver's side of a session."""
@@ -31,7 +31,7 @@ class Stage(Enum):
 
 
 class Subscription(Generic[Peer]):
-    """A cursor: the client has, or needs not have, every event up to it. It only moves forward."""
+    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward."""
 
     __slots__ = ("cohort", "conflate", "cursor", "id", "session", "stage", "told")
 
@@ -42,7 +42,7 @@ class Subscription(Generic[Peer]):
         self.id = name
         self.cohort = cohort
         self.conflate = conflate
-        # Below 0 while it is not known where to begin.
+        # Below 0 until the start is known.
         self.cursor = -1
         self.stage = Stage.TAIL
         # The last position that the client was told.
@@ -50,7 +50,7 @@ class Subscription(Generic[Peer]):
 
 
 class Session(Generic[Peer]):
-    """One connected client. `peer` is the driver's side of it."""
+    """One connected client. `peer` is the driver's side of the session."""
 
     __slots__ = (
         "answers",
@@ -68,37 +68,37 @@ class Session(Generic[Peer]):
     def __init__(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> None:
         self.tenant = ""
         self.subject = ""
-        # Whether it is certain whose it is; until then it is told nothing.
+        # Whether the client has proved who it is; until then it is told nothing.
         self.known = False
         self.encoding = encoding
         self.peer = peer
-        # It is for one subscription, and ends with it.
+        # The session is for one subscription, and ends with it.
         self.single = single
         self.subscriptions: dict[str, Subscription[Peer]] = {}
         # Messages that are not events, in order; they go out before any event.
         self.answers: deque[bytes | Close] = deque()
-        # Its socket takes nothing at the moment.
+        # The socket is full.
         self.busy = False
-        # Nothing is to be sent any more, but for what is among the answers.
+        # Nothing more goes out, except for the waiting answers.
         self.closed = False
 
     @property
     def full(self) -> bool:
-        """Whether so many answers wait that no more of its messages should be read."""
+        """Whether so many answers wait that the client's messages should stay unread."""
         return len(self.answers) >= ANSWERS
 
     def belongs_to(self, tenant: str, subject: str) -> None:
-        """Take it as certain whose it is."""
+        """Note the tenant and subject that the client has proved."""
         self.tenant, self.subject, self.known = tenant, subject, True
 
     def end(self) -> None:
-        """Keep nothing to send: its socket is gone."""
+        """Drop everything to send: the socket is gone."""
         self.closed = True
         self.answers.clear()
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A session as it is shown. `slow`: its socket is full, so nothing is sent to it at the moment."""
+    """A session as the API shows it. `slow`: its socket is full, so nothing is sent to it at the moment."""
 
     subject: str
     tenant: str

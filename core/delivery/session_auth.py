@@ -1,4 +1,4 @@
-"""Who sessions belong to, and until when: they say it first, say it again before it ends, or are closed."""
+"""Authentication of sessions: clients prove who they are, renew that before it expires, or are closed."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -13,16 +13,16 @@ from core.delivery.sessions import Sessions
 from core.roles import READERS
 
 AUTH_SECONDS = 10.0
-"""How long a client may take to say who it is."""
+"""How long a client may take to prove who it is."""
 REASON_BYTES = 123
 """The longest reason of a close (RFC 6455 §5.5)."""
 
 _STALE = 64
-"""How many deadlines that hold no more may be kept beside as many as hold."""
+"""How many stale deadlines may be kept, besides one for each valid deadline."""
 
 
 class SessionAuth(Generic[Peer]):
-    """Keeps who each session belongs to, and closes those whose time is over.
+    """Keeps each session's caller, and closes sessions whose time is over.
 
     Call `end_overdue` at `next_deadline`, which any call may bring forward.
     """
@@ -32,13 +32,13 @@ class SessionAuth(Generic[Peer]):
         self._patience = timedelta(seconds=auth_seconds)
         self._callers: dict[Session[Peer], tuple[Caller, datetime]] = {}
         self._due: dict[Session[Peer], datetime] = {}
-        # The earliest first; one that is not its session's any more means nothing.
+        # A heap, the earliest first; an entry that differs from `_due` is stale.
         self._deadlines: list[tuple[datetime, int, Session[Peer]]] = []
         self._count = 0
 
     @property
     def next_deadline(self) -> datetime | None:
-        """When `end_overdue` has something to do; None: not as it stands."""
+        """When `end_overdue` has something to do; None: no session has a deadline."""
         while self._deadlines:
             deadline, _, session = self._deadlines[0]
             if self._due.get(session) == deadline:
@@ -47,13 +47,13 @@ class SessionAuth(Generic[Peer]):
         return None
 
     def wait_for(self, session: Session[Peer], now: datetime) -> None:
-        """Give the client of a session that nobody knows some time to say who it is."""
+        """Give the client of a new session some time to prove who it is."""
         self._set_deadline(session, now + self._patience)
 
     def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
-        """Take who the session belongs to: it begins, or goes on until a later time, with a hello.
+        """Begin the session as the caller's, or prolong it, and say hello.
 
-        It is closed if the caller may not follow alarms, or is another one than before.
+        Closes the session if the caller may not follow alarms, or is not the session's present caller.
         """
         if session.closed:
             return
@@ -79,7 +79,7 @@ class SessionAuth(Generic[Peer]):
             self.deny(session, "expired" if session in self._callers else "not authenticated in time")
 
     def revoke(self, revocation: Revocation) -> None:
-        """Close the sessions that a revocation is about."""
+        """Close the sessions that a revocation concerns."""
         code = UNAUTHENTICATED if revocation.kind == "key" else FORBIDDEN
         for session, (caller, _) in list(self._callers.items()):
             if revocation.concerns(caller):
@@ -91,7 +91,7 @@ class SessionAuth(Generic[Peer]):
         self._due.pop(session, None)
 
     def infos(self, tenant: str) -> Iterator[SessionInfo]:
-        """Yield what sessions the tenant has."""
+        """Yield the tenant's sessions."""
         for session, (caller, since) in self._callers.items():
             if caller.tenant == tenant and not session.closed:
                 yield SessionInfo(
@@ -116,6 +116,6 @@ class SessionAuth(Generic[Peer]):
         self._count += 1
         heappush(self._deadlines, (deadline, self._count, session))
         if len(self._deadlines) > 2 * len(self._due) + _STALE:
-            # Or a client that goes on saying who it is would fill the memory.
+            # A client that sends `auth` again and again would fill the memory.
             self._deadlines = [each for each in self._deadlines if self._due.get(each[2]) == each[0]]
             heapify(self._deadlines)

@@ -1,4 +1,4 @@
-"""The sessions that are open: how they begin, and how they and their subscriptions end."""
+"""The open sessions: begins and closes them, and ends their subscriptions."""
 
 from collections.abc import Collection
 from typing import Generic
@@ -22,21 +22,21 @@ class Sessions(Generic[Peer]):
 
     @property
     def open(self) -> Collection[Session[Peer]]:
-        """All of them, in the order in which they were opened."""
+        """Every open session, in the order of opening."""
         return self._open.keys()
 
     def begin(self, encoding: Encoding, peer: Peer, *, single: bool) -> Session[Peer]:
-        """Begin a session of nobody yet; a `single` one is for one subscription and ends with it."""
+        """Begin a session without a caller; a `single` session is for one subscription and ends with it."""
         session = Session(encoding, peer, single=single)
         self._open[session] = None
         return session
 
     def greet(self, session: Session[Peer]) -> None:
-        """Tell the client which log this is and how far it is read."""
+        """Tell the client the log's identity and how far this process has read it."""
         self._fanout.answer(session, Hello(log=self._ring.log, position=self._ring.last))
 
     def restart(self) -> None:
-        """Tell everybody that another log took the place of theirs."""
+        """Tell every client that the log was replaced, and end its subscriptions."""
         for session in self._open:
             if session.known and not session.closed:
                 self.greet(session)
@@ -50,7 +50,7 @@ class Sessions(Generic[Peer]):
         self._end_subscriptions(session)
 
     def close(self, session: Session[Peer], code: int, reason: str) -> None:
-        """Send what was answered so far, then close the session's socket."""
+        """Send the waiting answers, then close the session's socket."""
         if session.closed:
             return
         session.closed = True
@@ -69,25 +69,25 @@ class Sessions(Generic[Peer]):
         subscription.session.subscriptions.pop(subscription.id, None)
         self._cohorts.leave(subscription)
 
-    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | ErrorMessage) -> None:
+    def end_with(self, subscription: Subscription[Peer], message: ResetMessage | ErrorMessage) -> None:
         """End the subscription, and tell the client why."""
         self.end(subscription)
-        self.dismiss(subscription.session, word)
+        self.dismiss(subscription.session, message)
 
-    def dismiss(self, session: Session[Peer], word: ResetMessage | ErrorMessage) -> None:
-        """Tell the client that there is no such subscription, or no more."""
-        self._fanout.answer(session, word)
+    def dismiss(self, session: Session[Peer], message: ResetMessage | ErrorMessage) -> None:
+        """Tell the client that the subscription does not exist, or exists no more."""
+        self._fanout.answer(session, message)
         if session.single:
             self.close(session, RESTART, "subscribe again")
 
     def tick(self) -> None:
-        """Tell clients how far they are that have heard nothing for long."""
+        """Tell clients that have heard nothing for long their position."""
         for session in self._open:
             for subscription in session.subscriptions.values():
                 self._fanout.tell_if_quiet(subscription)
 
     def beat(self) -> None:
-        """Send a heartbeat over every wire that has no pings of its own and is not in use."""
+        """Send a heartbeat over every idle wire that has no pings of its own."""
         for session in self._open:
             heartbeat = session.encoding.heartbeat
             if heartbeat and not (session.busy or session.closed or session.answers):

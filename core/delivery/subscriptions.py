@@ -1,4 +1,4 @@
-"""Subscriptions: how they begin, at once or after the log's tail or a snapshot, and how they end."""
+"""Subscriptions: begins them at once, or after the log's tail or a snapshot, and ends them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, assert_never
@@ -27,9 +27,9 @@ from core.errors import InvalidInput
 
 
 class Subscriptions(Generic[Peer]):
-    """Begins and ends what clients subscribe to."""
+    """Carries out clients' subscribe and unsubscribe messages."""
 
-    def __init__(  # noqa: PLR0913 (what a subscription is made of, whom it is handed to, and its bounds)
+    def __init__(  # noqa: PLR0913 (the delivery's parts, and the limits)
         self,
         ring: Ring,
         cohorts: Cohorts[Peer],
@@ -47,7 +47,7 @@ class Subscriptions(Generic[Peer]):
         self._limits = limits
 
     def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
-        """Carry out a message of a session's client; the answer goes out with the rest."""
+        """Carry out a client's message; the answer goes out with the rest."""
         if session.closed:
             return
         match message:
@@ -80,10 +80,10 @@ class Subscriptions(Generic[Peer]):
         return True
 
     def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
-        """Take the checkpoint that was read before the scan, also when it is started over.
+        """Take the checkpoint read before the scan, also when the scan starts over.
 
-        What came after the first of them has to follow as events, or a row that was sent and then left
-        the filter would stay at the client for ever.
+        Events after the first checkpoint must follow, or a row that was sent and then left the filter would
+        stay with the client for ever.
         """
         if subscription.stage is not Stage.SNAPSHOT:
             return
@@ -93,7 +93,7 @@ class Subscriptions(Generic[Peer]):
         subscription.cursor = min(subscription.cursor, position)
 
     def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
-        """Send those of a page of the alarm list that match and are not normal."""
+        """Send the rows of a page of the alarm list that match and are not normal."""
         if subscription.stage is not Stage.SNAPSHOT:
             return
         matcher, encoding = subscription.cohort.matcher, subscription.session.encoding
@@ -103,7 +103,7 @@ class Subscriptions(Generic[Peer]):
             self._fanout.send(subscription.session, message)
 
     def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
-        """Say that the list is complete, and go on with what came after it."""
+        """Say that the list is complete, and go on with the events after it."""
         if subscription.stage is not Stage.SNAPSHOT:
             return
         encoding, position = subscription.session.encoding, subscription.cursor
@@ -111,7 +111,7 @@ class Subscriptions(Generic[Peer]):
         self._fanout.join(subscription, position)
 
     def give_up(self, subscriptions: Iterable[Subscription[Peer]], detail: str) -> None:
-        """End subscriptions that need what could not be fetched."""
+        """End subscriptions whose data could not be fetched."""
         for subscription in subscriptions:
             if subscription.stage is not Stage.OVER:
                 error = ErrorMessage(id=subscription.id, code="unavailable", detail=detail)
@@ -138,7 +138,7 @@ class Subscriptions(Generic[Peer]):
             subscription.stage = Stage.SNAPSHOT
             self._requests.add(NeedSnapshot(subscription))
         elif wanted.after is not None and wanted.after > last:
-            # Another process may be further than this one: only the log itself can tell.
+            # Another process may have read further: only the log itself can tell.
             self._requests.add(NeedTail(subscription, wanted.after))
         else:
             self._accept(subscription, last if wanted.after is None else wanted.after)
@@ -150,7 +150,7 @@ class Subscriptions(Generic[Peer]):
     def _unsubscribe(self, session: Session[Peer], name: str) -> None:
         subscription = session.subscriptions.get(name)
         if subscription is None:
-            detail = "there is no subscription of this id"
+            detail = "there is no subscription with this id"
             self._fanout.answer(session, ErrorMessage(id=name, code="unknown_subscription", detail=detail))
         else:
             self._sessions.end(subscription)
@@ -159,9 +159,9 @@ class Subscriptions(Generic[Peer]):
 def _refusal(
     session: Session[Any], wanted: Subscribe, limits: Limits
 ) -> tuple[ErrorMessage, int | None] | None:
-    """Return what is wrong with a subscription, and the close code where the session ends with it."""
+    """Return what is wrong with a subscription, and the close code if the session ends with it."""
     if wanted.id in session.subscriptions:
-        return _error(wanted, "duplicate_id", "there is a subscription of this id"), DUPLICATE_ID
+        return _error(wanted, "duplicate_id", "there is a subscription with this id already"), DUPLICATE_ID
     if len(session.subscriptions) >= limits.subscriptions:
         detail = f"a session has at most {limits.subscriptions} subscriptions"
         return _error(wanted, "too_many_subscriptions", detail), TOO_MANY

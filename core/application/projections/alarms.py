@@ -13,12 +13,12 @@ from core.log.snapshots import rows_after
 PROJECTION = "alarms"
 PROJECTOR_LEASE = "projector"
 PACE_SECONDS = 0.05
-"""How soon a batch follows one that was not full: each is two majority writes that commands wait behind."""
+"""How soon a batch follows one that was not full: each takes two majority writes, which delay commands."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmModel:
-    """The alarm list, how far it is, and the way to build it anew."""
+    """The alarm list, its checkpoint and its rebuild."""
 
     alarms: AlarmList
     checkpoints: Checkpoints
@@ -29,7 +29,7 @@ class AlarmModel:
 
     @property
     def pace(self) -> float:
-        """How many seconds a batch that is not full waits for the next."""
+        """How many seconds after the start of a batch that is not full the next one may start."""
         return PACE_SECONDS
 
     async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
@@ -37,7 +37,7 @@ class AlarmModel:
         await self.alarms.write(await rows_after(log, events))
 
     async def settle(self) -> None:
-        """Carry out a swap that was written down."""
+        """Carry out a swap that was decided."""
         await self.rebuild.settle()
 
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:

@@ -14,13 +14,13 @@ from core.log.ports import StreamReader
 PROJECTION = "kpis"
 KPI_LEASE = "kpi projector"
 PACE_SECONDS = 1.0
-"""How soon a batch follows one that was not full: each writes the bucket of the present whole."""
+"""How soon a batch follows one that was not full: each writes the present bucket whole."""
 PACE_ALARMS = 400
-"""For as many alarms more in the buckets that were written, the next batch waits for as much longer."""
+"""The pause grows by PACE_SECONDS for every so many alarms in the buckets written last."""
 
 
 class KpiModel:
-    """The buckets and how far they are. What is read are those of the checkpoint's generation."""
+    """The buckets and their checkpoint. Readers see the buckets of the checkpoint's generation."""
 
     name: ClassVar[str] = PROJECTION
     lease: ClassVar[str] = KPI_LEASE
@@ -32,18 +32,18 @@ class KpiModel:
 
     @property
     def pace(self) -> float:
-        """How many seconds a batch that is not full waits for the next."""
+        """How many seconds after the start of a batch that is not full the next one may start."""
         return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
 
     async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
-        """Bring on the buckets that the events change. Raises UnknownEvent, Unavailable."""
+        """Update the buckets that the events change. Raises UnknownEvent, Unavailable."""
         await self._keeper.write(generation, events)
 
     async def settle(self) -> None:
-        """Remove what earlier generations have left. The next one may be under way: it is left alone."""
+        """Remove earlier generations, but not the next: a replay may be filling it."""
         self._keeper.forget()
         generation = (await self.checkpoints.load(self.name)).generation
-        # There is time for that; what follows the log is not to wait for it.
+        # Removal can wait for the next `settle`; the projector cannot.
         with suppress(Unavailable):
             await self.buckets.drop(generation)
 

@@ -1,4 +1,4 @@
-"""How far a projection is, for whoever has to read what it just wrote."""
+"""Waits for a projection to reach a position, so that clients can read their own writes."""
 
 import asyncio
 
@@ -6,11 +6,11 @@ from core.application.feed import Bell
 from core.coordination.ports import Checkpoints
 
 CHECKPOINTS = "checkpoints"
-"""The collection in which a change is rung for."""
+"""The collection whose changes ring the bell."""
 
 
 class ProjectedPosition:
-    """The position that a projection has reached. `bell` rings when a checkpoint has moved."""
+    """The position that a projection has reached. `bell` rings when a checkpoint moves."""
 
     def __init__(self, projection: str, checkpoints: Checkpoints, bell: Bell) -> None:
         self._projection = projection
@@ -18,7 +18,7 @@ class ProjectedPosition:
         self._bell = bell
 
     async def reaches(self, position: int, seconds: float) -> bool:
-        """Wait, so long at most, until it has reached the position; tell whether it has. Unavailable."""
+        """Wait at most `seconds` for the position; tell whether it was reached. Raises Unavailable."""
         try:
             async with asyncio.timeout(seconds):
                 while True:

@@ -19,7 +19,7 @@ BATCH_EVENTS = 1_000
 
 
 class ReadModel(Protocol):
-    """What a projector keeps up. Its writes bear to be repeated: whatever comes again changes nothing."""
+    """A read model. Its writes can be repeated: an event that comes again changes nothing."""
 
     @property
     def name(self) -> str:
@@ -33,37 +33,37 @@ class ReadModel(Protocol):
 
     @property
     def pace(self) -> float:
-        """How many seconds a batch that is not full waits for the next."""
+        """How many seconds after the start of a batch that is not full the next one may start."""
         ...
 
     @property
     def checkpoints(self) -> Checkpoints:
-        """Where its checkpoint is."""
+        """The store of its checkpoint."""
         ...
 
     async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
-        """Bring events into it, a batch in order. Raises UnknownEvent, Unavailable."""
+        """Write a batch of events, in order. Raises UnknownEvent, Unavailable."""
         ...
 
     async def settle(self) -> None:
-        """Finish what a rebuild has left to do. Raises Unavailable."""
+        """Finish what a rebuild left to do. Raises Unavailable."""
         ...
 
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:
-        """Begin at the log's beginning, since the model is another log's. Raises Unavailable."""
+        """Begin at the log's beginning: the model belongs to another log. Raises Unavailable."""
         ...
 
 
 class Projector(Worker):
-    """Brings what follows into a read model, then moves the checkpoint.
+    """Writes events into a read model, then moves the checkpoint.
 
-    A crash between the two, a second leader or an event that comes twice changes nothing: what is written is
-    guarded by position, the checkpoint by generation and lease token.
+    A crash between the two, a second leader or a repeated event changes nothing: the position guards the
+    rows, generation and lease token guard the checkpoint.
     """
 
     logger: ClassVar = logging.getLogger("tocsin.projector")
     again: ClassVar = "projecting again from the checkpoint"
-    # A gap in what the feed passes on is worth a line at once.
+    # LogMismatch is not routine here: a gap in the feed's events is logged at once.
     routine: ClassVar = (Unavailable,)
     first_pause_seconds: ClassVar = 0.02
 
@@ -73,8 +73,8 @@ class Projector(Worker):
         self._follow = follow
         self._model = model
 
-    async def _go(self, lease: Lease) -> None:
-        at = await self._resumed(lease)
+    async def _work_once(self, lease: Lease) -> None:
+        at = await self._resume(lease)
         clock = asyncio.get_running_loop().time
         async with closing(self._follow(at.position)) as batches:
             async for events in batches:
@@ -88,7 +88,7 @@ class Projector(Worker):
                     await asyncio.sleep(began + self._model.pace - clock())
 
     async def _project(self, events: Sequence[Event], at: Checkpoint, lease: Lease) -> Checkpoint | None:
-        """Bring in one batch; None: the checkpoint moved otherwise meanwhile."""
+        """Write one batch; None: another process moved the checkpoint."""
         if events[0].position != at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {at.position}")
         await self._model.write(self._log, events, at.generation)
@@ -98,14 +98,12 @@ class Projector(Worker):
         self._succeeded()
         return to
 
-    async def _resumed(self, lease: Lease) -> Checkpoint:
-        """Return the checkpoint to go on from, after making sure that it belongs to this log."""
+    async def _resume(self, lease: Lease) -> Checkpoint:
+        """Return the checkpoint to resume from; start over if it belongs to another log."""
         await self._model.settle()
         at = await self._model.checkpoints.load(self._model.name)
         if await belongs_in_time(self._log, at, self._chance):
             return at
-        self.logger.error(
-            "position %d of %s is of another log: building it anew", at.position, self._model.name
-        )
+        self.logger.error("position %d of %s is of another log: rebuilding", at.position, self._model.name)
         await self._model.start_over(lease, at)
         return await self._model.checkpoints.load(self._model.name)

@@ -1,1 +1,1 @@
-"""The log read again: rebuilding read models, checking them, trying other rules."""
+"""Replays the log: rebuilds read models, checks them, tries other rules."""

@@ -1,4 +1,4 @@
-"""Building the alarm list anew from the log while it is read and written (`tocsin replay alarms`)."""
+"""Rebuilds the alarm list from the log while clients read and write (`tocsin replay alarms`)."""
 
 from core.application.checkpoints import belongs
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
@@ -16,11 +16,11 @@ REPLAY_LEASE = "replay:alarms"
 FILLS_AT_ONCE = 3
 """How many writes of rows are under way at once: each waits for the journal more than for the processor."""
 NEAR_EVENTS = 2_000
-"""How far behind the log's end the projector is asked to stand still for the rest."""
+"""How close to the log's end the shadow must be before the projector is stopped."""
 CATCH_UP_ROUNDS = 20
-"""How often the shadow is brought up to a log that goes on growing, before the projector is stopped."""
+"""How often the shadow catches up with a growing log before the projector is stopped all the same."""
 SWAP_TRIES = 3
-"""How often the shadow is swapped in while others change the checkpoint."""
+"""How often the swap is tried while others change the checkpoint."""
 
 
 async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and how)
@@ -32,16 +32,16 @@ async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and ho
     *,
     newest: bool = False,
 ) -> int:
-    """Bring the rows into a shadow and put it in the alarm list's place; return up to which position.
+    """Fill a shadow of the alarm list, swap it in, and return its position.
 
-    `newest`: take them from the newest snapshots, and not from the fold of all events. Readers see one
-    list or the other. Killed half-way, it leaves a shadow that no reader sees and the next replay drops.
+    `newest`: take the rows from the newest snapshots, instead of folding all events. Readers see one list or
+    the other. A killed replay leaves a shadow that no reader sees and the next replay drops.
 
     Raises:
         StartupRefused: another replay is running, or took over.
         LogMismatch: the log has a gap.
         UnknownEvent: an event was written by a newer version.
-        Unavailable: MongoDB cannot be reached; what was begun is of no consequence.
+        Unavailable: MongoDB cannot be reached; an unfinished shadow does no harm.
     """
     way = Newest(log) if newest else Folding(log)
     async with kept_lease(leases, REPLAY_LEASE, holder) as kept:
@@ -58,7 +58,7 @@ async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and ho
 
 
 class _Replay:
-    """The shadow, and the way its rows come in."""
+    """The shadow, and the way that fills it."""
 
     shadow: Shadow
 
@@ -72,7 +72,7 @@ class _Replay:
         self._progress = progress
 
     async def fill(self, shadow: Shadow, kept: Kept) -> None:
-        """Bring the shadow to where the log ends now. Nothing reads it yet, so its indexes come last."""
+        """Fill the shadow up to the log's present end. Nothing reads it yet, so its indexes come last."""
         self.shadow, written = shadow, 0
         until = (await self._log.tail()).position
         async with Sliding(FILLS_AT_ONCE) as filling:
@@ -86,7 +86,7 @@ class _Replay:
         await self._model.rebuild.finish(shadow)
 
     async def catch_up(self, kept: Kept, at_least: int = 0) -> None:
-        """Bring the shadow up to the log's end as it is now, and to the position at least."""
+        """Bring the shadow up to the log's present end, and at least to the position."""
         until = max((await self._log.tail()).position, at_least)
         async for rows in self._way.rows(until, self._progress):
             if rows:
@@ -94,13 +94,13 @@ class _Replay:
             await kept()
 
     async def swap(self, holder: str) -> bool:
-        """Stop the projector, bring the shadow up to where it is at least, and put it in place."""
+        """Stop the projector, bring the shadow up to its checkpoint at least, and swap it in."""
         lease = await self._leases.take_over(PROJECTOR_LEASE, f"{holder}:replay", LEASE_SECONDS)
         try:
             checkpoint = await self._model.checkpoints.fence(PROJECTION, lease)
             if checkpoint is None:
                 return False
-            # The list must not fall back behind what its readers were told; unless that was another log.
+            # Readers must not see the list fall back, unless the old list was of another log.
             same = await belongs(self._log, checkpoint)
             kept = Keeping(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
             await self.catch_up(kept, checkpoint.position if same else 0)

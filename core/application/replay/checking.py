@@ -1,4 +1,4 @@
-"""Comparing the alarm list with the log (`replay alarms --check`), and the log with itself (`verify`)."""
+"""Compares the alarm list with the log (`replay alarms --check`), and checks the log itself (`verify`)."""
 
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,16 +17,16 @@ from core.log.ports import EventReader
 from core.log.projection import Fold
 
 FOLD_ROUNDS = 20
-"""How often the fold is brought up to a checkpoint that goes on moving."""
+"""How often the fold catches up with a moving checkpoint."""
 NEAR_EVENTS = 2_000
-"""How far the checkpoint may have moved on for the rows beyond it to be put aside."""
+"""How far the checkpoint may have moved since the last round for the scan to begin."""
 
 _HASH_PARTS = 8
 """In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
 
 
 class Difference(msgspec.Struct, frozen=True, gc=False):
-    """A row that is not what the log says: `fields` has what it should be and what it is, by name."""
+    """A row that the log contradicts: `fields` has the expected and the actual value by name."""
 
     kind: Literal["missing", "extra", "differing"]
     alarm_id: str
@@ -38,13 +38,13 @@ async def check_alarms(
 ) -> AsyncIterator[Difference]:
     """Yield each row of the alarm list that is not the fold of its alarm's events; change nothing.
 
-    The list moves meanwhile, and each row claims to be its alarm as it stood at the row's own position. So
-    the log is folded up to a checkpoint P first. Every row at P or before must then equal the fold, and
-    every alarm of the fold must have a row. A row beyond P is put aside, and compared when the fold, going
-    on, comes to its position. No row escapes that way, and none is blamed for having moved.
+    The list moves meanwhile, and each row claims to be its alarm at the row's own position. So the log is
+    first folded up to a checkpoint P. Every row at P or before must then equal the fold, and every alarm of
+    the fold must have a row. A row beyond P is put aside, and compared when the fold reaches its position.
+    So no row escapes, and none is blamed for having moved.
 
     Raises:
-        LogMismatch: the log ends before the checkpoint: it is of another log.
+        LogMismatch: the log ends before the checkpoint, which is of another log.
         UnknownEvent, Unavailable.
     """
     fold = Fold()
@@ -70,11 +70,10 @@ async def check_alarms(
 
 
 async def verify(log: EventReader, progress: Progress = silent) -> AsyncIterator[Finding]:
-    """Yield what is wrong with the log, up to its end as it is now.
+    """Yield the log's errors, up to its present end.
 
-    That is: gaps in positions or revisions, times that run backwards, snapshots that are not their fold,
-    and event ids that are there twice. Memory grows with the number of alarms, and by 8 bytes for each
-    event.
+    Errors are gaps in positions or revisions, times that run backwards, snapshots that are not their fold,
+    and repeated event ids. Memory grows with the number of alarms, and by 8 bytes for each event.
 
     Raises:
         UnknownEvent, Unavailable.
@@ -101,7 +100,7 @@ async def _fold_up_to(log: EventReader, fold: Fold, position: int, progress: Pro
 
 
 async def _check_moved(log: EventReader, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
-    """Compare each row when the fold comes to its position; what it never comes to is not of this log."""
+    """Compare each row when the fold reaches its position; a row never reached is not of this log."""
     until = min(max((row.position for row in moved.values()), default=0), (await log.tail()).position)
     async for events in pages(log.recorded, fold.position, until):
         for event in events:
@@ -124,7 +123,7 @@ def _compared(expected: Alarm | None, row: Alarm) -> Difference | None:
 
 
 def _repeated(hashes: "array[int]") -> set[int]:
-    """Return the values that are there twice."""
+    """Return the values that occur more than once."""
     repeated: set[int] = set()
     for part in range(_HASH_PARTS):
         ordered = sorted(value for value in hashes if value % _HASH_PARTS == part)
@@ -133,7 +132,7 @@ def _repeated(hashes: "array[int]") -> set[int]:
 
 
 async def _duplicates(log: EventReader, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
-    """Tell real duplicates from ids that happen to have the same hash."""
+    """Tell real duplicates from ids that share a hash."""
     first: dict[str, int] = {}
     async for events in pages(whole(log), 0, total):
         for event in _suspected(events, suspects):

@@ -1,4 +1,4 @@
-"""The leases of a replay, renewed by the work that goes on under them."""
+"""Renews a replay's leases as its work goes on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,16 +8,16 @@ from core.coordination.ports import Lease, Takeover
 from core.errors import StartupRefused, Unavailable
 
 REPLAY_SECONDS = 30.0
-"""For how long a replay that was killed keeps others from starting."""
+"""How long the lease of a killed replay keeps others from starting."""
 RENEW_SECONDS = 5.0
 """How often a replay renews that lease."""
 
 Kept = Callable[[], Awaitable[None]]
-"""Raises StartupRefused once the lease was lost."""
+"""Keeps a lease. Raises StartupRefused once the lease is lost."""
 
 
 class Keeping:
-    """Renews a lease whenever it is called, but not all the time."""
+    """Renews a lease when called, at most once in `every` seconds."""
 
     def __init__(self, leases: Takeover, lease: Lease, seconds: float, every: float) -> None:
         self._leases = leases
@@ -27,7 +27,7 @@ class Keeping:
         self._due = _clock() + every
 
     async def __call__(self) -> None:
-        """Renew it if it is time to. Raises StartupRefused: it was lost."""
+        """Renew the lease if it is time to. Raises StartupRefused if the lease was lost."""
         if _clock() < self._due:
             return
         self._due = _clock() + self._every
@@ -37,10 +37,10 @@ class Keeping:
 
 @asynccontextmanager
 async def kept_lease(leases: Takeover, name: str, holder: str) -> AsyncIterator[Kept]:
-    """Hold the lease of a replay, as long as what is given is called. Raises StartupRefused: another does."""
+    """Hold a replay's lease, renewed by the yielded function. Raises StartupRefused if another has it."""
     lease = await leases.acquire(name, holder, REPLAY_SECONDS)
     if lease is None:
-        raise StartupRefused("another replay of the same is running")
+        raise StartupRefused("another replay of this read model is running")
     try:
         yield Keeping(leases, lease, REPLAY_SECONDS, RENEW_SECONDS)
     finally:
@@ -48,8 +48,8 @@ async def kept_lease(leases: Takeover, name: str, holder: str) -> AsyncIterator[
 
 
 async def let_go(leases: Takeover, lease: Lease) -> None:
-    """Release the lease, if that is possible."""
-    # It runs out by itself too; what the replay came to is more important to tell.
+    """Release the lease, if MongoDB can be reached."""
+    # The lease also expires by itself; an error here would hide the replay's own outcome.
     with suppress(Unavailable):
         await leases.release(lease)
 

@@ -1,4 +1,4 @@
-"""Counting the key figures anew from the log, beside those that are read (`tocsin replay kpis`)."""
+"""Recounts the key figures from the log, beside those that clients read (`tocsin replay kpis`)."""
 
 from core.application.projections.kpis import KPI_LEASE, PROJECTION, KpiModel
 from core.application.replay.alarms import CATCH_UP_ROUNDS, NEAR_EVENTS, SWAP_TRIES
@@ -17,7 +17,7 @@ REPLAY_LEASE = "replay:kpis"
 async def replay_kpis(
     log: EventReader, model: KpiModel, leases: Takeover, holder: str, progress: Progress = silent
 ) -> int:
-    """Fill the next generation from the whole log and make it the one that is read; return up to where.
+    """Fill the next generation from the whole log, make it the current one, and return its position.
 
     Raises:
         StartupRefused: another replay is running, or took over.
@@ -26,7 +26,7 @@ async def replay_kpis(
     """
     async with kept_lease(leases, REPLAY_LEASE, holder) as kept:
         replay = _Replay(log, model, progress, await model.checkpoints.load(PROJECTION))
-        # What a replay that was killed has left of this generation.
+        # A killed replay may have left buckets of this generation.
         await model.buckets.clear(replay.at.generation)
         for _ in range(CATCH_UP_ROUNDS):
             await replay.catch_up(kept)
@@ -43,7 +43,7 @@ async def replay_kpis(
 
 
 class _Replay:
-    """How far the next generation is."""
+    """The next generation, and how far it is."""
 
     def __init__(self, log: EventReader, model: KpiModel, progress: Progress, live: Checkpoint) -> None:
         self._log = log
@@ -53,7 +53,7 @@ class _Replay:
         self.at = Checkpoint(0, "", live.generation + 1)
 
     async def catch_up(self, kept: Kept) -> None:
-        """Count up to the log's end as it is now. Raises StartupRefused: it is another's generation now."""
+        """Count up to the log's present end. Raises StartupRefused if another process took the generation."""
         until = (await self._log.tail()).position
         async for events in pages(whole(self._log), self.at.position, until):
             check_gapless(events, self.at.position)
@@ -62,15 +62,15 @@ class _Replay:
             self._progress("counting events", self.at.position, until)
             await kept()
             if (await self._model.checkpoints.load(PROJECTION)).generation >= self.at.generation:
-                raise StartupRefused("the key figures were begun anew meanwhile: start again")
+                raise StartupRefused("the key figures were started over meanwhile: start the replay again")
 
     async def swap(self, lease: Lease, kept: Kept) -> bool:
-        """Let the next generation be the one that is read, once it has all that was shown."""
-        # It stands still from here on: the figures must not fall back behind what was shown.
+        """Make the next generation the current one, once it has all that the current one shows."""
+        # Stop the projector: the figures must not fall back behind those that were shown.
         if await self._model.checkpoints.fence(PROJECTION, lease) is None:
             return False
         await self.catch_up(kept)
         if await self._model.checkpoints.set_back(PROJECTION, lease, self.at):
             return True
-        # It may have been this one, whose answer was lost.
+        # This call may have set it, and only the answer was lost.
         return await self._model.checkpoints.load(PROJECTION) == self.at

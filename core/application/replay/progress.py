@@ -1,10 +1,10 @@
-"""What a replay tells of itself while it goes on."""
+"""How a replay reports its progress."""
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how many are done, and out of how many."""
+"""Takes the step under way, how many items are done, and out of how many (0: unknown)."""
 
 
 def silent(_what: str, _done: int, _total: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""Reading the log from one position to another, page after page."""
+"""Reads the log from one position to another, page by page."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,11 +14,11 @@ R = TypeVar("R", bound=Recorded)
 PAGE_EVENTS = 2_000
 
 Read = Callable[[int, int], Awaitable[Sequence[R]]]
-"""Returns at most so many (the second) events of positions after the first, in order."""
+"""Returns at most so many events (the second argument) after a position (the first), in order."""
 
 
 async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence[R]]:
-    """Yield the events after `after` up to `until`; the next page is read while one is worked on.
+    """Yield the events after `after` up to `until`; read the next page while the caller works on one.
 
     Raises:
         LogMismatch: the log ends before `until`.
@@ -34,7 +34,7 @@ async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence
             after = events[-1].position
             if after < until:
                 reading = asyncio.ensure_future(read(after, PAGE_EVENTS))
-                # A task begins at the loop's next turn: without one it would wait for this page's reader.
+                # Give the loop a turn: otherwise the read starts only after the caller's work.
                 await asyncio.sleep(0)
             yield events if after <= until else [event for event in events if event.position <= until]
     finally:
@@ -42,14 +42,14 @@ async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence
 
 
 def check_gapless(events: Sequence[Recorded], after: int) -> None:
-    """Raise LogMismatch unless the events are those that follow `after`, none left out."""
+    """Raise LogMismatch unless the events directly follow `after`, without a gap."""
     for expected, event in enumerate(events, after + 1):
         if event.position != expected:
             raise LogMismatch(f"event {event.position} follows {expected - 1}: the log has a gap")
 
 
 def whole(log: EventReader) -> Read[Event]:
-    """Return what reads the events with their snapshots."""
+    """Return a function that reads the events with their snapshots."""
 
     async def read(after: int, limit: int) -> Sequence[Event]:
         return (await log.read(after, limit)).events

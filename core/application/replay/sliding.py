@@ -1,4 +1,4 @@
-"""Work that goes on while more of it is prepared, a few pieces at a time."""
+"""Runs a few pieces of work at a time, while the next ones are prepared."""
 
 import asyncio
 from collections import deque
@@ -17,7 +17,7 @@ class Sliding:
         self._running: deque[asyncio.Task[None]] = deque()
 
     async def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Start it, once the oldest has ended if that many are running. Raises what the oldest raised."""
+        """Start the work; at `width` pieces, wait for the oldest first, and raise its error."""
         if len(self._running) >= self._width:
             await self._running.popleft()
         self._running.append(asyncio.create_task(work))

@@ -16,13 +16,13 @@ ROWS_AT_ONCE = 1_000
 
 
 class Way(Protocol):
-    """A way from the log to the rows of the list. `position`, `event_id`: how far it has come."""
+    """A way from the log to the rows of the list; `position` and `event_id` say how far it has come."""
 
     position: int
     event_id: str
 
     def rows(self, until: int, progress: Progress) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the rows that change up to the position, and none now and then, as long as it takes.
+        """Yield the rows that change up to the position, and empty batches while they are worked out.
 
         Raises:
             LogMismatch: the log has a gap, or ends before the position.
@@ -33,7 +33,7 @@ class Way(Protocol):
 
 
 class Folding:
-    """From the first event on, by the facts alone: the proof of the list. Memory grows with the alarms."""
+    """Folds all facts from the first event on: the proof of the list. Memory grows with the alarms."""
 
     def __init__(self, log: EventReader) -> None:
         self._log = log
@@ -57,7 +57,7 @@ class Folding:
 
 
 class Newest:
-    """From the newest snapshot of each alarm: costs what there are alarms. Memory does not grow."""
+    """Reads the newest snapshot of each alarm. Time grows with the alarms, memory does not."""
 
     def __init__(self, log: ReplayReader) -> None:
         self._log = log
@@ -66,7 +66,7 @@ class Newest:
         self.event_id = ""
 
     async def rows(self, until: int, progress: Progress) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the newest row of every alarm, and from then on what the events change."""
+        """Yield the newest row of every alarm first, and in later calls the rows that the events change."""
         if self._begun:
             async for events in pages(whole(self._log), self.position, until):
                 check_gapless(events, self.position)
@@ -74,7 +74,7 @@ class Newest:
                 yield list((await rows_after(self._log, events)).values())
                 progress("reading events", self.position, until)
             return
-        # Before the snapshots: what is appended meanwhile is read once more afterwards.
+        # Before the snapshots: events appended meanwhile are read once more afterwards.
         end, self._begun = await self._log.tail(), True
         async for snapshots in self._log.newest_of_all():
             yield [await alarm_after(self._log, snapshot) for snapshot in snapshots]
@@ -82,6 +82,6 @@ class Newest:
 
 
 def _chunks(rows: Iterable[Alarm]) -> Iterator[Sequence[Alarm]]:
-    waiting = iter(rows)
-    while chunk := list(islice(waiting, ROWS_AT_ONCE)):
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, ROWS_AT_ONCE)):
         yield chunk

@@ -1,4 +1,4 @@
-"""What a period's key figures would have been under other rules; nothing is written."""
+"""Computes a period's key figures under other rules, and writes nothing."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from core.log.ports import EventReader
 
 LONGEST_PERIOD = timedelta(days=31)
 MOST_ACTIVITIES = 2_000_000
-"""How much activity of a period is held at once."""
+"""How many activities of a period are held at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The log, and which position it had at which time."""
+    """The log, and the history that knows its position at a time."""
 
     log: EventReader
     history: AlarmHistory
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a period as they were, and as they would have been."""
+    """A period's figures as they were, and as they would have been."""
 
     before: Figures
     after: Figures
 
 
 async def compared(log: Record, tenant: str, start: datetime, end: datetime, rules: Rules) -> Comparison:
-    """Replay a tenant's activity of the period, in whole ten minutes, under the rules.
+    """Replay a tenant's activity of the period, extended to whole ten minutes, under the rules.
 
     Raises:
         InvalidInput: the period is empty, too long, or holds too much.
@@ -48,12 +48,12 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
     try:
         start, last = start_of(start), start_of(end)
         end = last + BUCKET if end > last else last
-        # What is held back must still have a time.
+        # Delayed activities must still have a time that a calendar can hold.
         end + LONGEST_PERIOD, start - LONGEST_PERIOD
     except OverflowError:
         raise InvalidInput("the period must be one that a calendar can hold") from None
     if not timedelta(0) < end - start <= LONGEST_PERIOD + BUCKET:
-        raise InvalidInput(f"the period must be longer than nothing and at most {LONGEST_PERIOD.days} days")
+        raise InvalidInput(f"the period must not be empty, and at most {LONGEST_PERIOD.days} days long")
     activities = await _activities(log, tenant, start, end)
     return Comparison(
         before=figures(_bucketed(activities), start, end),
@@ -63,23 +63,23 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
 
 async def _activities(log: Record, tenant: str, start: datetime, end: datetime) -> list[Activity]:
     if (await log.log.tail()).position == 0:
-        # Perhaps nothing was ever served from here, and there is not even an index.
+        # A database that no process has served may lack even the history's index.
         return []
-    # A moment earlier: what was recorded at the start belongs to the period.
+    # A millisecond earlier: an event recorded at the start belongs to the period.
     first = await log.history.position_at(start - timedelta(milliseconds=1))
     until = await log.history.position_at(end - timedelta(milliseconds=1))
-    found: list[Activity] = []
+    activities: list[Activity] = []
     async for events in pages(whole(log.log), first, until):
-        found += [
+        activities += [
             activity
             for event in events
             if event.tenant == tenant and (activity := activity_of(event)) is not None
         ]
-        if len(found) > MOST_ACTIVITIES:
+        if len(activities) > MOST_ACTIVITIES:
             raise InvalidInput(
                 f"the period holds more than {MOST_ACTIVITIES:,} activities: ask for a shorter one"
             )
-    return found
+    return activities
 
 
 def _within(activities: Iterable[Activity], end: datetime) -> Iterator[Activity]:
@@ -88,7 +88,7 @@ def _within(activities: Iterable[Activity], end: datetime) -> Iterator[Activity]
 
 def _bucketed(activities: Iterable[Activity]) -> list[Bucket]:
     buckets: dict[datetime, Bucket] = {}
-    # What was held back comes later than what happened after it.
+    # The rules may delay an activity past later ones.
     for activity in sorted(activities, key=lambda each: each.at):
         start = start_of(activity.at)
         if start not in buckets:

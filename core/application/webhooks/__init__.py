@@ -1,1 +1,1 @@
-"""Webhooks: from an event to the call that tells of it."""
+"""Webhooks: routes events to the outbox, and sends its rows."""

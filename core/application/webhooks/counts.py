@@ -1,4 +1,4 @@
-"""What the calls to a webhook came to."""
+"""Counts the calls to a webhook."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from core.outbox.row import Settlement
 from core.outbox.schedule import Answer
 
 LATENCY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""The upper bounds of the buckets in which calls are counted."""
+"""The upper bounds of the histogram's buckets."""
 
 
 def _latency() -> Histogram:
@@ -16,7 +16,7 @@ def _latency() -> Histogram:
 
 @dataclass(slots=True)
 class CallCounts:
-    """A webhook's calls since the process started; `latency` has how long they took (s)."""
+    """A webhook's calls since the process started; `latency` holds their durations (s)."""
 
     attempts: int = 0
     delivered: int = 0

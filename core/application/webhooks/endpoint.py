@@ -1,4 +1,4 @@
-"""One webhook's endpoint: its rows in their order, one call after the other or some beside each other."""
+"""Sends one webhook's rows: in order for each alarm, several alarms at once."""
 
 import asyncio
 import logging
@@ -27,14 +27,14 @@ logger = logging.getLogger("tocsin.relay")
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 5.0
-"""Of the pauses between tries to record what became of calls."""
+"""The longest pause between tries to record the results of calls."""
 SETTLED_AT_ONCE = 500
 """How many rows one write to the outbox settles."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayParts:
-    """What the relay works with."""
+    """The ports and functions that the relay works with."""
 
     webhooks: WebhookDirectory
     outbox: PendingRows
@@ -48,7 +48,7 @@ Count = Callable[[str, Answer, Settlement], None]
 
 
 class Endpoint:
-    """Sends one webhook's rows; whatever happens to it holds up no other."""
+    """Sends one webhook's rows; its failures hold up no other webhook."""
 
     def __init__(self, parts: RelayParts, webhook: Webhook, settler: "Settler", count: Count) -> None:
         self._parts = parts
@@ -65,19 +65,19 @@ class Endpoint:
         self._task = tasks.create_task(self._run())
 
     def end(self) -> None:
-        """Break off: what is under way may be sent again when the webhook is enabled."""
+        """Stop sending: a call under way may be repeated when the webhook is enabled again."""
         if self._task is not None:
             self._task.cancel()
 
     def change(self, webhook: Webhook) -> None:
-        """Take note of the webhook as it is now."""
+        """Take the webhook's present settings."""
         if webhook.rescans != self._webhook.rescans:
             self._rescan = True
             self._poked.set()
         self._webhook = webhook
 
     def poke(self) -> None:
-        """Take note that there may be new rows."""
+        """Look for new rows."""
         self._lanes.stir()
         self._poked.set()
 
@@ -95,7 +95,7 @@ class Endpoint:
                 await self._wait()
 
     async def _read(self) -> None:
-        """Read until there is enough to send."""
+        """Read rows until there are enough to send."""
         outbox, name = self._parts.outbox, self._webhook.id
         while (wanted := self._lanes.wanted()) is not None:
             if isinstance(wanted, ReadLane):
@@ -106,7 +106,7 @@ class Endpoint:
                 self._lanes.scanned(rows, self._parts.clock.now(), wanted.limit)
 
     async def _wait(self) -> None:
-        """Wait for a call to end, a new row, or the next try that is due."""
+        """Wait until a call ends, a row arrives or a try is due."""
         earliest = self._lanes.earliest()
         if earliest is None:
             await self._poked.wait()
@@ -120,7 +120,7 @@ class Endpoint:
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
         if settlement.disables:
-            # Recorded first: this endpoint ends as soon as its webhook is disabled.
+            # Record first: disabling the webhook ends this endpoint.
             await self._disable(answer)
         self._lanes.settled(settlement.row, parts.clock.now())
         self._poked.set()
@@ -132,26 +132,26 @@ class Endpoint:
 
 
 class Settler:
-    """Records what became of calls: what ended while the last write was under way goes with the next one."""
+    """Records the results of calls; results that come during a write go into the next one."""
 
     def __init__(self, outbox: PendingRows) -> None:
         self._outbox = outbox
-        # Bounded by the calls that can be under way: each waits for its own.
+        # Bounded by the calls under way: each waits until its result is recorded.
         self._waiting: list[tuple[Settlement, asyncio.Future[None]]] = []
-        self._struck = asyncio.Event()
+        self._added = asyncio.Event()
 
     async def settle(self, settlement: Settlement) -> None:
-        """Return once it is recorded."""
+        """Return once the settlement is recorded."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((settlement, done))
-        self._struck.set()
+        self._added.set()
         await done
 
     async def run(self) -> None:
-        """Record for ever, through every outage: a call that was made is not to be made again for it."""
+        """Record for ever, through every outage: an outage must not repeat a call that was made."""
         while True:
-            await self._struck.wait()
-            self._struck.clear()
+            await self._added.wait()
+            self._added.clear()
             while self._waiting:
                 batch = self._waiting[:SETTLED_AT_ONCE]
                 del self._waiting[:SETTLED_AT_ONCE]
@@ -162,17 +162,17 @@ class Settler:
 
     async def _record(self, settlements: Sequence[Settlement]) -> None:
         attempts = AsyncRetrying(
-            # It ends with the lease.
+            # Losing the lease cancels it.
             stop=stop_never,
             wait=wait_random_exponential(multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
             retry=retry_if_exception_type(Unavailable),
-            before_sleep=_say,
+            before_sleep=_log_retry,
         )
         async for attempt in attempts:
             with attempt:
                 await self._outbox.settle(settlements)
 
 
-def _say(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
-    logger.warning("recording what was sent again: %s", error)
+    logger.warning("recording results of calls again: %s", error)

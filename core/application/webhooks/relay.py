@@ -16,14 +16,14 @@ from core.outbox.schedule import Answer
 
 RELAY_LEASE = "relay"
 COUNTED_WEBHOOKS = 1_000
-"""Of how many webhooks counts are kept."""
+"""For how many webhooks the relay keeps counts."""
 
 
 class Relay(Worker):
-    """Sends what is pending, in one process at a time: at least once, in order per alarm and webhook.
+    """Sends pending rows, in one process at a time: at least once, in order per alarm and webhook.
 
-    It is woken by the outbox and by the earliest time at which a row is due. What became of a call is
-    recorded before the next row of that alarm goes out; until then, whoever leads next makes the call again.
+    The outbox's bell and the earliest due time wake it. A call's result is recorded before the next row of
+    that alarm goes out; if the leader ends before that, the next leader repeats the call.
     """
 
     logger: ClassVar = logging.getLogger("tocsin.relay")
@@ -33,9 +33,9 @@ class Relay(Worker):
         super().__init__(candidate, RELAY_LEASE)
         self._parts = parts
         self.counts: dict[str, CallCounts] = {}
-        """By webhook, what its calls came to."""
+        """The counts of each webhook's calls, by the webhook's id."""
 
-    async def _go(self, _: Lease) -> None:
+    async def _work_once(self, _: Lease) -> None:
         await _Relaying(self._parts, self._count).run(self._succeeded)
 
     def _count(self, webhook: str, answer: Answer, settlement: Settlement) -> None:
@@ -48,7 +48,7 @@ class Relay(Worker):
 
 
 class _Relaying:
-    """One go through the outbox, until MongoDB cannot be reached."""
+    """One run through the outbox, until MongoDB cannot be reached."""
 
     def __init__(self, parts: RelayParts, count: Count) -> None:
         self._parts = parts
@@ -57,7 +57,7 @@ class _Relaying:
         self._endpoints: dict[str, Endpoint] = {}
 
     async def run(self, succeeded: Callable[[], None]) -> None:
-        """Relay; tell each time that it knows what is pending. Raises an ExceptionGroup of Unavailable."""
+        """Relay; call `succeeded` after each look at the outbox. Raises an ExceptionGroup of Unavailable."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settler.run())
             tasks.create_task(self._coordinate(tasks, succeeded))
@@ -66,22 +66,22 @@ class _Relaying:
         bell = self._parts.bell
         # Listen before reading: a change in between would be missed.
         changed, more = bell("webhooks"), bell("outbox")
-        await self._look(tasks)
+        await self._load_webhooks(tasks)
         while True:
             await self._poke(tasks)
             succeeded()
             await first_of(changed.wait(), more.wait())
             if changed.is_set():
                 changed = bell("webhooks")
-                await self._look(tasks)
+                await self._load_webhooks(tasks)
             more = bell("outbox")
 
-    async def _look(self, tasks: asyncio.TaskGroup) -> None:
-        """Take note of the webhooks as they are now."""
-        found = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
-        for name in [name for name in self._endpoints if name not in found or not found[name].enabled]:
+    async def _load_webhooks(self, tasks: asyncio.TaskGroup) -> None:
+        """Load the webhooks, and begin, change or end endpoints to match."""
+        webhooks = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
+        for name in [name for name in self._endpoints if name not in webhooks or not webhooks[name].enabled]:
             self._endpoints.pop(name).end()
-        for name, webhook in found.items():
+        for name, webhook in webhooks.items():
             if name in self._endpoints:
                 self._endpoints[name].change(webhook)
             elif webhook.enabled:
@@ -90,16 +90,16 @@ class _Relaying:
                 self._endpoints[name] = endpoint
 
     async def _poke(self, tasks: asyncio.TaskGroup) -> None:
-        """Tell the endpoints that have something to send; remove what is left of deleted webhooks."""
+        """Wake the endpoints that have rows to send; remove the rows of deleted webhooks."""
         waiting = await self._parts.outbox.waiting()
         if not waiting <= self._endpoints.keys():
-            await self._look(tasks)
+            await self._load_webhooks(tasks)
             await self._remove_orphans(waiting - self._endpoints.keys())
         for name in waiting & self._endpoints.keys():
             self._endpoints[name].poke()
 
     async def _remove_orphans(self, names: Iterable[str]) -> None:
-        """Remove the rows of webhooks that are not there: a row is never there before its webhook."""
+        """Remove rows that have no webhook: a webhook is always there before its first row."""
         known = {webhook.id for webhook in await self._parts.webhooks.all()}
         for name in sorted(set(names) - known):
             await self._parts.outbox.remove(name)

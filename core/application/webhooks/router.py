@@ -1,4 +1,4 @@
-"""The router: writes a row into the outbox for each event and each webhook that it is for (ADR 0021)."""
+"""The router: writes an outbox row for each event and each webhook that wants it (ADR 0021)."""
 
 import asyncio
 import logging
@@ -23,21 +23,21 @@ from core.outbox.webhook import Webhook
 logger = logging.getLogger("tocsin.router")
 
 ROUTING = "outbox"
-"""The name of its checkpoint."""
+"""The name of the router's checkpoint."""
 ROUTER_LEASE = "router"
 BATCH_EVENTS = 1_000
 IDLE_EVENTS = 1_000
-"""After so many events that were for no webhook the checkpoint is moved all the same."""
+"""After so many events that match no webhook the checkpoint moves all the same."""
 JOINING_AT_ONCE = 4
-"""How many webhooks are brought up to the others at the same time; each reads the log on its own."""
+"""How many webhooks catch up at the same time; each reads the log on its own."""
 COMPARED_ROWS = 10_000
-"""How many rows are compared with a log that was replaced, to find where it parted from the old one."""
+"""How many rows are compared with a replaced log, to find where it parted from the old one."""
 COMPARED_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class RouterParts:
-    """What the router reads and writes, and what tells it of news."""
+    """The ports and functions that the router works with."""
 
     log: EventReader
     webhooks: RoutedWebhooks
@@ -52,9 +52,9 @@ class RouterParts:
 class Router(Worker):
     """Follows the log with one checkpoint for all webhooks that have joined, in one process at a time.
 
-    A webhook that is new, or enabled again, is first brought up to the others: its `after` is its own
-    checkpoint until it joins. So what happened before this process heard of it is not missed. A crash at any
-    point, a second leader or an event that comes twice changes nothing: a row has one id.
+    A webhook that is new, or enabled again, first catches up with the others: until it joins, its `after` is
+    its own checkpoint. So it misses no event from before this process heard of it. A crash at any point, a
+    second leader or a repeated event changes nothing: a row has one id.
     """
 
     logger: ClassVar = logger
@@ -65,40 +65,40 @@ class Router(Worker):
         super().__init__(candidate, ROUTER_LEASE)
         self._parts = parts
 
-    async def _go(self, lease: Lease) -> None:
+    async def _work_once(self, lease: Lease) -> None:
         await _Routing(self._parts, lease, self._chance).run(self._succeeded)
 
 
 class _Routing:
-    """Routing from the checkpoint on, until something breaks it off."""
+    """One run from the checkpoint on, until something interrupts it."""
 
     def __init__(self, parts: RouterParts, lease: Lease, chance: Chance) -> None:
         self._parts = parts
         self._lease = lease
         self._chance = chance
         self._at = Checkpoint(0, "", 0)
-        self._kept = 0
-        # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
+        self._written = 0
+        # The webhooks that the checkpoint covers, whatever another leader writes meanwhile.
         self._joined: dict[str, Webhook] = {}
         self._routes = WebhookRoutes((), parts.formats)
         self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
         self._places = asyncio.Semaphore(JOINING_AT_ONCE)
 
     async def run(self, succeeded: Callable[[], None]) -> None:
-        """Route until the checkpoint may not be written any more; tell of each batch that is done."""
+        """Route until another process moves the checkpoint; call `succeeded` after each batch."""
         changed = self._parts.bell("webhooks")
         await self._resume()
         try:
             async with Arrivals(self._parts.follow(self._at.position)) as arrivals:
-                await self._look()
+                await self._load_webhooks()
                 while True:
                     joining = [task for _, task in self._joining.values()]
                     events = await arrivals.next(changed.wait(), watched=joining)
                     if changed.is_set():
                         # Listen before reading: a change in between would be missed.
                         changed = self._parts.bell("webhooks")
-                        await self._look()
-                    await self._join_those_ready()
+                        await self._load_webhooks()
+                    await self._join_ready()
                     for start in range(0, len(events), BATCH_EVENTS):
                         if not await self._route(events[start : start + BATCH_EVENTS]):
                             return
@@ -107,32 +107,34 @@ class _Routing:
             await cancelled([task for _, task in self._joining.values()])
 
     async def _resume(self) -> None:
-        """Find the position to go on from, and keep a leader that was paused from moving the checkpoint."""
+        """Find the position to resume from, and keep a paused leader from moving the checkpoint."""
         parts = self._parts
         at = await parts.checkpoints.load(ROUTING)
         if not await belongs_in_time(parts.log, at, self._chance):
             at = await self._set_back(at)
         if not any(webhook.joined for webhook in await parts.webhooks.all()):
-            # Nobody needs what lies between.
+            # No webhook needs the events in between.
             tail = await parts.log.tail()
             at = Checkpoint(tail.position, tail.event_id, at.generation)
         if not await parts.checkpoints.advance(ROUTING, self._lease, at):
             raise LogMismatch("another router has moved the checkpoint")
-        self._at, self._kept = at, at.position
+        self._at, self._written = at, at.position
         joined = [webhook for webhook in await parts.webhooks.all() if webhook.joined]
         self._joined = {webhook.id: webhook for webhook in joined}
 
-    async def _look(self) -> None:
-        """Take note of the webhooks as they are now."""
-        found = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
-        joined = [found[name] for name in self._joined if name in found and found[name].joined]
+    async def _load_webhooks(self) -> None:
+        """Load the webhooks; drop those that are disabled, and start the catch-up of those that must join."""
+        webhooks = {webhook.id: webhook for webhook in await self._parts.webhooks.all()}
+        joined = [webhooks[name] for name in self._joined if name in webhooks and webhooks[name].joined]
         for webhook in joined:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
         self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
         self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
         wanted = {
-            name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
+            name: webhook
+            for name, webhook in webhooks.items()
+            if webhook.enabled and name not in self._joined
         }
         stale = [
             name
@@ -145,7 +147,7 @@ class _Routing:
                 self._joining[name] = (webhook, asyncio.create_task(self._catch_up(webhook)))
 
     async def _catch_up(self, webhook: Webhook) -> int:
-        """Route what the others have had already; return up to where. Its `after` keeps the progress."""
+        """Route the events before the checkpoint; return the position reached. `after` keeps the progress."""
         routes, after = WebhookRoutes([webhook], self._parts.formats), webhook.after
         async with self._places:
             while after < self._at.position:
@@ -153,8 +155,8 @@ class _Routing:
                 await self._change(webhook, after=after)
         return after
 
-    async def _join_those_ready(self) -> None:
-        """Let those join that have come up to the others: nothing is routed for anyone meanwhile."""
+    async def _join_ready(self) -> None:
+        """Let webhooks join that have caught up; nothing else is routed meanwhile."""
         for name, (webhook, task) in list(self._joining.items()):
             if not task.done():
                 continue
@@ -170,12 +172,12 @@ class _Routing:
             else:
                 # Disabled meanwhile: its `after` counts again, before anything else is routed.
                 await self._change(joined, joined=False)
-            if not await self._keep():
+            if not await self._write_checkpoint():
                 raise LogMismatch("another router has moved the checkpoint")
         self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
 
     async def _route_page(self, routes: WebhookRoutes, after: int) -> int:
-        """Route the next page of what lies behind the checkpoint; return the position it ends at."""
+        """Route the next page of events up to the checkpoint; return the page's last position."""
         limit = min(BATCH_EVENTS, self._at.position - after)
         events = (await self._parts.log.read(after, limit)).events
         if not events:
@@ -184,32 +186,32 @@ class _Routing:
         return events[-1].position
 
     async def _route(self, events: Sequence[Event]) -> bool:
-        """Route one batch for all that have joined; False: the checkpoint moved otherwise meanwhile."""
+        """Route one batch for all that have joined; False: another process moved the checkpoint."""
         if events[0].position != self._at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {self._at.position}")
         rows = self._routes.rows(events, self._parts.clock.now())
         self._at = Checkpoint(events[-1].position, events[-1].event_id, self._at.generation)
         if rows:
             await self._parts.outbox.add(rows)
-        elif not self._joined or self._at.position - self._kept < IDLE_EVENTS:
+        elif not self._joined or self._at.position - self._written < IDLE_EVENTS:
             return True
-        return await self._keep()
+        return await self._write_checkpoint()
 
-    async def _keep(self) -> bool:
-        """Write the checkpoint; False: it moved otherwise meanwhile."""
-        self._kept = self._at.position
+    async def _write_checkpoint(self) -> bool:
+        """Write the checkpoint; False: another process moved it."""
+        self._written = self._at.position
         return await self._parts.checkpoints.advance(ROUTING, self._lease, self._at)
 
     async def _change(self, webhook: Webhook, **changes: object) -> Webhook | None:
         return await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)
 
     async def _set_back(self, at: Checkpoint) -> Checkpoint:
-        """Go back to where the log parted from the one before, and forget what was routed of that one."""
-        position, event_id = await self._common(at.position)
-        logger.error("position %d was routed from another log: going on behind %d", at.position, position)
+        """Go back to where the log parted from the old one, and remove the rows routed after that."""
+        position, event_id = await self._last_common(at.position)
+        logger.error("position %d was routed from another log: resuming after %d", at.position, position)
         await self._parts.outbox.cut(position)
         tail = await self._parts.log.tail()
-        # Without any row in common, nothing tells which of the log's events were sent out already.
+        # Without a row in common, nothing tells which of the log's events were sent already.
         to = Checkpoint(position, event_id, at.generation + 1)
         if position == 0:
             to = Checkpoint(tail.position, tail.event_id, at.generation + 1)
@@ -218,8 +220,8 @@ class _Routing:
             raise LogMismatch("another router has set back the checkpoint")
         return to
 
-    async def _common(self, position: int) -> tuple[int, str]:
-        """Return the newest row's position and event id that the log has too, (0, "") if there is none."""
+    async def _last_common(self, position: int) -> tuple[int, str]:
+        """Return the newest row's position and event id that the log has too; (0, "") if there is none."""
         before, compared = position + 1, 0
         while compared < COMPARED_ROWS:
             rows = await self._parts.outbox.newest(before, COMPARED_PAGE)

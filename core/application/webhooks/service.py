@@ -1,4 +1,4 @@
-"""What can be asked about webhooks and the outbox, by whichever way it is asked."""
+"""Manages webhooks and the outbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ RETRIED_AT_ONCE = 1_000
 """How many dead rows one bulk retry looks at."""
 
 Start = int | Literal["now"]
-"""Behind which position a webhook starts; `now`: behind the log's tail."""
+"""The position after which a webhook starts; `now`: the log's tail."""
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """What a bulk retry did: how many rows are pending again, how many were overtaken, and where to go on."""
+    """A bulk retry's result: how many rows are pending again or were overtaken, and where to go on."""
 
     retried: int
     overtaken: int
@@ -31,7 +31,7 @@ class Retried(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """The webhooks, the outbox, and what works on both. Every method raises Unavailable."""
+    """Manages the webhooks and the outbox. Every method raises Unavailable."""
 
     webhooks: Webhooks
     outbox: TenantRows
@@ -42,11 +42,11 @@ class Outgoing:
     formats: Formats
 
     async def create(self, webhook: Webhook, start: Start) -> Webhook:
-        """Add a webhook; one that is to be signed for and has no secret gets one.
+        """Add a webhook, with a new secret if its format is signed and it has none.
 
         Raises:
-            InvalidInput: a part of it is out of bounds.
-            Conflict: the tenant has as many as it can have, or one with this id.
+            InvalidInput: a field is out of bounds.
+            Conflict: the tenant has as many webhooks as it can have, or one with this id.
         """
         if webhook.format == "cloudevents" and not webhook.secrets:
             webhook = msgspec.structs.replace(webhook, secrets=(secret_of(self.ids.secret()),))
@@ -60,12 +60,12 @@ class Outgoing:
         return webhook
 
     async def change(self, webhook: Webhook, changes: Mapping[str, Any], start: Start | None) -> Webhook:
-        """Change these fields; `start` moves a disabled webhook forward, past what it is not to get.
+        """Change these fields; `start` moves a disabled webhook forward, past events it is not to get.
 
         Raises:
-            InvalidInput: a part of it is out of bounds.
-            Conflict: it is enabled, or has got what lies there.
-            UnknownWebhook: it was removed meanwhile.
+            InvalidInput: a field is out of bounds.
+            Conflict: the webhook is enabled, or was routed past `start`.
+            UnknownWebhook: the webhook was removed meanwhile.
         """
         changes = dict(changes)
         if changes.get("enabled"):
@@ -86,7 +86,7 @@ class Outgoing:
         """Remove a webhook and its rows. Raises UnknownWebhook."""
         if not await self.webhooks.remove(tenant, webhook_id):
             raise UnknownWebhook
-        # What the router writes meanwhile is removed by the relay, which knows no such webhook.
+        # The relay removes the rows that the router writes meanwhile.
         await self.outbox.remove(webhook_id)
 
     async def test(self, webhook: Webhook) -> Answer:
@@ -96,11 +96,11 @@ class Outgoing:
         return await self.sender.send(webhook, WebhookMessage(event_id, body), now)
 
     async def retry(self, tenant: str, row_id: str) -> Row:
-        """Make a dead row pending again; one that is pending stays so.
+        """Make a dead row pending again; a pending row stays pending.
 
         Raises:
-            UnknownRow: there is none.
-            Conflict: it was delivered, or a later row has overtaken it and its receiver keeps a state.
+            UnknownRow: there is no such row.
+            Conflict: the row was delivered, or a later row has overtaken it and its receiver keeps a state.
         """
         key = parse_row_id(row_id)
         row = None if key is None else await self.outbox.get(tenant, *key)
@@ -108,10 +108,13 @@ class Outgoing:
         if row is None or webhook is None:
             raise UnknownRow
         if row.state == "delivered":
-            raise Conflict("already_delivered", "it was delivered")
+            raise Conflict("already_delivered", "the row was delivered")
         if row.state == "dead" and not await self._revived(row, webhook):
-            raise Conflict("overtaken", "a later row of this alarm has overtaken it: it would undo that one")
-        # Also for one that is pending: whoever revived it may have ended before saying so.
+            raise Conflict(
+                "overtaken",
+                "a later row of this alarm has overtaken this one: sending this one would undo it",
+            )
+        # Also for a pending row: the process that revived it may have ended before the rescan.
         await self.webhooks.rescan(webhook.id)
         return await self.outbox.get(tenant, row.position, row.webhook) or row
 
@@ -132,16 +135,16 @@ class Outgoing:
         return Retried(len(revived), len(known) - len(revived), following)
 
     def rotated(self, webhook: Webhook) -> tuple[str, ...]:
-        """Return the secrets with a new one in front; the oldest falls out if there are too many."""
+        """Return the secrets with a new one in front; too many push out the oldest."""
         return (secret_of(self.ids.secret()), *webhook.secrets)[:SECRETS]
 
     async def position(self, start: Start) -> int:
-        """Return the position that a webhook starts behind. Raises InvalidInput if the log has it not."""
+        """Return the position after which a webhook starts. Raises InvalidInput if the log lacks it."""
         tail = (await self.log.tail()).position
         if start == "now":
             return tail
         if not 0 <= start <= tail:
-            raise InvalidInput(f"after must be a position of the log, which is at {tail}, or now")
+            raise InvalidInput(f"after must be now, or a position of the log, which is at {tail}")
         return start
 
     async def _moved(self, webhook: Webhook, start: Start) -> int:
@@ -151,7 +154,7 @@ class Outgoing:
         if position < webhook.after:
             raise Conflict(
                 "already_routed",
-                f"it has had everything up to {webhook.after}; make a new webhook to get it again",
+                f"events up to {webhook.after} are routed; create a new webhook to get them again",
             )
         return position
 

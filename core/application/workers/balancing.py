@@ -1,4 +1,4 @@
-"""Balancing the worker tasks over the processes: who leads more than its share lets go of some."""
+"""Balances the worker tasks over the processes: a process that leads too many steps down from some."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ from core.errors import Unavailable
 from core.host import Chance
 
 PRESENT_SECONDS = 30.0
-"""For how long a process that was killed counts."""
+"""How long a killed process still counts."""
 LOOK_SECONDS = 10.0
-"""How often a process says that it is there, and looks whether it leads too much."""
+"""How often a process announces itself, and checks whether it leads too many tasks."""
 LEAVE_SECONDS = 1.0
 
 
 class Balancing:
-    """Says that this process is there, and keeps it from leading more than its share.
+    """Announces this process, and keeps it from leading more than its share.
 
-    Nothing rests on it: whoever leads, leads rightly. At each look one task at most is let go of, and whoever
-    did keeps away from it long enough for another to come first.
+    Correctness does not rest on it: any process may lead. Each look steps down from one task at most, and the
+    process then leaves that lease alone long enough for another to take it.
     """
 
     def __init__(self, presence: Presence, process: str, tasks: Sequence[LeaderTask], chance: Chance) -> None:
@@ -30,7 +30,7 @@ class Balancing:
         self._chance = chance
 
     async def run(self) -> None:
-        """Look again and again, for ever."""
+        """Look for ever."""
         try:
             while True:
                 with suppress(Unavailable):
@@ -42,13 +42,13 @@ class Balancing:
                     await self._presence.leave(self._process)
 
     async def look(self) -> None:
-        """Let go of a task if another process leads two fewer. Raises Unavailable."""
+        """Step down from a task if another process leads two fewer. Raises Unavailable."""
         if any(task.stopped for task in self._tasks):
-            # It takes no share any more, and nobody is to wait for that.
+            # This process can take no task that another steps down from.
             await self._presence.leave(self._process)
             return
         leading = [task for task in self._tasks if task.leading]
         fewest = await self._presence.announce(self._process, len(leading), PRESENT_SECONDS)
-        # One more is no reason: the task would go back and forth.
+        # A difference of one would send the task back and forth.
         if fewest is not None and len(leading) > fewest + 1:
             leading[-1].step_down()

@@ -33,7 +33,7 @@ ENDED_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class ShelfSources:
-    """Where the shelves are read: from the alarm list, and from then on from the log."""
+    """Where the shelves are read: first from the alarm list, then from the log."""
 
     log: LogPositions
     follow: Follow
@@ -43,8 +43,8 @@ class ShelfSources:
 class Deadlines(Worker):
     """Unshelves each alarm when its timed shelf ends, and sleeps until the next one does.
 
-    The expiry names the end of the shelf that it is for. So a shelf that was renewed or ended meanwhile,
-    a second leader or a shelf that is seen twice changes nothing.
+    The command names the end of its shelf. So a shelf that was renewed or ended meanwhile, a second leader or
+    a shelf that is seen twice changes nothing.
     """
 
     logger: ClassVar = logging.getLogger("tocsin.deadlines")
@@ -59,8 +59,8 @@ class Deadlines(Worker):
         self._clock = clock
         self._ids = ids
 
-    async def _go(self, _: Lease) -> None:
-        """Read all shelves, then follow the log and end them as they come due."""
+    async def _work_once(self, _: Lease) -> None:
+        """Read all shelves, then follow the log and end shelves as they come due."""
         shelves = Shelves()
         after = await self._load(shelves)
         async with Arrivals(self._sources.follow(after)) as arrivals:
@@ -77,10 +77,10 @@ class Deadlines(Worker):
         """Read the shelves of the alarm list; return the position to follow the log from.
 
         Raises:
-            LogMismatch: the list is of another log, or was swapped meanwhile; it has to be read again.
+            LogMismatch: the list is of another log, or was swapped meanwhile; read it again.
         """
         model = self._sources.model
-        # A swap that is under way changes the list first and its generation last: finish it, on both sides.
+        # A swap changes the list first and its generation last: finish it before and after the scan.
         await model.rebuild.settle()
         before = await model.checkpoints.load(PROJECTION)
         if not await belongs(self._sources.log, before):
@@ -98,7 +98,7 @@ class Deadlines(Worker):
         await asyncio.gather(*(self._end(shelf) for shelf in due))
 
     async def _end(self, shelf: Shelf) -> None:
-        """Unshelve the alarm, again and again while the log cannot be reached."""
+        """Unshelve the alarm; retry while the log cannot be reached."""
         command = self._expiry(shelf)
         for tries in count(1):
             try:
@@ -125,7 +125,7 @@ class Deadlines(Worker):
 
 
 def _see(shelves: Shelves, events: Sequence[Event], after: int) -> int:
-    """Take note of what follows `after`; return its last position. Raises LogMismatch, UnknownEvent."""
+    """Take the events after `after`; return their last position. Raises LogMismatch, UnknownEvent."""
     for event in events:
         check_known(event)
         if event.position != after + 1:

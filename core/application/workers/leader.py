@@ -15,9 +15,9 @@ logger = logging.getLogger("tocsin.worker")
 
 LEASE_SECONDS = 4.0
 STANDBY_SECONDS = 0.8
-"""How often a standby process tries: after a kill the lease and this are how long nobody leads."""
+"""How often a standby process tries: after a kill nobody leads for the lease plus this, at most."""
 AWAY_SECONDS = 2 * STANDBY_SECONDS
-"""How long a process that stepped down leaves the lease to others."""
+"""How long a process that stepped down leaves the lease alone."""
 RELEASE_SECONDS = 1.0
 
 LEADING = "leading"
@@ -27,7 +27,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Who stands for leases: `holder` must be unique among all processes, `chance` spreads its tries."""
+    """A process that stands for leases: `holder` is unique among processes, `chance` spreads its tries."""
 
     leases: Leases
     holder: str
@@ -35,12 +35,11 @@ class Candidate:
 
 
 class LeaderTask:
-    """Runs `work` under the lease `name`, in this process or, while another one holds it, not at all.
+    """Runs `work` while this process holds the lease `name`.
 
-    `work` is cancelled as soon as the lease is lost, or cannot be renewed before it may have run out: by
-    this process's clock, from before the request was sent, so it never counts on longer than the server
-    does. It may still write once more than it should; what it writes must bear that.
-    `work` returning gives up the lead.
+    `work` is cancelled once the lease is lost or may have expired. This process counts a lease from before it
+    sent the request, so never for longer than the server does. `work` may still write once more after losing
+    the lease; its writes must bear that. When `work` returns, the process gives up the lead.
     """
 
     def __init__(
@@ -58,12 +57,12 @@ class LeaderTask:
         self._working: asyncio.Future[None] | None = None
         self._away = 0.0
         self.status = STANDBY
-        """`leading`, `standby`, or in one line why it has stopped."""
+        """`leading`, `standby`, or one line that says why the task stopped."""
 
     async def run(self) -> None:
-        """Lead whenever the lease can be had, for ever; cancelling it lets go of the lease.
+        """Lead whenever the lease is free, for ever; cancelling it releases the lease.
 
-        Returns when an event of a newer version was met: a newer process is to lead then.
+        Returns at an event of a newer version: a newer process must lead then.
         """
         try:
             while True:
@@ -73,7 +72,7 @@ class LeaderTask:
             logger.error("%s %s", self._name, self.status)  # noqa: TRY400 (one clear line is the point)
 
     def restart(self) -> None:
-        """Begin the work anew, if it is under way: what it started from has changed."""
+        """Restart the work, if it is under way: the state it started from has changed."""
         if self._working is not None:
             self._working.cancel()
 
@@ -84,16 +83,16 @@ class LeaderTask:
 
     @property
     def stopped(self) -> bool:
-        """Whether it met an event of a newer version, and leads no more."""
+        """Whether the task met an event of a newer version, and leads no more."""
         return self.status.startswith(STOPPED)
 
     def step_down(self) -> None:
-        """Let go of the lease, and keep away from it long enough for another process to come first."""
+        """Release the lease, and leave it alone long enough for another process to take it."""
         self._away = AWAY_SECONDS
         self.restart()
 
     async def _acquired(self) -> tuple[Lease, float]:
-        """Wait for the lease; return it and until when it is held, by the clock of the loop."""
+        """Wait for the lease; return it and its end, by the loop's clock."""
         away, self._away = self._away, 0.0
         await asyncio.sleep(away)
         holder, chance = self._candidate.holder, self._candidate.chance
@@ -122,7 +121,7 @@ class LeaderTask:
                 task.result()
 
     async def _keep(self, lease: Lease, until: float) -> None:
-        """Renew the lease at a third of its time; return when it is lost, or may be."""
+        """Renew the lease at a third of its time; return once it is lost, or may be."""
         while True:
             await asyncio.sleep(min(self._seconds / 3, until - _clock()))
             sent = _clock()

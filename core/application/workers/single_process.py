@@ -1,4 +1,4 @@
-"""Being the only process on a database, where no other could be heard of."""
+"""Keeps a second process off a database where the two could not hear of each other's events."""
 
 import asyncio
 import logging
@@ -15,29 +15,29 @@ PROCESS_LEASE = "process"
 TRY_SECONDS = 0.5
 """How often a new process tries to get the lease."""
 PATIENCE_SECONDS = LEASE_SECONDS + 1.0
-"""How long a new process waits: one that was killed leaves a lease behind that has to run out."""
+"""How long a new process waits: the lease of a killed one must expire first."""
 
 
 @asynccontextmanager
 async def single_process(leases: Leases, holder: str, *, shared: bool = False) -> AsyncIterator[None]:
-    """Hold the process lease; once another has it, what runs inside is cancelled.
+    """Hold the process lease; cancel the block once another process has the lease.
 
-    `shared`: processes that can hear each other hold it together, under one name, and none lets go of it.
+    `shared`: processes that can hear each other share the lease, under one name, and never release it.
 
     Raises:
-        StartupRefused: another process has it, or took it while this one was paused.
+        StartupRefused: another process has the lease, or took it while this one was paused.
         Unavailable: MongoDB cannot be reached.
     """
     lease = await _acquired(leases, holder)
     try:
-        async with asyncio.timeout(None) as held:
-            keeping = asyncio.create_task(_keep(leases, lease, held), name="process lease")
+        async with asyncio.timeout(None) as block:
+            keeping = asyncio.create_task(_keep(leases, lease, block), name="process lease")
             try:
                 yield
             finally:
                 keeping.cancel()
     except TimeoutError:
-        if not held.expired():
+        if not block.expired():
             raise
         raise StartupRefused(f"ending: another process took over the lease {PROCESS_LEASE}") from None
     finally:
@@ -54,21 +54,21 @@ async def _acquired(leases: Leases, holder: str) -> Lease:
             return lease
         if _clock() >= until:
             raise StartupRefused(
-                "another process is running on this database, and on a standalone mongod without Redis they"
-                " would not hear of each other's events: stop it, or make mongod a replica set of one, or"
+                "another process is running on this database, and on a standalone mongod without Redis the"
+                " two would not hear of each other's events: stop it, make mongod a replica set of one, or"
                 " choose the feed redis for both"
             )
         await asyncio.sleep(TRY_SECONDS)
 
 
-async def _keep(leases: Leases, lease: Lease, held: asyncio.Timeout) -> None:
-    """Renew the lease; while MongoDB is away nobody else can take it either."""
+async def _keep(leases: Leases, lease: Lease, block: asyncio.Timeout) -> None:
+    """Renew the lease; while MongoDB is away no other process can take it either."""
     while True:
         await asyncio.sleep(LEASE_SECONDS / 3)
         with suppress(Unavailable):
             if not await leases.renew(lease, LEASE_SECONDS):
                 logger.error("another process took over the lease %s", PROCESS_LEASE)
-                held.reschedule(_clock())
+                block.reschedule(_clock())
                 return
 
 

@@ -1,4 +1,4 @@
-"""What every worker does: it leads under its lease, and goes on through every outage."""
+"""The base of every worker: it leads under its lease, and works on through every outage."""
 
 import asyncio
 import logging
@@ -14,13 +14,13 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Worker(ABC):
-    """Runs in one process at a time, by `task`. What is its own is one go of the work, `_go`."""
+    """Runs in one process at a time, by `task`. A worker defines its work in `_work_once`."""
 
     logger: ClassVar[logging.Logger]
     again: ClassVar[str]
-    """What it does after something broke a go off, in a line of the log."""
+    """The line for the log after a failure: what the worker does next."""
     routine: ClassVar[tuple[type[Exception], ...]] = (Unavailable, LogMismatch)
-    """What is worth a line only when it comes again: it happens at every failover, or swap."""
+    """Errors that are logged only when they repeat: they happen at every failover, or swap."""
     first_pause_seconds: ClassVar[float] = 0.05
 
     def __init__(self, candidate: Candidate, lease: str) -> None:
@@ -31,22 +31,22 @@ class Worker(ABC):
 
     @property
     def status(self) -> str:
-        """`leading`, `standby`, or in one line why it has stopped."""
+        """`leading`, `standby`, or one line that says why the task stopped."""
         return self.task.status
 
     async def run(self) -> None:
-        """Work for ever; cancelling it lets go of the lease. Returns at an event of a newer version."""
+        """Work for ever; cancelling it releases the lease. Returns at an event of a newer version."""
         await self.task.run()
 
     def log_replaced(self) -> None:
-        """Begin anew from what is stored: the feed has seen another log."""
+        """Start over from the stored state: the feed has seen another log."""
         self.task.restart()
 
     async def work(self, lease: Lease) -> None:
         """Work until the lease is lost, through every outage. Raises UnknownEvent."""
         while True:
             try:
-                await self._go(lease)
+                await self._work_once(lease)
                 if not await self._leases.renew(lease, LEASE_SECONDS):
                     return
             except* (Unavailable, LogMismatch) as group:
@@ -55,16 +55,16 @@ class Worker(ABC):
             await asyncio.sleep(pause)
 
     @abstractmethod
-    async def _go(self, lease: Lease) -> None:
-        """Work from what is stored on, and tell of each success; return if another leader has written.
+    async def _work_once(self, lease: Lease) -> None:
+        """Work from the stored state on, and report each success; return if another leader has written.
 
         Raises:
             UnknownEvent: an event is of a newer version.
-            LogMismatch, Unavailable: it is to be tried again; also as a group.
+            LogMismatch, Unavailable: try again; also as a group.
         """
 
     def _succeeded(self) -> None:
-        """Take the next failure for the first."""
+        """Count the next failure as the first."""
         self._failures = 0
 
     def _failed(self, error: Exception) -> None:
@@ -74,7 +74,7 @@ class Worker(ABC):
 
 
 def _first(group: ExceptionGroup[Exception]) -> Exception:
-    """Return an error of the group itself, not of the groups that tasks have made of it."""
+    """Return the first error that is not a group: tasks nest groups."""
     error: Exception = group
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]

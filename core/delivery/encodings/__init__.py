@@ -1,1 +1,1 @@
-"""What goes onto a session's wire: JSON or MessagePack over WebSocket, or Server-Sent Events."""
+"""Encodings for a session's wire: JSON or MessagePack over WebSocket, or Server-Sent Events."""

@@ -1,4 +1,4 @@
-"""What every encoding does: messages put together from parts that are encoded once for all sessions."""
+"""The base of every encoding: builds messages from parts that are encoded once for all sessions."""
 
 import struct
 from abc import ABC, abstractmethod
@@ -19,11 +19,11 @@ TEXT, BINARY = 0x1, 0x2
 
 
 class Encoding(ABC):
-    """Encodes messages, whole or from parts, to what goes onto a session's wire; parts are not framed."""
+    """Encodes messages for a session's wire, whole or from parts; parts are not framed."""
 
     subprotocol: ClassVar[str]
     heartbeat: bytes = b""
-    """What goes out when nothing else does, where the wire has no pings of its own."""
+    """Sent when nothing else is, where the wire has no pings of its own."""
 
     @abstractmethod
     def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
@@ -31,7 +31,7 @@ class Encoding(ABC):
 
     @abstractmethod
     def message(self, message: ServerMessage) -> bytes:
-        """Return a whole message."""
+        """Encode a whole message."""
 
     @abstractmethod
     def events(self, subscription: str, body: bytes) -> bytes:
@@ -47,15 +47,15 @@ class Encoding(ABC):
 
     @abstractmethod
     def event(self, entry: EncodedEvent) -> bytes:
-        """Return the part for an event; it is kept with the entry."""
+        """Return the event's part, which the entry keeps."""
 
     @abstractmethod
     def left(self, event: bytes) -> bytes:
-        """Make the part for an event say that its alarm left the filter."""
+        """Make an event's part say that its alarm left the filter."""
 
     @abstractmethod
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
-        """Put together what is the same in an `events` message whatever the subscription's id is."""
+        """Join what is the same in an `events` message for every subscription id."""
 
 
 class WebSocketEncoding(Encoding):
@@ -98,10 +98,10 @@ class WebSocketEncoding(Encoding):
 
 
 def framed(opcode: int, *parts: bytes) -> bytes:
-    """Return a whole message as a server frames it, without a mask (RFC 6455 §5.2)."""
+    """Return a whole message in a server's frame, without a mask (RFC 6455 §5.2)."""
     length = sum(map(len, parts))
     first = 0x80 | opcode
-    if length < 126:  # noqa: PLR2004 (the two lengths of RFC 6455 that say: it follows)
+    if length < 126:  # noqa: PLR2004 (RFC 6455: 126 and 127 announce a longer length)
         header = struct.pack("!BB", first, length)
     elif length < 1 << 16:
         header = struct.pack("!BBH", first, 126, length)

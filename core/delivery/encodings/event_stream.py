@@ -32,11 +32,11 @@ def chunk(data: bytes) -> bytes:
 
 
 class EventStream(Encoding):
-    """One session's encoding: it keeps the log identity that the ids begin with, told by each `hello`.
+    """One session's encoding: it keeps the log identity of the last `hello`, with which the ids begin.
 
-    An id is `log:position`, and a client that comes back with it as Last-Event-ID has everything up to
-    it. So whoever waits for a snapshot is given none before it is complete. The events' parts are JSON's,
-    and encoded once for all; their frames are shared by all sessions on the same log.
+    An id is `log:position`; a client that returns it as Last-Event-ID has everything up to that position. So
+    a client that waits for a snapshot gets no id before the snapshot is complete. The events' parts are
+    JSON's, encoded once for all; all sessions on the same log share frames.
 
     `retry_ms`: when the client is to come back after a lost connection.
     """
@@ -52,33 +52,33 @@ class EventStream(Encoding):
 
     @property
     def subprotocol(self) -> str:  # type: ignore[override]
-        """What tells its frames from those of any other encoding."""
+        """A name for its frames that no other encoding or log shares."""
         return f"text/event-stream {self._log}"
 
     def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
-        """Take nothing. Raises BadMessage."""
+        """Refuse any message. Raises BadMessage."""
         del said, limit
-        raise BadMessage("clients of an event stream say nothing")
+        raise BadMessage("clients of an event stream send no messages")
 
     def message(self, message: ServerMessage) -> bytes:
-        """Return a message as an event; clients ask nothing, so none of them says which subscription."""
+        """Return a message as an event, without the id of the one subscription."""
         match message:
             case Hello(log=log, position=position):
                 self._log, self._position = log, position
                 return chunk(b"retry: %d\n\n" % self._retry_ms)
             case Subscribed(position=position):
                 known = None if self._snapshot_first else position
-                told = {"log": self._log, "position": position}
-                return chunk(self._event("subscribed", told, known))
+                data = {"log": self._log, "position": position}
+                return chunk(self._event("subscribed", data, known))
             case PositionMessage(position=position):
                 return chunk(self._event("position", {"position": position}, position))
             case ResetMessage(reason=reason):
                 return chunk(self._reset(reason))
             case Goodbye(reason=reason, retry_after_ms=retry_after_ms):
-                told = {"reason": reason, "retry_after_ms": retry_after_ms}
-                return chunk(b"retry: %d\n" % retry_after_ms + self._event("goodbye", told))
+                data = {"reason": reason, "retry_after_ms": retry_after_ms}
+                return chunk(b"retry: %d\n" % retry_after_ms + self._event("goodbye", data))
             case ErrorMessage(code=code, detail=detail):
-                # Not `error`: that is what an EventSource calls a lost connection.
+                # Not `error`: an EventSource uses that name for a lost connection.
                 return chunk(self._event("problem", {"code": code, "detail": detail}))
             case _:
                 raise ValueError(f"not for an event stream: {message}")
@@ -88,7 +88,7 @@ class EventStream(Encoding):
         return JSON.part(value)
 
     def event(self, entry: EncodedEvent) -> bytes:
-        """Return an event as it is sent."""
+        """Encode an event."""
         fields = (self._id(entry.event.position), entry.event.type.encode(), JSON.event(entry))
         return b"%bevent: %b\ndata: %b\n\n" % fields
 
@@ -97,7 +97,7 @@ class EventStream(Encoding):
         return JSON.left(event.removesuffix(b"\n\n")) + b"\n\n"
 
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
-        """Put the events together; each of them says by its id how far the client is."""
+        """Join the events; each event's id says how far the client is."""
         del position
         return b"".join(events)
 
@@ -107,21 +107,21 @@ class EventStream(Encoding):
         return chunk(body)
 
     def snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
-        """Return a page of the alarm list; the last one has an id."""
+        """Return a page of the alarm list; only the last page has an id."""
         del subscription
-        told = {"alarms": [msgspec.Raw(alarm) for alarm in alarms], "position": position, "done": done}
-        return chunk(self._event("snapshot", told, position if done else None))
+        data = {"alarms": [msgspec.Raw(alarm) for alarm in alarms], "position": position, "done": done}
+        return chunk(self._event("snapshot", data, position if done else None))
 
     def _reset(self, reason: str) -> bytes:
-        """Let the client come back from here on, or with nothing where it begins with a snapshot."""
-        told = {"reason": reason, "log": self._log, "position": self._position}
+        """Let the client come back from this position, or without an id where it begins with a snapshot."""
+        data = {"reason": reason, "log": self._log, "position": self._position}
         if self._snapshot_first:
-            return b"id:\n" + self._event("reset", told)
-        return self._event("reset", told, self._position)
+            return b"id:\n" + self._event("reset", data)
+        return self._event("reset", data, self._position)
 
-    def _event(self, name: str, told: object, position: int | None = None) -> bytes:
+    def _event(self, name: str, data: object, position: int | None = None) -> bytes:
         head = b"" if position is None else self._id(position)
-        return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), _encode(told))
+        return b"%bevent: %b\ndata: %b\n\n" % (head, name.encode(), _encode(data))
 
     def _id(self, position: int) -> bytes:
         return b"id: %b:%d\n" % (self._log.encode(), position)

@@ -41,7 +41,7 @@ class _Json(WebSocketEncoding):
 
     def _decode(self, said: Said) -> ClientMessage:
         if isinstance(said, bytes):
-            raise BadMessage(f"{self.subprotocol} is spoken in text messages")
+            raise BadMessage(f"{self.subprotocol} takes text messages only")
         return self._client.decode(said)
 
 

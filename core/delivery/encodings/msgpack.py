@@ -27,7 +27,7 @@ class _MessagePack(WebSocketEncoding):
         return entry.msgpack
 
     def left(self, event: bytes) -> bytes:
-        # A map of up to 15 pairs has their number in the low half of its first byte.
+        # A map of up to 15 pairs has its size in the low half of its first byte.
         return bytes([event[0] + 1]) + event[1:] + self._pairs(left=True)
 
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
@@ -41,12 +41,12 @@ class _MessagePack(WebSocketEncoding):
         return b"\x85" + self._pairs(**pairs, position=position, done=done)
 
     def _pairs(self, **pairs: object) -> bytes:
-        """Encode what stands in a map after its header."""
+        """Encode a map without its header."""
         return self._encode(pairs)[1:]
 
     def _decode(self, said: Said) -> ClientMessage:
         if isinstance(said, str):
-            raise BadMessage(f"{self.subprotocol} is spoken in binary messages")
+            raise BadMessage(f"{self.subprotocol} takes binary messages only")
         return self._client.decode(said)
 
 

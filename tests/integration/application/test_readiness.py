@@ -42,7 +42,7 @@ class Stopping(Worker):
     logger: ClassVar = logging.getLogger("tocsin.projector")
     again: ClassVar = "again"
 
-    async def _go(self, _: Lease) -> None:
+    async def _work_once(self, _: Lease) -> None:
         raise UnknownEvent("alarm.dreamt", 9, 1)
 
 

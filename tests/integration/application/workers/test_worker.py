@@ -29,7 +29,7 @@ class Scripted(Worker):
         self.script = list(script)
         self.began: list[float] = []
 
-    async def _go(self, _: Lease) -> None:
+    async def _work_once(self, _: Lease) -> None:
         self.began.append(asyncio.get_running_loop().time())
         if not self.script:
             raise UnknownEvent("alarm.dreamt", 9, 1)
