@@ -1,4 +1,4 @@
-"""A plant to look at: its alarms stand, chatter, flood and clear, through the public HTTP API alone."""
+"""Simulates a plant whose alarms stand, chatter, flood and clear, through the public HTTP API alone."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import httpx
 logger = logging.getLogger("tocsin.demo")
 
 RATE = 5.0
-"""How many reports a second the plant makes, at most."""
+"""The most reports that the plant makes a second."""
 SEED = 7
 CALL_SECONDS = 10.0
 RETRY_SECONDS = 2.0
@@ -25,23 +25,23 @@ FAULTS = (
     ("level_low", "critical", "{:.0f} %"),
 )
 STANDING = 6
-"""How many alarms are raised at the start and then stand: stale before long."""
+"""How many alarms the plant raises at the start and never clears, so that they become stale."""
 CHATTERS = 8
-"""How often a chattering alarm comes and goes before it is quiet for a while."""
+"""How often a chattering alarm is raised and cleared in a row."""
 FLOOD = 40
-"""How many alarms a trip brings within seconds: an operator can take ten in ten minutes (ISA-18.2)."""
+"""How many alarms a trip raises within seconds; an operator can handle ten in ten minutes (ISA-18.2)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a device says: a path of the API and the body to post there."""
+    """A device's report: a path of the API and the body to post there."""
 
     path: str
     body: dict[str, str]
 
 
 def plant(seed: int = SEED) -> Iterator[Report]:
-    """Yield what the plant reports, for ever; the same for the same seed."""
+    """Yield the plant's reports without end; the same seed gives the same reports."""
     dice = random.Random(seed)
     yield from islice(_standing(dice), STANDING)
     for episode in cycle((_drift, _chatter, _drift, _flood)):
@@ -54,16 +54,16 @@ def _standing(dice: random.Random) -> Iterator[Report]:
 
 
 def _drift(dice: random.Random) -> Iterator[Report]:
-    """Some devices go wrong and right again, one by one."""
+    """Raise alarms of a few devices, one by one, and clear most of them."""
     for _ in range(dice.randint(3, 8)):
         source, fault = _device(dice), dice.choice(FAULTS)
         yield _raised(source, fault, dice)
-        if dice.random() < 0.7:  # noqa: PLR2004 (the rest stays for the operators)
+        if dice.random() < 0.7:  # noqa: PLR2004 (operators deal with the rest)
             yield _cleared(source, fault)
 
 
 def _chatter(dice: random.Random) -> Iterator[Report]:
-    """One device at its limit comes and goes."""
+    """Raise and clear one device's alarm again and again."""
     source, fault = _device(dice), dice.choice(FAULTS)
     for _ in range(CHATTERS):
         yield _raised(source, fault, dice)
@@ -71,7 +71,7 @@ def _chatter(dice: random.Random) -> Iterator[Report]:
 
 
 def _flood(dice: random.Random) -> Iterator[Report]:
-    """A trip: much of one area goes wrong, and most of it right again."""
+    """Raise alarms all over one area, as a trip does, and clear most of them."""
     area = dice.choice(AREAS)
     hit = [(f"{area}/unit-{number + 1}", dice.choice(FAULTS)) for number in range(FLOOD)]
     recovered = [each for each in hit if dice.random() < 0.9]  # noqa: PLR2004 (as in _drift)
@@ -86,9 +86,9 @@ def _device(dice: random.Random) -> str:
 
 
 def _raised(source: str, fault: tuple[str, str, str], dice: random.Random) -> Report:
-    kind, severity, text = fault
-    said = text.format(dice.uniform(5, 95))
-    return Report("/v1/alarms", {"source": source, "type": kind, "severity": severity, "text": said})
+    kind, severity, template = fault
+    text = template.format(dice.uniform(5, 95))
+    return Report("/v1/alarms", {"source": source, "type": kind, "severity": severity, "text": text})
 
 
 def _cleared(source: str, fault: tuple[str, str, str]) -> Report:
@@ -96,7 +96,7 @@ def _cleared(source: str, fault: tuple[str, str, str]) -> Report:
 
 
 async def simulate(url: str, token: str | None = None, rate: float = RATE, seed: int = SEED) -> None:
-    """Report to the server at the address what the plant says, at most `rate` a second, until cancelled."""
+    """Post the plant's reports to the server at `url`, at most `rate` a second, until cancelled."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(
         base_url=url, headers=headers, timeout=CALL_SECONDS, trust_env=False
@@ -107,13 +107,13 @@ async def simulate(url: str, token: str | None = None, rate: float = RATE, seed:
 
 
 async def _report(client: httpx.AsyncClient, report: Report) -> None:
-    """Make one report; what is not taken is lost, as a simple device's would be."""
+    """Post one report; like a simple device, drop it if the server does not take it."""
     try:
         answer = await client.post(report.path, json=report.body)
         if answer.is_server_error:
             await asyncio.sleep(RETRY_SECONDS)
         elif answer.is_error and "unknown_alarm" not in answer.text:
-            logger.warning("refused: %s %s: %s", report.path, report.body, answer.text)
+            logger.warning("report refused: %s %s: %s", report.path, report.body, answer.text)
     except httpx.HTTPError as error:
-        logger.warning("not taken: %s", type(error).__name__)
+        logger.warning("report lost: %s", type(error).__name__)
         await asyncio.sleep(RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""`tocsin log show | reset-identity`: what the log is, and giving it another identity after a restore."""
+"""`tocsin log show | reset-identity`: shows the log, and gives it a new identity after a restore."""
 
 from rich.console import Console
 
@@ -9,17 +9,17 @@ from entrypoints.process.storage import alone, storage
 
 
 def show_log(settings: Settings) -> None:
-    """Print the log's identity and its end."""
+    """Print the log's identity, its newest position and its feed."""
     run(print_log(settings, out))
 
 
 def reset_log_identity(settings: Settings) -> None:
-    """After a restore from a backup: let every process and every client start over."""
+    """Give the log a new identity after a restore, so that every process and client starts over."""
     run(reset_identity(settings, out))
 
 
 async def print_log(settings: Settings, console: Console) -> None:
-    """Print the log's identity, its end and how processes on it hear of each other. Raises Unavailable."""
+    """Print the log's identity, newest position and feed. Raises StartupRefused, Unavailable."""
     async with storage(settings) as store:
         tail = await store.log.tail()
         recorded = f", recorded at {tail.at.isoformat()}" if tail.at else ""
@@ -29,10 +29,10 @@ async def print_log(settings: Settings, console: Console) -> None:
 
 
 async def reset_identity(settings: Settings, console: Console) -> None:
-    """Make everybody who remembers a position of this log start over.
+    """Give the log a new identity, so that processes and clients with a position of the old one start over.
 
     Raises:
-        StartupRefused: a process is running that would not hear of it.
+        StartupRefused: a running process would not notice the new identity.
         Unavailable: MongoDB cannot be reached.
     """
     async with storage(settings) as store, alone(store):

@@ -1,4 +1,4 @@
-"""How a process logs: for people on a terminal, as JSON for machines, whichever logger it comes from."""
+"""Configures logging: readable lines on a terminal, JSON elsewhere."""
 
 import logging
 import sys
@@ -9,11 +9,11 @@ from structlog.typing import Processor
 from entrypoints.process.settings import LogFormat, LogLevel
 
 QUIET = ("uvicorn.error", "uvicorn.access", "websockets", "httpx", "httpcore", "pymongo")
-"""Loggers whose information is of no use in operation, such as a line for each WebSocket that is accepted."""
+"""Loggers whose info messages operators don't need, such as a line for each accepted WebSocket."""
 
 
 def configure_logs(form: LogFormat = "auto", level: LogLevel = "info") -> None:
-    """Send everything that is logged in this process to standard error, one line each."""
+    """Send all log messages of this process to standard error, one line each."""
     pretty = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.stdlib.add_logger_name,

@@ -1,4 +1,4 @@
-"""The command line: `tocsin COMMAND`, put together from the files of its commands."""
+"""Builds the command line, `tocsin COMMAND`, from the files of its commands."""
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -38,37 +38,37 @@ COMMANDS: dict[Command, Callable[..., None]] = {
 }
 GROUPS: dict[str, str] = {
     "replay": "Rebuild a read model from the log of events.",
-    "log": "What the log of events is.",
-    "outbox": "What is to be sent to webhooks.",
+    "log": "Show the log of events, or give it a new identity.",
+    "outbox": "List the undelivered events of webhooks, or send them again.",
 }
 
 EXAMPLES = """Examples:
 
   tocsin up --demo
-      a MongoDB, a server and a simulated plant: to look at
+      try Tocsin out: a MongoDB, a server and a simulated plant
 
   tocsin tail --url ws://127.0.0.1:8080/v1/stream
-      follow what happens, through a server
+      follow the events through a server
 
   tocsin serve --mongodb-uri 'mongodb://db1,db2,db3/?replicaSet=rs0' --processes 4
       four server processes on your MongoDB
 
   tocsin token --sub ann --role operator --ttl 8h
-      a token to try it with
+      a token to try the API with
 
-Each option is also a variable, named in brackets. Shell completion: tocsin --install-completion
+Most options have an environment variable, named in brackets. Shell completion: tocsin --install-completion
 """
 
 
 def print_version(wanted: bool) -> None:
-    """Print the version and exit, where it is wanted."""
+    """Print the version and exit, if `wanted`."""
     if wanted:
         say(out, f"tocsin {installed_version()}")
         raise typer.Exit
 
 
 def installed_version() -> str:
-    """Return the version that is installed, or a word that none is."""
+    """Return the installed version, or a note that there is none."""
     try:
         return version("tocsin")
     except PackageNotFoundError:
@@ -77,7 +77,7 @@ def installed_version() -> str:
 
 def common(
     settings: Settings,
-    version: Annotated[  # noqa: ARG001 (its callback does all)
+    version: Annotated[  # noqa: ARG001 (its callback handles it)
         bool,
         typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
@@ -87,7 +87,7 @@ def common(
 
 
 def command_line() -> typer.Typer:
-    """Return the whole command line, with its commands in the order in which they are listed."""
+    """Return the command line with all commands and groups."""
     whole = typer.Typer(name="tocsin", no_args_is_help=True, pretty_exceptions_enable=False)
     whole.callback(epilog=EXAMPLES)(with_settings("tocsin", common))
     groups = {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}

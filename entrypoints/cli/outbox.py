@@ -1,4 +1,4 @@
-"""`tocsin outbox list | retry`: undelivered rows in a terminal."""
+"""`tocsin outbox list | retry`: lists undelivered rows, and sends dead ones again."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -21,31 +21,31 @@ from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 
 UNDELIVERED: frozenset[RowState] = frozenset(get_args(RowState)) - {"delivered"}
-OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
+OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only rows of this webhook.")]
 
 
 def list_outbox(
     settings: Settings,
-    state: Annotated[RowState | None, typer.Option(help="Default: all that is not delivered.")] = None,
+    state: Annotated[RowState | None, typer.Option(help="Default: rows that are not delivered.")] = None,
     webhook: OfWebhook = None,
     tenant: Tenant = DEFAULT_TENANT,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 100,
+    limit: Annotated[int, typer.Option(help="The most rows to list.", min=1, max=1_000)] = 100,
 ) -> None:
-    """List what is pending and what is dead, the oldest first."""
+    """List pending and dead rows, the oldest first."""
     states = UNDELIVERED if state is None else frozenset({state})
     run(list_rows(settings, OutboxQuery(tenant=tenant, states=states, webhook=webhook, limit=limit), out))
 
 
 def retry_outbox(
     settings: Settings,
-    rows: Annotated[list[str] | None, typer.Argument(help="Ids of dead rows; with none, see --all.")] = None,
+    rows: Annotated[list[str] | None, typer.Argument(help="Ids of dead rows; or give --all.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead row.")] = False,
     webhook: OfWebhook = None,
     tenant: Tenant = DEFAULT_TENANT,
 ) -> None:
     """Send dead rows again."""
     if bool(rows) == every:
-        raise typer.BadParameter("name the rows, or give --all")
+        raise typer.BadParameter("give either ids of rows or --all")
     finish(retry_rows(settings, tenant, rows or (), webhook, out))
 
 
@@ -58,26 +58,26 @@ async def list_rows(settings: Settings, query: OutboxQuery, console: Console) ->
         tried = f", {row.attempts} tries{due}" + (f": {row.error}" if row.error else "")
         say(console, f"{row.id}  {row.type}  alarm {row.alarm_id}  {row.state}{tried}")
     if not rows:
-        say(console, "there is nothing")
+        say(console, "no rows")
 
 
 async def retry_rows(
     settings: Settings, tenant: str, rows: Sequence[str], webhook: str | None, console: Console
 ) -> int:
-    """Make the rows, or without any all dead ones, pending again; return the exit code: 1 if one was not."""
-    async with _outgoing(settings) as asked:
+    """Make `rows`, or if empty all dead rows, pending again; return the exit code: 1 if any was refused."""
+    async with _outgoing(settings) as service:
         if rows:
-            return max([await _retry(asked, tenant, row, console) for row in rows])
-        retried, overtaken = await _retry_all(asked, tenant, webhook)
-    console.print(f"{retried:,} rows are pending again")
+            return max([await _retry(service, tenant, row, console) for row in rows])
+        retried, overtaken = await _retry_all(service, tenant, webhook)
+    console.print(f"rows pending again: {retried:,}")
     if overtaken:
-        console.print(f"{overtaken:,} are not: later ones have overtaken them")
+        console.print(f"rows overtaken by later ones: {overtaken:,}")
     return 0
 
 
-async def _retry(asked: Outgoing, tenant: str, row_id: str, console: Console) -> int:
+async def _retry(service: Outgoing, tenant: str, row_id: str, console: Console) -> int:
     try:
-        await asked.retry(tenant, row_id)
+        await service.retry(tenant, row_id)
     except (UnknownRow, Conflict) as error:
         say(console, f"{row_id}: {error if str(error) else 'there is no such row'}")
         return 1
@@ -85,11 +85,11 @@ async def _retry(asked: Outgoing, tenant: str, row_id: str, console: Console) ->
     return 0
 
 
-async def _retry_all(asked: Outgoing, tenant: str, webhook: str | None) -> tuple[int, int]:
+async def _retry_all(service: Outgoing, tenant: str, webhook: str | None) -> tuple[int, int]:
     retried = overtaken = 0
     after: tuple[int, str] | None = None
     while True:
-        done = await asked.retry_all(tenant, webhook, after)
+        done = await service.retry_all(tenant, webhook, after)
         retried, overtaken = retried + done.retried, overtaken + done.overtaken
         if done.next is None:
             return retried, overtaken
@@ -101,7 +101,7 @@ async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
     async with storage(settings) as store, aclosing(HttpSender()) as sender:
         if store.link.kind == "local":
             raise StartupRefused(
-                "on a standalone mongod without Redis only the server's own process would hear of it:"
+                "on a standalone mongod without Redis only the server's own process would hear of the retry:"
                 " use POST /v1/outbox/retry"
             )
         yield outgoing(store, sender)

@@ -1,4 +1,4 @@
-"""What a command takes: its settings, as options, and the options that several commands share."""
+"""Turns settings into a command's options, and declares the options that several commands share."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,24 +10,24 @@ import typer
 from entrypoints.process.declaration import Command, Setting, declared
 from entrypoints.process.settings import Settings
 
-Tenant = Annotated[str, typer.Option(help="Whose alarms.")]
+Tenant = Annotated[str, typer.Option(help="The tenant.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
 
 def with_settings(command: Command, function: Callable[..., None]) -> Callable[..., None]:
-    """Return a function for typer that takes the settings of a command as options, in place of `settings`."""
+    """Return the function as typer calls it: with an option for each setting in place of `settings`."""
     taken = [each for each in declared(Settings) if each.taken_by(command)]
 
     @wraps(function)
-    def called(**given: Any) -> None:
-        chosen = {each.name: _read(each, given.pop(each.name)) for each in taken}
-        function(settings=Settings(**chosen), **given)
+    def called(**arguments: Any) -> None:
+        chosen = {each.name: _read(each, arguments.pop(each.name)) for each in taken}
+        function(settings=Settings(**chosen), **arguments)
 
-    own = [each for each in signature(function).parameters.values() if each.name != "settings"]
-    # In the function's dictionary, because its type knows no such attribute.
+    parameters = [each for each in signature(function).parameters.values() if each.name != "settings"]
+    # Through vars(), because the function's type declares no such attribute.
     vars(called)["__signature__"] = Signature(
         [
-            *(each.replace(kind=Parameter.KEYWORD_ONLY) for each in own),
+            *(each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters),
             *(_parameter(each, command) for each in taken),
         ]
     )
@@ -35,7 +35,7 @@ def with_settings(command: Command, function: Callable[..., None]) -> Callable[.
 
 
 def _parameter(setting: Setting, command: Command) -> Parameter:
-    """Return the setting as a parameter of a command, as typer reads it."""
+    """Return the setting as a parameter of a command for typer."""
     option: Any = typer.Option(
         *([setting.flag] if setting.switch else []),
         envvar=setting.variable,
@@ -55,5 +55,5 @@ def _parameter(setting: Setting, command: Command) -> Parameter:
     )
 
 
-def _read(setting: Setting, given: Any) -> Any:
-    return setting.parse(given) if setting.parse else given
+def _read(setting: Setting, value: Any) -> Any:
+    return setting.parse(value) if setting.parse else value

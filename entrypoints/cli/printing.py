@@ -1,4 +1,4 @@
-"""What commands print: results on standard output, whole lines that a script can read."""
+"""Prints results on standard output, in whole lines that a script can read."""
 
 import msgspec
 from rich.console import Console
@@ -8,7 +8,7 @@ err = Console(stderr=True, highlight=False)
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line as it is: an id may look like markup or an emoji, and has to stay whole to be of use."""
+    """Print a line without markup, emoji or wrapping, since an id in it must stay as it is."""
     console.print(line, markup=False, emoji=False, soft_wrap=True)
 
 
@@ -18,5 +18,5 @@ def write_json(console: Console, value: object) -> None:
 
 
 def write_line(console: Console, line: str) -> None:
-    """Print a line without what a terminal would make of it."""
+    """Print a line without rich's formatting."""
     console.file.write(f"{line}\n")

@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, lines elsewhere."""
+"""Shows the progress of a long command: a bar on a terminal, lines elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ SHOWN = 100
 
 @contextmanager
 def progress_on(console: Console) -> Iterator[Progress]:
-    """Show a bar with a rate and the time left; where there is no terminal, a line for each tenth."""
+    """Show a bar with a rate and the time left on a terminal, elsewhere a line for each tenth."""
     if not console.is_terminal:
         yield _lines(console)
         return
@@ -45,13 +45,13 @@ def progress_on(console: Console) -> Iterator[Progress]:
 
 
 def _lines(console: Console) -> Progress:
-    said: dict[str, int] = {}
+    printed: dict[str, int] = {}
 
     def progress(what: str, done: int, total: int) -> None:
-        # What has no known end is said once.
+        # Work of unknown length is printed once.
         tenths = done * 10 // total if total else 0
-        if tenths > said.get(what, -1):
-            said[what] = tenths
+        if tenths > printed.get(what, -1):
+            printed[what] = tenths
             console.print(f"{what}: {done:,} of {total:,}" if total else what, soft_wrap=True)
 
     return progress

@@ -1,4 +1,4 @@
-"""`tocsin replay alarms | kpis`: a read model made anew from the log, or compared with it."""
+"""`tocsin replay alarms | kpis`: rebuilds a read model from the log, or compares the two."""
 
 from typing import Annotated
 
@@ -27,7 +27,7 @@ def rebuild_alarms(
         bool,
         typer.Option(
             "--newest",
-            help="Trust the newest snapshot of each alarm, rather than fold all its events: much faster.",
+            help="Trust each alarm's newest snapshot instead of folding all its events: much faster.",
         ),
     ] = False,
 ) -> None:
@@ -38,7 +38,7 @@ def rebuild_alarms(
 
 
 def rebuild_kpis(settings: Settings) -> None:
-    """Count the key figures anew from the log, beside those that are shown, and swap them in."""
+    """Rebuild the key figures from the log, beside the live ones, and swap them in."""
     finish(replay_figures(settings, out))
 
 
@@ -53,7 +53,7 @@ async def replay_list(settings: Settings, console: Console, *, newest: bool = Fa
 
 
 async def replay_figures(settings: Settings, console: Console) -> int:
-    """Count the key figures anew from the log; return the exit code, 0."""
+    """Rebuild the key figures from the log; return the exit code, 0."""
     async with storage(settings) as store:
         model = KpiModel(store.kpis, store.checkpoints)
         with progress_on(console) as progress:
@@ -72,7 +72,7 @@ async def check_list(settings: Settings, console: Console) -> int:
                 count += 1
                 if count <= SHOWN:
                     _print_difference(difference, console)
-    console.print("the alarm list is what the log says" if count == 0 else f"{count:,} rows differ")
+    console.print("the alarm list matches the log" if count == 0 else f"{count:,} rows differ")
     return 1 if count else 0
 
 

@@ -1,4 +1,4 @@
-"""The table of all settings: `python -m entrypoints.cli.settings_table docs/operations.md` renews it."""
+"""Renews the table of all settings: `python -m entrypoints.cli.settings_table docs/operations.md`."""
 
 import sys
 from pathlib import Path
@@ -8,20 +8,20 @@ from entrypoints.process.settings import Settings
 
 BEGIN = "<!-- Made by python -m entrypoints.cli.settings_table, from entrypoints/process/settings.py -->\n\n"
 END = "\n<!-- The end of the table that was made -->\n"
-HEAD = "| variable | flag | default | of | |\n|---|---|---|---|---|\n"
+HEAD = "| variable | flag | default | commands | meaning |\n|---|---|---|---|---|\n"
 
 
 def table() -> str:
-    """Return the table as Markdown, a row for each setting in the order of their declaration."""
+    """Return the table as Markdown, a row for each setting in declaration order."""
     return HEAD + "".join(f"| {' | '.join(_row(each))} |\n" for each in declared(Settings))
 
 
 def renewed(page: str) -> str:
-    """Return a page with the table as it is now between its two markers. Raises ValueError without them."""
+    """Return the page with the current table between its markers. Raises ValueError without markers."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page has no {BEGIN.strip()} and {END.strip()}")
+        raise ValueError(f"the page lacks {BEGIN.strip()} or {END.strip()}")
     return f"{before}{BEGIN}{table()}{END}{after}"
 
 
@@ -36,18 +36,18 @@ def _row(setting: Setting) -> list[str]:
 
 
 def _defaults(setting: Setting) -> list[str]:
-    own = [f"`{value}` ({command})" for command, value in setting.differing.items()]
+    differing = [f"`{value}` ({command})" for command, value in setting.differing.items()]
     match setting.default:
         case False:
-            return ["off", *own]
+            return ["off", *differing]
         case None | "" | ():
-            return own
+            return differing
         case value:
-            return [f"`{value}`", *own]
+            return [f"`{value}`", *differing]
 
 
 def main() -> None:
-    """Print the table, or put it into the pages that are named."""
+    """Print the table, or renew it in the pages that the arguments name."""
     if not sys.argv[1:]:
         sys.stdout.write(table())
     for page in map(Path, sys.argv[1:]):

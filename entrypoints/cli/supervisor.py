@@ -1,4 +1,4 @@
-"""Several server processes on one host: started, replaced when they die, ended together."""
+"""Supervises several server processes on one host: starts, restarts and ends them."""
 
 import asyncio
 import logging
@@ -12,18 +12,18 @@ from entrypoints.cli.runner import REFUSED
 logger = logging.getLogger("tocsin.supervisor")
 
 RESTART_SECONDS = 30.0
-"""The longest pause before a process that keeps dying is started again."""
+"""The longest pause before a process that keeps dying is restarted."""
 STEADY_SECONDS = 10.0
-"""How long a process must have run for its end to count as the first."""
+"""How long a process must run for the pauses to start over at the shortest."""
 GRACE_SECONDS = 15.0
-"""How long a process may take beyond its draining until it is killed."""
+"""How long a process may take to exit, beyond draining, before it is killed."""
 
 
 class Supervisor:
     """Runs one child for each command until a signal ends them all.
 
-    SIGTERM, SIGINT: all drain at once. A child that was sent a SIGTERM by somebody else drains and is
-    started anew: that is how they are renewed one by one. `drain_seconds`: how long a child drains.
+    SIGTERM or SIGINT drains all at once. A child that gets a SIGTERM of its own drains and is restarted,
+    which allows a rolling restart. `drain_seconds`: how long a child drains.
     """
 
     def __init__(self, commands: Sequence[Sequence[str]], drain_seconds: float) -> None:
@@ -48,7 +48,7 @@ class Supervisor:
         return REFUSED if self._refused else 0
 
     async def _keep(self, index: int) -> None:
-        """Keep one child running until the end."""
+        """Keep one child running until the supervisor ends."""
         ends, loop = 0, asyncio.get_running_loop()
         while not self._ending.is_set():
             began = loop.time()
@@ -56,41 +56,41 @@ class Supervisor:
             if self._ending.is_set():
                 return
             if code == REFUSED:
-                # Trying again would not help.
+                # A restarted process would be refused as well.
                 self._refused = True
                 self._ending.set()
                 return
             ends = 1 if loop.time() - began >= STEADY_SECONDS else ends + 1
             pause = backoff(ends, 0.1, RESTART_SECONDS, random.random())
-            logger.error("process %d ended with %d: started again in %.1f s", index, code, pause)
-            await self._ended_within(pause)
+            logger.error("process %d exited with code %d: restarting in %.1f s", index, code, pause)
+            await self._sleep(pause)
 
     async def _live(self, index: int) -> int:
-        """Run one child to its end, which comes with the supervisor's at the latest; return its exit code."""
-        # A session of its own: Ctrl-C reaches the supervisor alone, and from it the children once.
+        """Run one child until it exits or the supervisor ends it; return its exit code."""
+        # In a session of its own: Ctrl-C reaches the supervisor alone, which then ends each child once.
         child = await asyncio.create_subprocess_exec(*self._commands[index], start_new_session=True)
         self._children[index] = child
-        logger.info("process %d is %d", index, child.pid)
-        gone, ending = asyncio.ensure_future(child.wait()), asyncio.ensure_future(self._ending.wait())
+        logger.info("process %d has pid %d", index, child.pid)
+        exited, ending = asyncio.ensure_future(child.wait()), asyncio.ensure_future(self._ending.wait())
         try:
-            await asyncio.wait({gone, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if not gone.done():
+            await asyncio.wait({exited, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not exited.done():
                 child.terminate()
-                await self._gone(child, gone)
-            return await gone
+                await self._exit_or_kill(child, exited)
+            return await exited
         finally:
             ending.cancel()
             self._children.pop(index, None)
 
-    async def _gone(self, child: asyncio.subprocess.Process, gone: "asyncio.Future[int]") -> None:
-        """Wait for a child that was told to end, and kill it when it does not."""
-        await asyncio.wait({gone}, timeout=self._patience)
-        if not gone.done():
-            logger.error("%d does not end: killed", child.pid)
+    async def _exit_or_kill(self, child: asyncio.subprocess.Process, exited: "asyncio.Future[int]") -> None:
+        """Wait for a terminated child to exit, and kill it if it takes too long."""
+        await asyncio.wait({exited}, timeout=self._patience)
+        if not exited.done():
+            logger.error("the process with pid %d did not exit in time: killing it", child.pid)
             child.kill()
 
-    async def _ended_within(self, seconds: float) -> None:
-        """Wait, but not beyond the end."""
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but return as soon as the supervisor ends."""
         ending = asyncio.ensure_future(self._ending.wait())
         await asyncio.wait({ending}, timeout=seconds)
         ending.cancel()

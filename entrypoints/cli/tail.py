@@ -1,4 +1,4 @@
-"""`tocsin tail`: following the log in a terminal, through a server or straight from MongoDB."""
+"""`tocsin tail`: follows the log in a terminal, through a server or straight from MongoDB."""
 
 import logging
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ STYLES = {"critical": "bold red", "major": "red", "minor": "yellow", "warning": 
 def tail(
     settings: Settings,
     after: Annotated[
-        int | None, typer.Option(help="Start behind this position; default: now.", min=0)
+        int | None, typer.Option(help="Start after this position; default: the newest.", min=0)
     ] = None,
     json: Json = False,
     url: Annotated[
         list[str] | None,
-        typer.Option(help="Follow through a server, ws://HOST:PORT/v1/stream; several: whichever is there."),
+        typer.Option(help="Follow through a server, ws://HOST:PORT/v1/stream; repeat to name others."),
     ] = None,
 ) -> None:
     """Follow the log of events, from MongoDB or through a server."""
@@ -43,10 +43,10 @@ def tail(
 
 
 async def follow(settings: Settings, after: int | None, console: Console, *, as_json: bool) -> None:
-    """Print every event behind `after` (None: from now on) until interrupted.
+    """Print every event past position `after` (None: the newest) until interrupted.
 
     Raises:
-        StartupRefused: only a server hears of new events here.
+        StartupRefused: on this MongoDB only the server's own process hears of new events.
         Unavailable: MongoDB cannot be reached.
     """
     async with storage(settings) as store, feeding(store) as feed:
@@ -60,10 +60,10 @@ async def follow(settings: Settings, after: int | None, console: Console, *, as_
 async def follow_server(
     urls: Sequence[str], token: str | None, after: int | None, console: Console, *, as_json: bool
 ) -> None:
-    """Print every event of the token's tenant behind `after` (None: from now on) until interrupted.
+    """Print every event of the token's tenant past position `after` (None: the newest) until interrupted.
 
     Raises:
-        StreamEnded: the servers are not to be reached, or don't let us in.
+        StreamEnded: no server can be reached, or the servers refuse the token.
     """
 
     async def the_token(_refused: bool) -> str:

@@ -1,4 +1,4 @@
-"""`tocsin token`: a token of this server's own secret."""
+"""`tocsin token`: signs a token with the server's own secret."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -25,12 +25,12 @@ LONGEST = timedelta(days=3650)
 
 def token(
     settings: Settings,
-    sub: Annotated[str, typer.Option(help="Who it is for.")],
-    role: Annotated[list[TokenRole], typer.Option(help="A role; may be given several times.")],
+    sub: Annotated[str, typer.Option(help="The subject: who the token is for.")],
+    role: Annotated[list[TokenRole], typer.Option(help="A role; may be repeated.")],
     tenant: Tenant = DEFAULT_TENANT,
-    ttl: Annotated[str, typer.Option(help="How long it holds: 90s, 15m, 1h, 30d.")] = "1h",
+    ttl: Annotated[str, typer.Option(help="How long the token is valid: 90s, 15m, 1h, 30d.")] = "1h",
 ) -> None:
-    """Make a token signed with TOCSIN_AUTH_SECRET and print it: for trying things out, and for scripts."""
+    """Print a token signed with TOCSIN_AUTH_SECRET, to try things out or for scripts."""
     roles = frozenset(each.value for each in role)
     try:
         write_line(out, minted(settings.auth_secret, sub, tenant, roles, ttl))
@@ -39,7 +39,7 @@ def token(
 
 
 def minted(secret: str | None, subject: str, tenant: str, roles: frozenset[str], life: str) -> str:
-    """Return a token. Raises StartupRefused: something it needs is missing or out of its bounds."""
+    """Return a signed token. Raises StartupRefused: the secret is missing, or something is out of bounds."""
     if secret is None:
         raise StartupRefused("tokens are signed with TOCSIN_AUTH_SECRET (or --auth-secret): set it")
     caller = Caller(tenant=tenant, subject=subject, roles=frozenset(role for role in ROLES if role in roles))
@@ -50,9 +50,9 @@ def minted(secret: str | None, subject: str, tenant: str, roles: frozenset[str],
 
 
 def lifetime(text: str) -> timedelta:
-    """Return what `90s`, `15m`, `1h`, `30d` stand for. Raises StartupRefused: it is nothing of the kind."""
+    """Parse a duration such as `90s`, `15m`, `1h` or `30d`. Raises StartupRefused: the text is none."""
     matched = _LIFE.fullmatch(text)
     life = timedelta(**{_UNITS[matched[2]]: int(matched[1])}) if matched else None
     if life is None or life > LONGEST:
-        raise StartupRefused(f"a token holds for 1s to {LONGEST.days}d, such as 90s, 15m, 1h; not {text!r}")
+        raise StartupRefused(f"a token is valid for 1s to {LONGEST.days}d, such as 15m or 1h; not {text!r}")
     return life

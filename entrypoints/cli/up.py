@@ -1,4 +1,4 @@
-"""`tocsin up`: the embedded mongod and one server process in one command."""
+"""`tocsin up`: runs the embedded mongod and one server process in one command."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ DEMO_TTL = "30d"
 
 
 def up(settings: Settings) -> None:
-    """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
+    """Run MongoDB and one server process together, with the data in a folder, to try Tocsin out."""
     run(run_up(settings, out))
 
 
 async def run_up(settings: Settings, console: Console) -> None:
-    """Run mongod, a server on it and perhaps a simulated plant that reports to it, until a signal ends all.
+    """Run mongod, a server on it and, with `demo`, a simulated plant, until a signal ends all.
 
     Raises:
-        StartupRefused: there is no mongod, it does not start, or the address cannot be had.
+        StartupRefused: mongod is missing or does not start, or the server cannot start.
     """
     settings.check()
     token = _token(settings) if settings.demo else None
@@ -47,7 +47,7 @@ async def run_up(settings: Settings, console: Console) -> None:
 
 @contextmanager
 def _plants() -> Iterator[list[asyncio.Task[None]]]:
-    """End with the block what was started in it."""
+    """Yield a list for tasks, and cancel them when the block ends."""
     plants: list[asyncio.Task[None]] = []
     try:
         yield plants
@@ -57,12 +57,12 @@ def _plants() -> Iterator[list[asyncio.Task[None]]]:
 
 
 def _token(settings: Settings) -> str | None:
-    """Return a token for the simulated plant. Raises StartupRefused: nobody here can sign one."""
+    """Return the simulated plant's token; None: it needs none. Raises StartupRefused: there is no secret."""
     if not settings.authenticated:
         return None
     if settings.auth_secret is None:
         raise StartupRefused(
-            "--demo signs its own token, and so needs TOCSIN_AUTH_SECRET, or no authentication"
+            "--demo signs its own token, so it needs TOCSIN_AUTH_SECRET, or no authentication"
         )
     return minted(settings.auth_secret, "demo-plant", DEFAULT_TENANT, frozenset({"source"}), DEMO_TTL)
 

@@ -1,4 +1,4 @@
-"""`tocsin verify`: the log, checked against itself."""
+"""`tocsin verify`: checks the log for gaps and wrong snapshots."""
 
 from rich.console import Console
 
@@ -16,7 +16,7 @@ def verify(settings: Settings) -> None:
 
 
 async def verify_log(settings: Settings, console: Console) -> int:
-    """Check the log against itself; return the exit code: 1 if anything is wrong."""
+    """Check the log; return the exit code: 1 if anything is wrong."""
     count = 0
     async with storage(settings) as store:
         with progress_on(console) as progress:

@@ -1,4 +1,4 @@
-"""`tocsin whatif`: a period's key figures as they were, and as they would have been under other rules."""
+"""`tocsin whatif`: compares a period's key figures with those that other rules would have given."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ from entrypoints.process.settings import Settings
 from entrypoints.process.storage import record
 
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
-"""How a time may be given; all are UTC."""
+"""The formats of a time; all are UTC."""
 
 
 def whatif(  # noqa: PLR0917
@@ -34,16 +34,17 @@ def whatif(  # noqa: PLR0917
         float, typer.Option(min=0, help="Seconds that a condition must hold to be annunciated.")
     ] = 0.0,
     off_delay: Annotated[
-        float, typer.Option(min=0, help="Seconds within which one that comes back has not been away.")
+        float, typer.Option(min=0, help="Seconds within which a returning condition counts as never gone.")
     ] = 0.0,
     deadband: Annotated[
         float, typer.Option(min=0, help="Seconds within which an alarm is not annunciated again.")
     ] = 0.0,
     shelve: Annotated[
-        list[str] | None, typer.Option(help="A source that calls nobody, or PREFIX/*; may be repeated.")
+        list[str] | None, typer.Option(help="A source to shelve, or PREFIX/*; may be repeated.")
     ] = None,
     severity: Annotated[
-        list[str] | None, typer.Option(help="TYPE=SEVERITY for a type of alarm; may be repeated.")
+        list[str] | None,
+        typer.Option(help="TYPE=SEVERITY sets the severity of a type; may be repeated."),
     ] = None,
     tenant: Tenant = DEFAULT_TENANT,
     json: Json = False,
@@ -94,16 +95,16 @@ def table(found: Comparison) -> Table:
 
 
 def severities_of(given: Sequence[str]) -> dict[str, Severity]:
-    """Read what was given as TYPE=SEVERITY. Raises StartupRefused."""
-    found: dict[str, Severity] = {}
+    """Parse texts of the form TYPE=SEVERITY. Raises StartupRefused."""
+    severities: dict[str, Severity] = {}
     for each in given:
         kind, _, name = each.rpartition("=")
         severity = next((severity for severity in SEVERITY_RANK if severity == name), None)
         if not kind or severity is None:
             known = ", ".join(SEVERITY_RANK)
             raise StartupRefused(f"--severity takes TYPE=SEVERITY, one of {known}; not {each!r}")
-        found[kind] = severity
-    return found
+        severities[kind] = severity
+    return severities
 
 
 def _shown(kpi: Kpi) -> str:

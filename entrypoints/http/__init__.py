@@ -1,1 +1,1 @@
-"""The HTTP API: JSON in and out, RFC 9457 problems for everything that is refused."""
+"""The HTTP API: JSON in and out, RFC 9457 problems for every refusal."""

@@ -1,4 +1,4 @@
-"""Which commands a process takes on: not more at once, nor faster, than it can answer."""
+"""Limits how many commands a process takes on at once, and how fast."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,15 +15,15 @@ from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller
 
 UNDER_WAY = 10_000
-"""How many commands a process has under way at once: fewer than the appender queues."""
+"""The most commands under way in a process: fewer than the appender queues."""
 BURST = 1_000
-"""How many commands of a tenant may come at once whatever its rate: as many as one request can hold."""
+"""How many commands a tenant may send at once, whatever its rate: as many as one request holds."""
 
 
 class Admission:
-    """Counts the commands under way in this process, and how fast each tenant gives them.
+    """Counts the commands under way in this process, and limits the rate of each tenant's.
 
-    `rate`: commands a second that a tenant may give each process; 0: as many as it likes.
+    `rate`: commands a second that a tenant may give this process; 0: no limit.
     """
 
     def __init__(self, rate: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +33,7 @@ class Admission:
 
     @contextmanager
     def admit(self, tenant: str, commands: int) -> Iterator[None]:
-        """Let so many commands in for as long as the context lasts. Raises Problem 429: none of them."""
+        """Admit so many commands while the context lasts. Raises Problem 429: none is admitted."""
         if self.under_way + commands > UNDER_WAY:
             raise _too_many(f"{UNDER_WAY} commands are under way", RETRY_AFTER_SECONDS)
         seconds = self._rates.take(tenant, commands, self._clock()) if self._rates else 0.0
@@ -53,10 +53,10 @@ def admission(request: Request) -> Admission:
 
 
 def admitted(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint of one command behind the admission; 406 where its answer would not be taken."""
+    """Return a command's endpoint behind the admission; 406 if the client does not accept the answer."""
 
     async def guarded(request: Request) -> Response:
-        # Before the command: once it is carried out, a refusal to answer would hide that.
+        # Before the command: afterwards a 406 would hide that it was carried out.
         check_acceptable(request)
         with admission(request).admit(caller(request).tenant, 1):
             return await endpoint(request)

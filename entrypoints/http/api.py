@@ -1,4 +1,4 @@
-"""The whole API: every operation there is, in the order of its description, and who may call which."""
+"""The whole API: every operation, in the order of its description, and the roles that may call each."""
 
 from collections.abc import Sequence
 

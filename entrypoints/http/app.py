@@ -1,4 +1,4 @@
-"""The HTTP application: every route, every error's handler."""
+"""Builds the HTTP application: routes, middleware and error handlers."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -22,12 +22,12 @@ from entrypoints.process.routing_keys import TenantOf, tenant_of_routing_key
 from entrypoints.process.services import Services
 
 EVERYTHING: Sequence[BaseRoute] = (*routed(OPERATIONS), *reference.ROUTES, *console.ROUTES)
-"""What a process offers that serves clients."""
+"""The routes of a process that serves clients."""
 HEALTH: Sequence[BaseRoute] = routed((*health.routes, *metrics.routes))
-"""What a process offers that only works."""
+"""The routes of a worker process."""
 
 
-def create_app(  # noqa: PLR0913 (what the process was set up with)
+def create_app(  # noqa: PLR0913 (the process's configuration)
     services: Services,
     routes: Sequence[BaseRoute] = (),
     stream: StreamDriver | None = None,
@@ -39,13 +39,13 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     local: bool = False,
     own: Sequence[BaseRoute] = EVERYTHING,
 ) -> Starlette:
-    """Return the application over the process's services; `routes` come beside `own`.
+    """Return the application on the process's services, with the routes `own` and `routes`.
 
-    `stream`: what serves event streams, on a server that runs with `HttpProtocol`. `allowed_origins`,
-    `local`: see Authorization. Whoever serves `/metrics` sets `state.metrics`.
+    `stream` serves event streams, on a server that runs with `HttpProtocol`. `allowed_origins`, `local`: see
+    Authorization. A caller that serves `/metrics` sets `state.metrics`.
 
     Raises:
-        ValueError: a route should be guarded and is no operation's.
+        ValueError: no operation declares a route on a guarded path.
     """
     PERMISSIONS.check([*own, *routes])
     counting = Middleware(Counting, traffic or Traffic())
@@ -53,7 +53,7 @@ def create_app(  # noqa: PLR0913 (what the process was set up with)
     app = Starlette(
         routes=[*own, *routes], middleware=[counting, guard], exception_handlers=problems.HANDLERS
     )
-    # A redirect would be an answer that is neither JSON nor a problem.
+    # A redirect would be neither JSON nor a problem.
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.stream = stream

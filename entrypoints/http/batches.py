@@ -1,4 +1,4 @@
-"""Several commands of one request: side by side, those on one alarm in their order."""
+"""Carries out the commands of one request side by side, those on one alarm in order."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,17 @@ from core.errors import Refused, Unavailable
 from core.log.handler import CommandHandler, Outcome
 
 Result = Outcome | Exception
-"""What became of a command, or why it came to nothing or nobody knows."""
+"""A command's outcome, or the error that stopped it or left its outcome unknown."""
 
-_NOT_TRIED = "not tried, since one before it could not be carried out"
+_NOT_TRIED = "not tried, since an earlier command could not be carried out"
 
 
 async def carry_out(handler: CommandHandler, commands: Sequence[Command], at_once: int) -> list[Result]:
     """Carry out the commands, at most `at_once` of them at the same time; return a result for each.
 
-    A refusal does not stop the others. Any other error stops those behind it on the same alarm, since
-    they were meant to come after it; and who met it takes no more, so that a store that is away is asked
-    `at_once` times and not for each. Those are Unavailable.
+    A refusal does not stop other commands. Any other error stops the later commands on its alarm, which
+    were meant to follow it. It also ends the task that met it, so that an unreachable store is asked
+    `at_once` times at most. Commands that were not tried are Unavailable.
     """
     results: list[Result] = [Unavailable(_NOT_TRIED)] * len(commands)
     by_alarm: dict[str, list[int]] = {}
@@ -40,5 +40,5 @@ async def carry_out(handler: CommandHandler, commands: Sequence[Command], at_onc
 async def _result(handler: CommandHandler, command: Command) -> Result:
     try:
         return await handler.handle(command)
-    except Exception as error:  # noqa: BLE001 (it is this command's result; whoever asked tells it)
+    except Exception as error:  # noqa: BLE001 (the error is the command's result)
         return error

@@ -1,4 +1,4 @@
-"""Every `code` of a problem: its status, what it means, and what to do about it."""
+"""Every `code` of a problem: its status, meaning and remedy."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from core.log.handler import IDEMPOTENCY_KEY_REUSED
 
 
 class Code(msgspec.Struct, frozen=True):
-    """One code. `remedy`: what whoever gets it can do."""
+    """A problem's code. `remedy`: what the client can do."""
 
     status: int
     meaning: str
@@ -22,58 +22,60 @@ _OWN: dict[str, Code] = {
     "malformed_json": Code(400, "the body is not JSON", "send JSON in UTF-8"),
     "incomplete_body": Code(400, "the connection ended before the body did", "send the request again"),
     "token_missing": Code(
-        401, "nothing proves who asks", "send Authorization: Bearer with a token or API key"
+        401, "the request has no credential", "send Authorization: Bearer with a token or API key"
     ),
     "token_invalid": Code(
         401, "the token or API key is not valid", "get another; `detail` says what is wrong"
     ),
     "expired": Code(401, "the token or API key has expired", "get another"),
-    "revoked": Code(401, "the token or API key was taken back", "get another"),
+    "revoked": Code(401, "the token or API key was revoked", "get another"),
     "forbidden_origin": Code(
-        403, "a page of another origin asks for a change", "add the origin to TOCSIN_ALLOWED_ORIGINS"
+        403, "a page of another origin may change nothing", "add the origin to TOCSIN_ALLOWED_ORIGINS"
     ),
     "forbidden_host": Code(
-        403, "without authentication the host name has to be a loopback one", "ask for 127.0.0.1 or localhost"
+        403, "without authentication the host must be a loopback name", "use 127.0.0.1 or localhost"
     ),
     "not_found": Code(404, "there is nothing at this path", "look the path up in the API's description"),
     "unknown_webhook": Code(404, "there is no such webhook", "list the webhooks"),
     "unknown_row": Code(404, "there is no such row in the outbox", "list the outbox"),
     "method_not_allowed": Code(405, "the path does not take this method", "use one of those in Allow"),
-    "not_acceptable": Code(
-        406, "the answer comes in no media type that Accept names", "accept application/json"
-    ),
-    "too_many_webhooks": Code(409, "the tenant has as many webhooks as possible", "remove one first"),
-    "webhook_exists": Code(409, "there is a webhook of this id", "choose another id"),
+    "not_acceptable": Code(406, "Accept names no media type of the answer", "accept application/json"),
+    "too_many_webhooks": Code(409, "the tenant has the most webhooks possible", "remove one first"),
+    "webhook_exists": Code(409, "a webhook with this id exists", "choose another id"),
     "webhook_of_file": Code(409, "the webhook is kept in the file of webhooks", "change it there"),
     "webhook_enabled": Code(409, "only a disabled webhook can be moved", "disable it first"),
-    "already_routed": Code(409, "the webhook has had what lies there", "make a new webhook to get it again"),
+    "already_routed": Code(
+        409, "events after that position were already routed", "make a new webhook to get them again"
+    ),
     "already_delivered": Code(409, "the row was delivered", "nothing: it is done"),
-    "overtaken": Code(409, "a later event of the alarm was delivered", "nothing: it would undo that one"),
-    "log_changed": Code(409, "the log is another than `log` names", "start over from the alarm list"),
+    "overtaken": Code(
+        409, "a later event of the alarm was delivered", "nothing: a retry would undo that one"
+    ),
+    "log_changed": Code(409, "`log` names another log", "start over from the alarm list"),
     "body_too_large": Code(413, "the body is larger than 1 MiB", "send less at once"),
     "too_many_commands": Code(413, "there are more than 1,000 commands in one request", "send fewer at once"),
     "unsupported_media_type": Code(415, "the body is of another media type", "send application/json"),
-    "bad_cursor": Code(422, "the cursor was not given out for this list", "begin with the first page"),
-    "position_ahead": Code(422, "the position is ahead of the log", "is it another log's? start over"),
-    "too_broad": Code(422, "the query looks at more than there is time for", "name more conditions"),
-    "too_many_requests": Code(
-        429, "commands come faster than is allowed", "wait as long as Retry-After says"
-    ),
+    "bad_cursor": Code(422, "the cursor is not from this list", "begin with the first page"),
+    "position_ahead": Code(422, "the position is ahead of the log", "start over if it is from another log"),
+    "too_broad": Code(422, "the query would take too long", "name more conditions"),
+    "too_many_requests": Code(429, "commands come faster than allowed", "wait as long as Retry-After says"),
     "internal": Code(500, "a fault of the server, which has logged it", "report it"),
-    "unavailable": Code(503, "MongoDB is away: it will not happen", "try again after Retry-After"),
+    "unavailable": Code(503, "MongoDB is unreachable: nothing was done", "try again after Retry-After"),
     "outcome_unknown": Code(
         503,
-        "MongoDB went away in the middle: it may have happened",
+        "MongoDB became unreachable midway: the command may have been carried out",
         "try again with the same Idempotency-Key",
     ),
     "newer_version": Code(
-        503, "the alarm was changed by a newer version of Tocsin", "try again: another process may know it"
+        503, "a newer version of Tocsin changed the alarm", "try again, at another process"
     ),
-    "not_projected_yet": Code(503, "the list has not reached `min_position` in time", "try again"),
+    "not_projected_yet": Code(503, "the list did not reach `min_position` in time", "try again"),
     "payload_too_large": Code(503, "the ingested payload is larger than 32 MiB", "send smaller groups"),
-    "too_many_sessions": Code(503, "the process serves no more sessions", "try again, or another process"),
+    "too_many_sessions": Code(
+        503, "the process has no room for more sessions", "try again, or another process"
+    ),
 }
-"""What HTTP refuses, before or besides the domain's rules."""
+"""HTTP's own refusals, besides those of the domain's rules."""
 _STATUS: dict[RefusalKind, int] = {
     "absent": 404,
     "conflict": 409,
@@ -90,13 +92,13 @@ _REFUSALS: tuple[Refusal, ...] = (
 
 
 def code_of(refusal: Refusal) -> Code:
-    """Return what a refusal of the domain is over HTTP."""
+    """Return the HTTP code of a domain's refusal."""
     return Code(_STATUS[refusal.kind], refusal.meaning, refusal.remedy)
 
 
 _ALL = _OWN | {refusal.code: code_of(refusal) for refusal in _REFUSALS}
 CODES: dict[str, Code] = dict(sorted(_ALL.items(), key=lambda named: (named[1].status, named[0])))
-"""All of them, by status and name."""
+"""All codes, sorted by status and name."""
 
 
 def by_status(codes: Iterable[str]) -> dict[int, list[str]]:

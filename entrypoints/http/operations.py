@@ -1,4 +1,4 @@
-"""What a route is declared with, beside its handler: router, guard and documents are derived from it."""
+"""Declares each route once, beside its handler; router, guard and documents are derived."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from core.roles import Roles
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 GUARDED = ("/v1", "/v2", "/metrics")
-"""Below these nothing is for everybody: each route names the roles that may call it."""
+"""Every route at or below these paths names the roles that may call it."""
 AWAY = ("unavailable",)
 BODY = ("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type", "invalid")
 
@@ -24,18 +24,18 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def is_guarded(path: str) -> bool:
-    """Tell whether callers have to prove who they are there."""
+    """Return whether callers of the path must authenticate."""
     return path in GUARDED or path.startswith(_BELOW)
 
 
 class Media(msgspec.Struct, frozen=True):
-    """An answer that is no JSON: its media types."""
+    """The media types of an answer that is not JSON."""
 
     types: tuple[str, ...]
 
 
 class Described(msgspec.Struct, frozen=True):
-    """A body or an answer without a type of its own: its name, its JSON Schema, and what that refers to."""
+    """A body or an answer without a type: its name, its JSON Schema, and the types that the schema names."""
 
     name: str
     schema: dict[str, Any]
@@ -43,11 +43,12 @@ class Described(msgspec.Struct, frozen=True):
 
 
 class Details(TypedDict, total=False):
-    """What an operation may have besides what each has.
+    """The optional parts of an operation.
 
-    `parameters`: of its query. `body`: what it takes as JSON, `optional`: it may be left out. `codes`: its
-    problems, beside those of every operation. `headers`: what it looks at. `media`: in which other types its
-    answers come. `credential_in_body`: it looks itself for one there where the header has none.
+    `parameters`: the type of its query. `body`: the type of its JSON; `optional`: the body may be left out.
+    `codes`: its problems, besides those of every operation. `headers`: those that it reads. `media`: other
+    media types of its answers. `credential_in_body`: if the header has no credential, its endpoint looks for
+    one in the body.
     """
 
     parameters: type[msgspec.Struct]
@@ -61,10 +62,10 @@ class Details(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One method of one path, and what answers it; see Details.
+    """One method of one path, and its endpoint; see Details.
 
-    `roles`: who may call it; None: everybody. `answers`: what it gives, by status; None: no body. `ids`: the
-    schemas of the parameters in its path.
+    `roles`: the roles that may call it; None: everybody. `answers`: their types by status; None: no body.
+    `ids`: the schemas of the parameters in its path.
     """
 
     method: str
@@ -85,15 +86,15 @@ class Operation:
     credential_in_body: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what would let everybody in, or nobody knows the form of."""
+        """Raise ValueError if the roles don't fit the path, or a path parameter has no schema."""
         if is_guarded(self.path) != bool(self.roles):
             raise ValueError(f"{self.method} {self.path} needs roles, or a path that is for everybody")
         if unknown := [name for name in self.path_parameters if name not in self.ids]:
-            raise ValueError(f"{self.path} has parameters of no known form: {', '.join(unknown)}")
+            raise ValueError(f"{self.path} has parameters without a schema: {', '.join(unknown)}")
 
     @property
     def path_parameters(self) -> list[str]:
-        """The names in the path that stand for something."""
+        """The names of the parameters in the path."""
         return _PARAMETER.findall(self.path)
 
     @property
@@ -104,7 +105,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The operations of one file, in the order of their declarations, and what they have in common."""
+    """The operations of one file, in the order of their declarations, with their common tag and ids."""
 
     tag: str
     ids: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Routes:
         answers: Mapping[int, Any],
         **details: Unpack[Details],
     ) -> Callable[[Endpoint], Endpoint]:
-        """Declare what the decorated function answers; `name` is unique in the whole API."""
+        """Declare an operation that the decorated function answers; `name` is unique in the API."""
 
         def declared(endpoint: Endpoint) -> Endpoint:
             operation = Operation(
@@ -146,5 +147,5 @@ class Routes:
 
 
 def routed(operations: Iterable[Operation]) -> list[Route]:
-    """Return what Starlette's router takes."""
+    """Return the operations as Starlette's routes."""
     return [Route(each.path, each.endpoint, methods=[each.method]) for each in operations]

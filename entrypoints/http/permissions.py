@@ -1,4 +1,4 @@
-"""Who may call what, as the operations declare it; what none declares is shut."""
+"""Looks up the roles that may call an operation; guarded paths without a declaration stay shut."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from core.roles import ADMINS, READERS, Roles
 from entrypoints.http.operations import Operation, is_guarded
 
 _AREA = 3
-"""How many parts of a path name its area: `/v1/alarms` are three, the first is empty."""
+"""How many parts of a path name its area: `/v1/alarms` has three, the first of them empty."""
 
 
 class Permissions:
@@ -27,23 +27,23 @@ class Permissions:
         self._areas = _areas(operations)
 
     def roles_for(self, method: str, path: str) -> Roles | None:
-        """Return which roles may call it; None: everybody, unasked."""
+        """Return the roles that may call the method of the path; None: everybody."""
         method = "GET" if method == "HEAD" else method
         operation = self._operation(method, path)
         if operation is not None:
             return operation.roles
         if not is_guarded(path):
             return None
-        # What is not there is not told to everybody either.
+        # A guarded path does not reveal to everybody that it does not exist.
         return self._areas.get((method, _area(method, path)), READERS if method == "GET" else ADMINS)
 
     def looks_itself(self, method: str, path: str) -> bool:
-        """Tell whether the operation looks for a credential where the header has none."""
+        """Return whether the operation looks for a credential itself, if the header has none."""
         operation = self._declared.get((method, path))
         return operation is not None and operation.credential_in_body
 
     def check(self, routes: Iterable[BaseRoute]) -> None:
-        """Raise ValueError for a route that should be guarded and is no operation's."""
+        """Raise ValueError for a route on a guarded path that no operation declares."""
         for route in routes:
             if isinstance(route, Route) and is_guarded(route.path):
                 for method in (route.methods or set()) - {"HEAD"}:
@@ -51,17 +51,17 @@ class Permissions:
                         raise ValueError(f"{method} {route.path} is declared by no operation")
 
     def _operation(self, method: str, path: str) -> Operation | None:
-        found = self._declared.get((method, path))
-        if found is not None:
-            return found
+        operation = self._declared.get((method, path))
+        if operation is not None:
+            return operation
         parts = path.split("/")
         for place in self._places:
             if place < len(parts) and parts[place]:
-                given, parts[place] = parts[place], "*"
-                found = self._declared.get((method, "/".join(parts)))
-                if found is not None:
-                    return found
-                parts[place] = given
+                part, parts[place] = parts[place], "*"
+                operation = self._declared.get((method, "/".join(parts)))
+                if operation is not None:
+                    return operation
+                parts[place] = part
         return None
 
 
@@ -75,7 +75,7 @@ def _areas(operations: Iterable[Operation]) -> dict[tuple[str, str], Roles]:
 
 
 def _area(method: str, path: str) -> str:
-    """Return the first parts of a path; what takes commands itself says nothing of the paths below it."""
+    """Return the area of a path; for methods other than GET, the paths below an area are one of their own."""
     parts = path.split("/")
     area = "/".join(parts[:_AREA])
     return area if method == "GET" or len(parts) == _AREA else f"{area}/"

@@ -29,7 +29,7 @@ RETRY_AFTER_SECONDS = 1
 
 
 class Problem(TocsinError):
-    """A request that is answered with a problem: its status, its code, and what to do about it."""
+    """The problem that answers a request; `members` are further fields of its JSON."""
 
     def __init__(
         self, status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
@@ -43,14 +43,14 @@ class Problem(TocsinError):
 
     @property
     def body(self) -> dict[str, Any]:
-        """The problem as JSON. It has no `type` but `about:blank`; `code` tells them apart."""
+        """The problem as JSON, without `type` (`about:blank`); `code` tells problems apart."""
         title = HTTPStatus(self.status).phrase
-        told = {"title": title, "status": self.status, "code": self.code, "detail": self.detail}
-        return told | self.members
+        fields = {"title": title, "status": self.status, "code": self.code, "detail": self.detail}
+        return fields | self.members
 
 
 def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind of error)
-    """Return what an error is as a problem; a fault of our own tells nothing of its inside."""
+    """Return the problem for an error; that of an internal error reveals nothing of its cause."""
     match error:
         case Problem():
             return error
@@ -66,7 +66,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind
         case Unavailable():
             return _retry("unavailable", str(error))
         case UnknownEvent():
-            # During a rolling upgrade another process may know it.
+            # During a rolling upgrade another process may know the event.
             return _retry("newer_version", str(error))
         case _:
             return Problem(500, "internal", "this is a fault of the server; it has been logged")
@@ -89,7 +89,7 @@ def _retry(code: str, detail: str) -> Problem:
 
 
 def _challenge(error: Unauthenticated) -> dict[str, str]:
-    """Say how to prove who one is (RFC 6750 §3)."""
+    """Return the header that says how to authenticate (RFC 6750 §3)."""
     invalid = "" if error.code == "token_missing" else ', error="invalid_token"'
     return {"WWW-Authenticate": f'Bearer realm="tocsin"{invalid}'}
 
@@ -99,18 +99,18 @@ def _as_it_stands(alarm: Alarm) -> dict[str, Any]:
 
 
 async def on_known(_: Request, error: Exception) -> Response:
-    """Answer an error that says itself what it means."""
+    """Answer an error that has a problem of its own."""
     return _answered(problem_of(error))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer what the router refuses."""
-    assert isinstance(error, HTTPException)  # noqa: S101 (as above)
+    """Answer a refusal of the router."""
+    assert isinstance(error, HTTPException)  # noqa: S101 (as HANDLERS has it)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         allowed = ", ".join(_methods(request))
         if request.method == "OPTIONS":
             return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
-        detail = f"{request.method} is not possible here, but {allowed}"
+        detail = f"{request.method} is not possible here; use {allowed}"
         return response(error.status_code, "method_not_allowed", detail, {"Allow": allowed})
     if error.status_code == HTTPStatus.NOT_FOUND:
         return response(error.status_code, "not_found", "there is nothing at this path")
@@ -119,19 +119,19 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _methods(request: Request) -> list[str]:
-    """Name the methods of the path; the router itself names only those of the first route that has it."""
+    """Return the methods of the path; the router itself knows only those of the first matching route."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in here for method in route.methods or ()})
 
 
 async def on_disconnect(_: Request, __: Exception) -> Response:
-    """Answer nobody: the client went away in the middle of its request."""
+    """Answer a client that disconnected in the middle of its request: nobody reads the answer."""
     return response(400, "incomplete_body", "the connection ended before the body did")
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Answer a fault of our own without telling its inside."""
+    """Log an internal error, and answer it without revealing its cause."""
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return _answered(problem_of(error))
 

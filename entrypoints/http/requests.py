@@ -1,4 +1,4 @@
-"""Reading requests: bodies within bounds, strict JSON, who asks and under which key."""
+"""Reads requests: bounded bodies, strict JSON, callers and Idempotency-Keys."""
 
 import hashlib
 import re
@@ -30,16 +30,16 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-
 
 
 def caller(request: Request) -> Caller:
-    """Return who asks, as the guard found. Raises Unauthenticated where it did not look."""
+    """Return the caller that the guard found. Raises Unauthenticated: the guard did not look."""
     return caller_in(request.scope)
 
 
 async def identified(request: Request, credential: str, roles: Roles) -> Caller:
-    """Return who asks, by a token or an API key that is not in the header (see Operation.credential_in_body).
+    """Return the caller by a token or API key that is not in the header (see Details.credential_in_body).
 
     Raises:
         Unauthenticated, Unavailable.
-        Problem: 403, it is none of the roles.
+        Problem: 403, the caller has none of the roles.
     """
     found = request.scope.get(CALLER) or await services(request).authentication.caller(credential)
     if not found.has(roles):
@@ -55,13 +55,13 @@ def services(request: Request) -> Services:
 
 
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
-    """Read the body, and no more of it than `limit` bytes. Raises Problem 413, 415."""
-    # A chunked body declares no length: only without both is there none.
-    given = fields(request.scope)
-    declared = given.get("content-length", "0")
-    if declared == "0" and "content-type" not in given and "transfer-encoding" not in given:
+    """Read the body, at most `limit` bytes of it. Raises Problem 413, 415."""
+    # A chunked body declares no length, but a transfer encoding.
+    headers = fields(request.scope)
+    declared = headers.get("content-length", "0")
+    if declared == "0" and "content-type" not in headers and "transfer-encoding" not in headers:
         return b""
-    kind = given.get("content-type", "").partition(";")[0].strip().lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(415, "unsupported_media_type", "send the body as application/json")
     if declared.isdigit() and int(declared) > limit:
@@ -94,9 +94,9 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 def context(
     request: Request, body: bytes, actor_kind: ActorKind, actor: str | None, occurred_at: datetime | None
 ) -> Context:
-    """Return the context of a command that came with the request.
+    """Return the context of a command of the request.
 
-    `actor`: who it is from by its own words, which count where there is no authentication.
+    `actor`: the actor that the command itself names, which counts without authentication.
     """
     who = caller(request)
     offered = services(request)
@@ -116,14 +116,14 @@ def context(
 
 
 def actor_of(who: Caller, kind: ActorKind, named: str | None = None) -> Actor:
-    """Return who acts: the caller, or, where nobody knows callers, the one that was named."""
+    """Return the actor: the caller, or without authentication the one that the command names."""
     return Actor(named if who is ANYONE and named else who.subject, kind)
 
 
 def kind_of(who: Caller, command: type[Command]) -> ActorKind:
-    """Return as what the caller gives a command by an alarm's id: as the source it is, or by hand.
+    """Return the kind of actor that the caller is for a command by an alarm's id.
 
-    Without authentication nobody can tell a source from an operator.
+    Without authentication sources cannot be told from operators, so it is operator.
     """
     by_source = "source" in command.roles and "source" in who.roles and who is not ANYONE
     return "source" if by_source else "operator"
@@ -139,7 +139,7 @@ def of_item(made: Context, index: int, revision: int | None) -> Context:
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Return the request's Idempotency-Key, if it has one. Raises Problem 422: it is out of bounds."""
+    """Return the request's Idempotency-Key, if any. Raises Problem 422: the key is out of bounds."""
     key = fields(request.scope).get("idempotency-key")
     if key is None:
         return None
@@ -149,12 +149,12 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def _hash(request: Request, body: bytes) -> str:
-    asked = f"{request.method} {request.url.path}\n"
-    # Another condition is another request; the hashes of those without one stay as they were.
+    hashed = f"{request.method} {request.url.path}\n"
+    # Another condition makes another request. Without one the hash stays what older versions made it.
     conditions = fields(request.scope).get("if-match")
     if conditions is not None:
-        asked += f"If-Match: {conditions}\n"
-    return hashlib.sha256(asked.encode() + body).hexdigest()
+        hashed += f"If-Match: {conditions}\n"
+    return hashlib.sha256(hashed.encode() + body).hexdigest()
 
 
 def _trace(request: Request) -> str | None:

@@ -1,4 +1,4 @@
-"""Writing answers: JSON, pages of events, and what became of a command."""
+"""Writes answers: JSON, pages of events, and the outcomes of commands."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -19,14 +19,14 @@ def json_response(content: Any, status: int = 200, headers: dict[str, str] | Non
 
 
 def events_response(events: Sequence[bytes], following: int, position: int) -> Response:
-    """Return an EventsAnswer of events that are encoded already."""
+    """Return an EventsAnswer of encoded events."""
     return json_response(
         {"events": [msgspec.Raw(event) for event in events], "next": following, "position": position}
     )
 
 
 def answer(outcome: Outcome) -> Response:
-    """Return what became of a command."""
+    """Return a command's outcome as an answer."""
     body = CommandAnswer(outcome.event is not None, outcome.alarm.position, outcome.alarm)
     return json_response(body, status_of(outcome), {"ETag": f'"{outcome.alarm.revision}"'})
 

@@ -1,1 +1,1 @@
-"""One process: its settings, and the only place that builds adapters and wires them."""
+"""One process: its settings, and the only place that builds and wires adapters."""

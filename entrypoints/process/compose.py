@@ -58,7 +58,7 @@ class Process:
     store: Storage
 
     def metered(self, traffic: Traffic, ingested: IngestCounts) -> Parts:
-        """Return what /metrics reads, together with what HTTP counts."""
+        """Return the parts that /metrics reads, with HTTP's counters."""
         return Parts(
             append=self.store.log.counts,
             feed=self.feed,
@@ -74,7 +74,7 @@ class Process:
 
 
 @asynccontextmanager
-async def running(  # noqa: PLR0913 (what the process was set up with)
+async def running(  # noqa: PLR0913 (the process's configuration)
     store: Storage,
     *,
     tokens: TokenVerifier | None = None,
@@ -83,13 +83,14 @@ async def running(  # noqa: PLR0913 (what the process was set up with)
     role: Role = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
-    """Run the feed, the appender and the workers for as long as the context lasts.
+    """Run the feed, the appender and the workers while the context lasts.
 
-    `tokens`: whose word counts for who a caller is; None: there is no authentication. `role`: with `api` the
-    worker tasks are left to other processes. `traces`: what makes spans of appends and deliveries.
+    `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
+    hosts beyond the public Internet that webhooks may call. `role`: `api` leaves the worker tasks to other
+    processes. `traces` records spans of appends and deliveries.
 
     Raises:
-        StartupRefused: `webhook_allow`, what webhooks may call beyond the public Internet, is malformed.
+        StartupRefused: `webhook_allow` is malformed.
         Unavailable: MongoDB cannot be reached.
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
@@ -161,7 +162,7 @@ async def _running(  # noqa: PLR0913 (as above)
 
 
 def trusted_tokens(secret: str | None, jwks: Path | None) -> TokenVerifier | None:
-    """Return what verifies tokens; None: nothing is configured. Raises StartupRefused: it is unusable."""
+    """Return the verifier of tokens; None: none is configured. Raises StartupRefused: it is unusable."""
     if secret is not None:
         return SecretTokens(secret)
     return None if jwks is None else KeySetTokens(jwks)
@@ -169,10 +170,10 @@ def trusted_tokens(secret: str | None, jwks: Path | None) -> TokenVerifier | Non
 
 @asynccontextmanager
 async def feeding(store: Storage) -> AsyncIterator[Feed]:
-    """Run the feed alone, for as long as the context lasts. Raises StartupRefused, Unavailable."""
+    """Run the feed alone while the context lasts. Raises StartupRefused, Unavailable."""
     if store.link.kind == "local":
         raise StartupRefused(
-            "on a standalone mongod without Redis only the server's own process hears of new events:"
+            "on a standalone mongod without Redis only the server's own process hears of new events;"
             " follow them through the server: tocsin tail --url ws://HOST:PORT/v1/stream"
         )
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
@@ -184,5 +185,5 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
 
 
 def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
-    """Return what can be asked about webhooks and the outbox."""
+    """Return the service for webhooks and the outbox."""
     return Outgoing(store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS)

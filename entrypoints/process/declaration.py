@@ -1,4 +1,4 @@
-"""How a setting is declared: once, as a field; its flag, variable and row in the docs follow from that."""
+"""Declares each setting once, as a field; its flag, variable and row in the docs are derived."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -25,12 +25,12 @@ Command = Literal[
     "outbox list",
     "outbox retry",
 ]
-"""A command, or a whole group of them; `tocsin`: what stands before any."""
+"""A command or a group of commands; `tocsin`: the options before any command."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A setting: its field's name and type, and what `setting` was told."""
+    """A setting: its field's name and type, and the arguments of `setting`."""
 
     name: str
     type: Any
@@ -57,11 +57,11 @@ class Setting:
         return f"--{self.name.replace('_', '-')}"
 
     def taken_by(self, command: Command) -> bool:
-        """Tell whether a command takes it, by itself or with its group."""
+        """Return whether the command or its group takes the setting."""
         return command in self.of or command.partition(" ")[0] in self.of
 
     def default_of(self, command: Command) -> Any:
-        """Return the default that a command has, where it is not computed."""
+        """Return the command's default, unless it is computed."""
         return self.differing.get(command, self.default)
 
 
@@ -82,20 +82,20 @@ def setting(  # noqa: PLR0913 (all but three have a default)
 ) -> T:
     """Declare a field of a dataclass as a setting.
 
-    `text`: what `--help` and the docs say. `of`: the commands, or whole groups, that take it. `panel`: its
-    heading in `--help`. `least`, `most`: its bounds, both allowed. `parse`: makes the value of a text; of ""
-    it makes the default. `computed`: computes what a command has by default; `shown` puts that into words.
-    `switch`: there is no `--no-...`. `differing`: the defaults of commands that have their own. `secret`: it
-    is not in the settings' repr.
+    `text`: its description in `--help` and the docs. `of`: the commands or groups that take it. `panel`: its
+    heading in `--help`. `least`, `most`: its bounds, inclusive. `parse` makes the value of a text, and the
+    default of "". `computed` computes the default; `shown` describes that default. `switch`: there is no
+    `--no-...`. `differing`: the defaults of commands that have their own. `secret`: the settings' repr
+    omits it.
     """
-    told: dict[str, Any] = {"text": text, "default": default, "of": of, "panel": panel}
-    told |= {"least": least, "most": most, "parse": parse, "computed": computed, "shown": shown}
-    told |= {"switch": switch, "differing": differing or {}}
-    return field(default=default, repr=not secret, metadata=told)
+    metadata: dict[str, Any] = {"text": text, "default": default, "of": of, "panel": panel}
+    metadata |= {"least": least, "most": most, "parse": parse, "computed": computed, "shown": shown}
+    metadata |= {"switch": switch, "differing": differing or {}}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 def declared(settings: type[Any]) -> Iterator[Setting]:
-    """Yield the settings that a dataclass declares, in its order."""
+    """Yield the settings that a dataclass declares, in field order."""
     types = get_type_hints(settings)
     for each in fields(settings):
         yield Setting(name=each.name, type=types[each.name], **each.metadata)

@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from stopping the event loop while it looks through every session."""
+"""Keeps Python's garbage collector from stopping the event loop while it scans every session."""
 
 import asyncio
 import gc
@@ -6,24 +6,24 @@ from collections.abc import Callable
 
 LOOK_SECONDS = 1.0
 GROWN = 500
-"""After how many new sessions what there is now is exempted too."""
+"""After how many new sessions the objects that live by then are exempted too."""
 ENDED = 2_000
-"""After how many ended sessions, at least, the exempted are looked through: some are garbage by then."""
+"""After how many ended sessions, at least, exempted objects are collected: some are garbage by then."""
 
 YOUNG = 10_000
-"""After how many new objects the young ones are looked through. Python's own 700 are few: a command makes
-hundreds, and hardly any of them refers to itself."""
+"""After how many new objects the young ones are collected. Python's own 700 are few: a command makes
+hundreds, and hardly any of them is part of a cycle."""
 
 Counts = Callable[[], tuple[int, int]]
-"""Returns how many sessions were ever opened, and how many of them are open."""
+"""Returns how many sessions were ever opened, and how many are open."""
 
 
 class Collector:
-    """Exempts what lives long from collections (`gc.freeze`).
+    """Exempts long-lived objects from collections (`gc.freeze`).
 
-    A collection of everything takes time in proportion to what lives: with thousands of sessions, hundreds
-    of milliseconds, in which nothing is delivered. What is exempted is freed as ever when nothing refers to
-    it any more, but not if it refers to itself, as a connection does. So the exemption ends now and then.
+    A full collection takes time in proportion to the live objects: with thousands of sessions, hundreds of
+    milliseconds in which nothing is delivered. Exempted objects are still freed when nothing refers to them,
+    but not if they are part of a cycle, as a connection is. So the exemption ends now and then.
     """
 
     def __init__(self, counts: Counts) -> None:
@@ -32,7 +32,7 @@ class Collector:
         self._ended_then = 0
 
     async def run(self) -> None:
-        """Exempt what the process was started with, and then what comes with its sessions, for ever."""
+        """Exempt the objects of the start, then those of new sessions, until cancelled."""
         gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
         gc.collect()
         gc.freeze()
@@ -41,7 +41,7 @@ class Collector:
             self.look()
 
     def look(self) -> None:
-        """Do what the number of sessions calls for."""
+        """Exempt or collect objects if enough sessions have opened or ended."""
         opened, now = self._counts()
         if opened - now - self._ended_then >= max(ENDED, now):
             self._ended_then = opened - now
@@ -50,7 +50,7 @@ class Collector:
         elif opened - self._opened_then < GROWN:
             return
         else:
-            # What is young and garbage already must not be exempted.
+            # Garbage among the young objects must not be exempted.
             gc.collect(1)
         self._opened_then = opened
         gc.freeze()

@@ -1,4 +1,4 @@
-"""What the machine tells: the time, ids that are unique, chance, the name of this process."""
+"""The machine's clock, ids, secrets and chance, and this process's name."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import uuid_utils
 from core.host import Host
 
 SLEEP_SECONDS = 60.0
-"""The longest sleep: the clock may have been set, or the machine suspended, meanwhile."""
+"""The longest sleep: meanwhile the clock may be set, or the machine suspended."""
 SECRET_BYTES = 32
 
 
@@ -20,7 +20,7 @@ class MachineClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the time, UTC."""
+        """Return the time in UTC."""
         return datetime.now(UTC)
 
     async def sleep_until(self, moment: datetime | None) -> None:
@@ -30,7 +30,7 @@ class MachineClock:
 
 
 class MachineIds:
-    """Ids by the machine's clock and randomness, secrets by the randomness that is fit for them."""
+    """Ids from the machine's clock and randomness, secrets from its cryptographic randomness."""
 
     def new(self) -> str:
         """Mint a UUIDv7 (RFC 9562)."""
@@ -45,5 +45,5 @@ MACHINE = Host(MachineClock(), MachineIds(), random.random)
 
 
 def holder() -> str:
-    """Name this process as the holder of leases."""
+    """Return this process's name as a holder of leases, `host:pid`."""
     return f"{socket.gethostname()}:{os.getpid()}"

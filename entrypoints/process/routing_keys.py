@@ -1,4 +1,4 @@
-"""Which tenant a routing key stands for."""
+"""Maps routing keys to tenants."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +10,13 @@ TenantOf = Callable[[str], str | None]
 
 
 def tenant_of_routing_key(setting: str, default: str | None) -> TenantOf:
-    """Return what tells the tenant of a routing key.
+    """Return the function that maps a routing key to its tenant.
 
-    `setting` is `key=tenant,key=tenant` or the path of a file with one `key=tenant` a line; where it is
-    empty every key stands for `default`.
+    `setting` is `key=tenant,key=tenant` or the path of a file with one `key=tenant` a line; if it is empty,
+    every key stands for `default`.
 
     Raises:
-        StartupRefused: it is none of them.
+        StartupRefused: `setting` is none of these.
     """
     if not setting:
         return lambda _: default
@@ -40,6 +40,6 @@ def _lines(setting: str) -> list[str]:
 def _pair(line: str) -> tuple[str, str]:
     key, _, tenant = (part.strip() for part in line.partition("="))
     if not key or not tenant:
-        # Not the line itself: it may be a key, which is a secret.
+        # The message omits the line, which may be a key: a secret.
         raise StartupRefused("the PagerDuty keys are written key=tenant")
     return key, tenant

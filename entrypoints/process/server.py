@@ -1,4 +1,4 @@
-"""One server process: HTTP and WebSocket on one port, until a signal ends it."""
+"""Runs one server process: HTTP and WebSocket on one port."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,10 +24,10 @@ from entrypoints.process.webhooks_file import apply_entries, read_entries
 
 
 async def run_server(settings: Settings, started: Callable[[str], None]) -> None:
-    """Run one server process until a signal ends it. `started` is told its address.
+    """Run one server process until a signal ends it; call `started` with its URL.
 
     Raises:
-        StartupRefused: the settings are unsafe, or the address cannot be had.
+        StartupRefused: the settings are unsafe or unusable, or the address is not available.
         Unavailable: MongoDB cannot be reached.
     """
     settings.check()
@@ -66,7 +66,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
 
 
 def _application(process: Process, settings: Settings) -> Starlette:
-    """Return what the process answers: everything, or for one that only works its health and metrics."""
+    """Return the process's application: every route, or for a worker only health and metrics."""
     driver, authentication = process.stream, process.services.authentication
     everybody = None if authentication.required else DEFAULT_TENANT
     serves, origins = settings.role != "worker", settings.allowed_origins

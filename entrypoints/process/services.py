@@ -1,4 +1,4 @@
-"""What the running process offers to its entrypoints; built by compose.py alone."""
+"""The services of the running process for its entrypoints; only compose.py builds them."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from core.log.ports import QueryReader
 class Services:
     """The parts that HTTP and WebSocket handlers call.
 
-    `projected(position, seconds)` waits until the alarm list has reached the position and tells whether it
-    has. `not_ready()` names what keeps the process from serving, one line each; empty: it is ready. `lags()`:
-    how far the feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the
-    tenant's, in this process.
+    `projected(position, seconds)` waits until the alarm list reaches the position, and returns whether it
+    did. `not_ready()` lists the reasons why the process cannot serve; empty: it is ready. `lags()`: how far
+    the feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's
+    sessions in this process.
     """
 
     handler: CommandHandler

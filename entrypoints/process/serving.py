@@ -1,4 +1,4 @@
-"""uvicorn, with our protocols, on a listener of ours, ended by our own signals after draining."""
+"""Runs uvicorn with Tocsin's protocols and listener, and drains sessions before it ends."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ SHUTDOWN_SECONDS = 10
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: it would close every socket before they are drained."""
+    """uvicorn without its signal handling, which would close sockets before they are drained."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -37,7 +37,7 @@ async def serve(
     started: Callable[[], None],
     drain: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then drain and end. `started` is called once a signal would be heard."""
+    """Serve until SIGINT or SIGTERM, then drain and end; call `started` once signals are handled."""
     server = _Server(_config(app, settings))
     stopping = asyncio.create_task(_signalled().wait())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -47,7 +47,7 @@ async def serve(
         if not serving.done():
             logger.info("draining")
             if settings.shared_port:
-                # Who comes now is to reach a process that stays.
+                # New connections must reach a process that stays.
                 for each in server.servers:
                     each.close()
             await drain()
@@ -59,7 +59,7 @@ async def serve(
 
 
 def _signalled() -> asyncio.Event:
-    """Return what SIGINT and SIGTERM set from now on."""
+    """Return an event that SIGINT and SIGTERM set from now on."""
     ending, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ending.set)

@@ -1,4 +1,4 @@
-"""The settings: each is declared here, once; command line, variables and the table in the docs follow."""
+"""All settings, each declared once; command line, variables and the table in the docs are derived."""
 
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,7 +15,7 @@ from entrypoints.process.declaration import Command, setting
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
 """Which doorbell to use; auto: changestream on a replica set, local on a standalone mongod."""
 Role = Literal["all", "api", "worker"]
-"""What a process does: serve clients, run the worker tasks under their leases, or both."""
+"""all: serve clients and run the worker tasks under their leases; api: only serve; worker: only run tasks."""
 LogFormat = Literal["auto", "console", "json"]
 """auto: console on a terminal, JSON elsewhere."""
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -25,12 +25,12 @@ DEFAULT_URI = "mongodb://127.0.0.1:27017"
 
 READERS: tuple[Command, ...] = ("serve", "worker", "tail", "whatif", "verify", "replay", "log", "outbox")
 BELLS: tuple[Command, ...] = ("serve", "worker", "tail", "log reset-identity", "outbox retry")
-"""The commands that hear of what happens in other processes, or have to be heard there."""
+"""The commands that hear from other processes, or must be heard by them."""
 SERVE: tuple[Command, ...] = ("serve",)
 SERVERS: tuple[Command, ...] = ("serve", "worker", "up")
 
 DATABASE = "Database and feed"
-ACCESS = "Who gets in"
+ACCESS = "Access"
 WEBHOOKS = "Webhooks and integrations"
 LIMITS = "Limits"
 PROCESSES = "Processes and logs"
@@ -50,14 +50,14 @@ def _origins(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting there is; a command takes those that name it, and leaves the others at their defaults."""
+    """Every setting; a command takes those that name it, and leaves the others at their defaults."""
 
     log_format: LogFormat = setting(
-        "auto: for people on a terminal, JSON elsewhere.", default="auto", of=("tocsin",)
+        "auto: readable lines on a terminal, JSON elsewhere.", default="auto", of=("tocsin",)
     )
-    log_level: LogLevel = setting("The least that is logged.", default="info", of=("tocsin",))
+    log_level: LogLevel = setting("The lowest level that is logged.", default="info", of=("tocsin",))
     mongodb_uri: str = setting(
-        "Where MongoDB is.",
+        "The address of MongoDB.",
         default=DEFAULT_URI,
         of=READERS,
         panel=DATABASE,
@@ -70,33 +70,36 @@ class Settings:
         "The port to listen on.", default=8080, of=SERVERS, least=1, most=65535, differing={"worker": 8081}
     )
     allowed_origins: tuple[str, ...] = setting(
-        "Web origins that may open a WebSocket, separated by commas; the server's own always may.",
+        "Web origins besides the server's own that may connect and change things, separated by commas.",
         default=(),
         of=("serve", "up"),
         panel=ACCESS,
         parse=_origins,
     )
     feed: FeedChoice = setting(
-        "How processes hear of events; auto: what the MongoDB server offers.",
+        "How processes hear of events; auto: changestream on a replica set, else local.",
         default="auto",
         of=BELLS,
         panel=DATABASE,
     )
     redis_url: str | None = setting(
-        "Where Redis is, for the feed redis.", default=None, of=BELLS, panel=DATABASE
+        "The address of Redis, for --feed redis.", default=None, of=BELLS, panel=DATABASE
     )
     auth_secret: str | None = setting(
-        "The secret that tokens are signed with (HS256), 32 bytes or more; better set as the variable.",
+        "The secret that signs tokens (HS256), 32 bytes or more; prefer the variable to the flag.",
         default=None,
         of=(*SERVERS, "token"),
         panel=ACCESS,
         secret=True,
     )
     auth_jwks: Path | None = setting(
-        "A JWKS file with the public keys of tokens (RS256, ES256).", default=None, of=SERVERS, panel=ACCESS
+        "A JWKS file with the public keys that verify tokens (RS256, ES256).",
+        default=None,
+        of=SERVERS,
+        panel=ACCESS,
     )
     command_rate: float = setting(
-        "Commands a second that each tenant may give this process, beyond bursts; 0: any number.",
+        "Commands a second that each tenant may give this process, bursts aside; 0: no limit.",
         default=0.0,
         of=SERVE,
         least=0,
@@ -118,13 +121,18 @@ class Settings:
         "A file of webhooks, JSON or TOML, read at start-up.", default=None, of=SERVERS, panel=WEBHOOKS
     )
     max_sessions: int = setting(
-        "How many streams one process serves at once.", default=SESSIONS, of=SERVE, panel=LIMITS, least=1
+        "The most streams that one process serves at once.", default=SESSIONS, of=SERVE, panel=LIMITS, least=1
     )
     max_subscriptions: int = setting(
-        "How many subscriptions one has.", default=SUBSCRIPTIONS, of=SERVE, panel=LIMITS, least=1, most=1_000
+        "The most subscriptions of one stream.",
+        default=SUBSCRIPTIONS,
+        of=SERVE,
+        panel=LIMITS,
+        least=1,
+        most=1_000,
     )
     max_filter_values: int = setting(
-        "How many sources, types or alarm ids one filter can name.",
+        "The most sources, types or alarm ids that one filter can name.",
         default=FILTER_VALUES,
         of=SERVE,
         panel=LIMITS,
@@ -132,7 +140,7 @@ class Settings:
         most=1_000,
     )
     max_message_bytes: int = setting(
-        "The largest message taken from a WebSocket's client.",
+        "The largest message that a WebSocket's client may send.",
         default=CLIENT_BYTES,
         of=SERVE,
         panel=LIMITS,
@@ -140,28 +148,28 @@ class Settings:
         most=1024 * 1024,
     )
     max_messages_per_second: float = setting(
-        "How many messages a second one client may send for long.",
+        "The most messages a second that one client may send, bursts aside.",
         default=MESSAGES_PER_SECOND,
         of=SERVE,
         panel=LIMITS,
         least=0.1,
     )
     stall_seconds: float = setting(
-        "How long a client may take nothing of what it is sent.",
+        "How long a client may read nothing before the server ends its stream.",
         default=STALL_SECONDS,
         of=SERVE,
         panel=LIMITS,
         least=0.1,
     )
     ping_seconds: float = setting(
-        "How often a WebSocket is pinged, and how long its client may take to answer.",
+        "The time between pings of a WebSocket, and the most its client may take to answer one.",
         default=20.0,
         of=SERVE,
         panel=LIMITS,
         least=0.1,
     )
     drain_seconds: float = setting(
-        "How long an ending process takes to send its clients away.",
+        "How long an ending process takes to disconnect its clients.",
         default=5.0,
         of=SERVE,
         panel=LIMITS,
@@ -177,7 +185,7 @@ class Settings:
         "How many server processes to run here.", default=1, of=SERVE, panel=PROCESSES, least=1, most=64
     )
     own_ports: bool = setting(
-        "With --processes: each on a port of its own, --port and those after it; else all on one.",
+        "With --processes: give each its own port, --port and those after it; else they share one.",
         default=False,
         of=SERVE,
         panel=PROCESSES,
@@ -186,7 +194,7 @@ class Settings:
         "Let other processes listen on the port as well.", default=False, of=SERVE, panel=PROCESSES
     )
     role: Role = setting(
-        "all: serve and work; api: leave projections, deadlines and webhooks to others; worker: these.",
+        "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
         default="all",
         of=SERVE,
         panel=PROCESSES,
@@ -198,18 +206,18 @@ class Settings:
         panel=PROCESSES,
         switch=True,
     )
-    data: Path = setting("The folder that keeps the data.", default=DATA, of=("up",))
+    data: Path = setting("The folder for the data.", default=DATA, of=("up",))
     mongod: str | None = setting(
-        "The mongod to run; default: the one that is found.", default=None, of=("up",)
+        "The mongod to run; default: the one on PATH, or else the embedded one.", default=None, of=("up",)
     )
     demo: bool = setting(
         "Simulate a plant: alarms flood, chatter and clear.", default=False, of=("up",), switch=True
     )
-    token: str | None = setting("Who you are, for --url.", default=None, of=("tail",), secret=True)
+    token: str | None = setting("The token to send to --url.", default=None, of=("tail",), secret=True)
 
     @property
     def limits(self) -> Limits:
-        """What the process takes from its clients."""
+        """The limits of the process's sessions."""
         return Limits(
             sessions=self.max_sessions,
             subscriptions=self.max_subscriptions,
@@ -221,11 +229,11 @@ class Settings:
 
     @property
     def authenticated(self) -> bool:
-        """Whether callers have to prove who they are."""
+        """Whether callers must authenticate."""
         return self.auth_secret is not None or self.auth_jwks is not None
 
     def check(self) -> None:
-        """Raise StartupRefused where the settings would be unsafe."""
+        """Raise StartupRefused if the settings are unsafe or contradict each other."""
         if not is_loopback(self.host) and not self.authenticated:
             raise StartupRefused(
                 f"refusing to listen on {self.host} without authentication: anybody there could command the"
@@ -238,7 +246,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address."""
+    """Return whether only this machine can reach the host."""
     if host == "localhost":
         return True
     try:

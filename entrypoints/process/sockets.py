@@ -1,4 +1,4 @@
-"""The socket that a process listens on, and how many more it may open."""
+"""Opens the listening socket, and raises the limit of open files."""
 
 import logging
 import resource
@@ -10,16 +10,16 @@ logger = logging.getLogger("tocsin.serve")
 
 BACKLOG = 2_048
 SEND_BYTES = 256 * 1024
-"""How much the kernel holds for a client; it would take megabytes, and hide for long who is slow."""
+"""How much the kernel buffers for a client; by default megabytes, which would long hide a slow client."""
 SPARE_FILES = 256
 """How many files a process needs besides its sessions' sockets."""
 
 
 def listening(host: str, port: int, *, shared: bool) -> socket.socket:
-    """Return a socket that listens there; `shared`: other processes may as well.
+    """Return a socket that listens on the address; `shared`: other processes may listen on it too.
 
     Raises:
-        StartupRefused: the address cannot be had.
+        StartupRefused: the address is not available.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -39,7 +39,7 @@ def listening(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def allow_sessions(sessions: int) -> None:
-    """Raise the soft limit of open files as far as it may be: the usual 1,024 end at as many sessions."""
+    """Raise the soft limit of open files as far as allowed: the usual 1,024 hold fewer sessions than that."""
     wanted = sessions + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,4 +1,4 @@
-"""The adapters on one database, and the doorbell that fits it."""
+"""Builds the adapters on one database, and the doorbell that fits it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -60,7 +60,7 @@ class Storage:
 class Link:
     """A connection, the log on it, and the doorbell that goes with both.
 
-    `ring` tells the doorbell how far this process has committed, where nothing else does.
+    `ring` tells the doorbell the position that this process has committed, where nothing else does.
     """
 
     kind: DoorbellKind
@@ -72,11 +72,11 @@ class Link:
 
 @asynccontextmanager
 async def storage(settings: Settings) -> AsyncIterator[Storage]:
-    """Check the database that the settings name, connect to it and make what is missing in it.
+    """Check the database that the settings name, connect to it and create what it lacks.
 
     Raises:
-        StartupRefused: this process must not run on it.
-        Unavailable: it cannot be reached any more.
+        StartupRefused: this process must not run on the database.
+        Unavailable: the database was lost after the check.
     """
     uri, database = settings.mongodb_uri, settings.database
     link = _link(await check(uri, database, settings.feed), uri, database, settings.redis_url)
@@ -123,7 +123,7 @@ async def record(settings: Settings) -> AsyncIterator[Record]:
 
 
 def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[None]:
-    """Hold off every process that could not hear of this one. Raises StartupRefused, Unavailable."""
+    """Keep out every process that could not hear from this one. Raises StartupRefused, Unavailable."""
     match store.link.kind:
         case "changestream":
             return nullcontext()
@@ -141,7 +141,7 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
     if kind == "changestream":
         connection = connect(uri, database)
         return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
-    # The watch calls from the event loop, and so not before `bell` is there.
+    # The event loop runs the callback, so only after `bell` is assigned.
     watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)

@@ -1,4 +1,4 @@
-"""Webhooks from a file that is read at start-up: `{"webhooks": [...]}` as JSON, `[[webhooks]]` as TOML."""
+"""Reads webhooks from a file at start-up: `{"webhooks": [...]}` as JSON, `[[webhooks]]` as TOML."""
 
 import logging
 import tomllib
@@ -21,9 +21,9 @@ NOT_IN_FILE = "it is not in the file of webhooks any more"
 
 
 class WebhookEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One webhook of the file. `id` is what it is known by; `after` counts only when it is made.
+    """One webhook of the file. `id` identifies it; `after` counts only when it is created.
 
-    `enabled` None: as it was, so that one that asked for no more (410) stays disabled.
+    `enabled` None: unchanged, so that a webhook that was disabled by its 410 stays disabled.
     """
 
     id: str
@@ -39,13 +39,13 @@ class WebhookEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
 
 class WebhooksDocument(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What the file has in it."""
+    """The content of the file."""
 
     webhooks: tuple[WebhookEntry, ...] = ()
 
 
 def read_entries(path: Path) -> Sequence[WebhookEntry]:
-    """Read the file. Raises StartupRefused if it cannot be read, or says something else than it may."""
+    """Read the file. Raises StartupRefused if it is unreadable, too large or invalid."""
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES + 1)
@@ -63,10 +63,10 @@ def read_entries(path: Path) -> Sequence[WebhookEntry]:
 
 
 async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> None:
-    """Make the webhooks what the file says; those that it no longer names are disabled.
+    """Create or change webhooks as the file says; disable those that it no longer names.
 
     Raises:
-        StartupRefused: one of them cannot be as it says.
+        StartupRefused: an entry is invalid, or conflicts with an existing webhook.
         Unavailable: MongoDB cannot be reached.
     """
     known = {webhook.id: webhook for webhook in await outgoing.webhooks.all()}
@@ -84,15 +84,15 @@ async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> 
 
 
 async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
-    """Make the webhook, or change it to what the entry says. Raises InvalidInput, Conflict."""
+    """Create the webhook, or change it as the entry says. Raises InvalidInput, Conflict."""
     if entry.format == "cloudevents" and not entry.secrets:
-        raise InvalidInput("it needs secrets: one that was made up could never be shown")
+        raise InvalidInput("it needs secrets: a generated one could never be shown")
     if known is None:
         await outgoing.create(_made(entry, outgoing.clock.now()), entry.after)
         return
     if (known.tenant, known.format, known.from_file) != (entry.tenant, entry.format, True):
         raise InvalidInput(
-            "there is one with this id that is of another tenant, another format or not of a file"
+            "a webhook with this id has another tenant or format, or does not come from a file"
         )
     await outgoing.change(known, _changes(entry, known), None)
 

@@ -1,4 +1,4 @@
-"""The worker tasks of a process, built on its storage and its feed."""
+"""Builds the worker tasks of a process on its storage and its feed."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from entrypoints.process.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Every worker, what balances them over the processes, and by name those that others ask something."""
+    """Every worker, their balancing over the processes, and by name those that other parts use."""
 
     projector: Projector
     relay: Relay
@@ -32,14 +32,14 @@ class Workers:
     balancing: Balancing
 
     def running(self) -> list[Coroutine[Any, Any, None]]:
-        """Return what has to run for the workers to work."""
+        """Return the coroutines that run the workers and their balancing."""
         return [*(worker.run() for worker in self.every), self.balancing.run()]
 
 
-def build_workers(  # noqa: PLR0913 (what they work on, and by what)
+def build_workers(  # noqa: PLR0913 (the parts that workers share)
     store: Storage, feed: Feed, handler: CommandHandler, sender: WebhookSender, *, host: Host, holder: str
 ) -> Workers:
-    """Build the workers, and let them begin anew when the feed has seen another log."""
+    """Build the workers; they start over when the feed meets another log."""
     log, follow, clock, chance = store.log, feed.follow, host.clock, host.chance
     candidate = Candidate(store.leases, holder, chance)
     alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)

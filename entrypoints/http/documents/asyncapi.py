@@ -1,4 +1,4 @@
-"""The stream's description, AsyncAPI 3.0, made of the types of its messages."""
+"""Describes the stream in AsyncAPI 3.0, from the types of its messages."""
 
 import inspect
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from core.delivery.protocol import ClientMessage, ServerMessage
 REF = "#/components/schemas/{name}"
 CLOSE_CODES = {
     protocol.RESTART: "The process ends; `goodbye` said when to come back, to any process.",
-    protocol.BAD_MESSAGE: "A message was none of this protocol; the `error` before says why.",
-    protocol.UNAUTHENTICATED: "Nobody said who they are within 10 s, or the token is invalid or has expired.",
-    protocol.FORBIDDEN: "The caller may not follow alarms, is another one than before, or was disconnected.",
+    protocol.BAD_MESSAGE: "A message broke the protocol; the `error` before says why.",
+    protocol.UNAUTHENTICATED: "No authentication came within 10 s, or the token is invalid or has expired.",
+    protocol.FORBIDDEN: "The caller may not follow alarms, differs from the one before, or was disconnected.",
     protocol.TOO_SLOW: "The client took nothing for 30 s. Nothing is lost: subscribe with the last position.",
-    protocol.DUPLICATE_ID: "There was a subscription of this id already.",
+    protocol.DUPLICATE_ID: "A subscription with this id existed already.",
     protocol.TOO_MANY: "Too many sessions, subscriptions or messages; the `error` before says which.",
 }
 
@@ -51,15 +51,15 @@ def asyncapi(version: str) -> Document:
             }
         },
         "operations": {
-            "say": _operation("receive", "What clients say.", list(sent)),
-            "hear": _operation("send", "What clients hear.", list(received)),
+            "say": _operation("receive", "Messages of clients.", list(sent)),
+            "hear": _operation("send", "Messages of the server.", list(received)),
         },
         "components": {"messages": {**sent, **received}, "schemas": dict(sorted(schemas.items()))},
     }
 
 
 def _messages(union: Any) -> dict[str, Document]:
-    """Return the messages of a union, by what their `op` says."""
+    """Return the messages of a union, by their `op`."""
     return {
         str(kind.__struct_config__.tag): {
             "name": str(kind.__struct_config__.tag),

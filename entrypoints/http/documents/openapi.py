@@ -1,4 +1,4 @@
-"""The API's description, OpenAPI 3.1, made of the types of its requests and answers."""
+"""Describes the API in OpenAPI 3.1, from the types of its requests and answers."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,11 +18,11 @@ REF = "#/components/schemas/{name}"
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 TAGS = {
-    "commands": "What devices and operators say. Each needs one of the roles that it names.",
-    "alarms": "The alarm list, and what lies behind it.",
+    "commands": "Commands of devices and operators. Each needs one of the roles that it names.",
+    "alarms": "The alarm list, its history and its key figures.",
     "events": "The log.",
-    "ingest": "What other systems send in their own formats.",
-    "webhooks": "Who is told of events, and what became of that.",
+    "ingest": "Alerts of other systems, in their own formats.",
+    "webhooks": "Webhooks, and the outbox of their events.",
     "access": "API keys and sessions.",
     "health": "For load balancers and supervisors.",
 }
@@ -36,7 +36,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": '^([*]|"[0-9]{1,18}"|[0-9]{1,18})$'},
     },
     "If-None-Match": {
-        "description": "The revision that is known already, in quotes: then 304.",
+        "description": "The revision that the client has, in quotes: 304 if it is current.",
         "schema": {"type": "string"},
     },
 }
@@ -60,7 +60,7 @@ Document = dict[str, Any]
 
 
 def openapi(version: str, *, authenticated: bool) -> Document:
-    """Return the description of the API; `authenticated`: callers have to prove who they are."""
+    """Return the description of the API; `authenticated`: callers must authenticate."""
     paths: dict[str, Document] = {}
     for operation in OPERATIONS:
         described = _operation(operation, authenticated=authenticated)
@@ -120,19 +120,19 @@ def _query_parameters(operation: Operation) -> Iterator[Document]:
             continue
         described = {"name": name, "in": "query", "required": False, "schema": _without_null(schema)}
         if schema.get("type") == "array":
-            # One that is said twice is taken as said once.
+            # A repeated value counts once.
             described["schema"].pop("uniqueItems")
             described |= {"style": "form", "explode": True}
         yield described
 
 
 def _labels() -> Document:
-    """Return how labels are asked for: OpenAPI has no word for a parameter whose name is made up."""
+    """Return the parameter for labels: OpenAPI cannot describe one whose name the client chooses."""
     return {
         "name": "label.NAME",
         "in": "query",
         "required": False,
-        "description": "The value that the label NAME has; as often as there are labels to name.",
+        "description": "The value of the label NAME; one parameter for each label.",
         "schema": {"type": "string", "maxLength": LABEL_BYTES},
     }
 
@@ -150,7 +150,7 @@ def _responses(operation: Operation, *, authenticated: bool) -> Document:
     if operation.roles is not None and operation.method != "GET":
         codes.add("forbidden_origin")
     if operation.path_parameters:
-        # A part of a path that holds a slash is another path.
+        # A parameter with a slash makes another path.
         codes.add("not_found")
     for status, named in by_status(codes).items():
         responses[str(status)] = _with_problem(responses.get(str(status)), status, named)
@@ -177,8 +177,8 @@ def _response(operation: Operation, answer: Any) -> Document:
 
 def _with_problem(response: Document | None, status: int, codes: list[str]) -> Document:
     response = response or {"description": ""}
-    told = "; ".join(f"`{code}`: {CODES[code].meaning}" for code in codes)
-    response["description"] = f"{response['description']} {told}".strip()
+    meanings = "; ".join(f"`{code}`: {CODES[code].meaning}" for code in codes)
+    response["description"] = f"{response['description']} {meanings}".strip()
     one = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
     problem = {"allOf": [{"$ref": REF.format(name="Problem")}, one]}
     response["content"] = {**response.get("content", {}), PROBLEM: {"schema": problem}}
@@ -191,21 +191,21 @@ def _with_problem(response: Document | None, status: int, codes: list[str]) -> D
 
 
 def _schemas() -> Document:
-    """Return every type that a body or an answer has; answers always have all their fields."""
+    """Return the schema of every body and answer; answers always have all their fields."""
     answers = [
         answer for operation in OPERATIONS for answer in operation.answers.values() if answer is not None
     ]
     bodies = [operation.body for operation in OPERATIONS if operation.body is not None]
-    written = [each for each in (*answers, *bodies) if isinstance(each, Described)]
-    shown = [each for each in answers if not isinstance(each, Described | Media)]
-    shown += [part for each in written for part in each.parts]
-    told = _components(shown)
-    for name, kind in _structs(shown).items():
-        if not kind.__struct_config__.omit_defaults and "properties" in told[name]:
-            told[name]["required"] = list(told[name]["properties"])
-    taken = _components(each for each in bodies if not isinstance(each, Described))
-    for schema in taken.values():
-        # One that is said twice is taken as said once.
+    described = [each for each in (*answers, *bodies) if isinstance(each, Described)]
+    answer_types = [each for each in answers if not isinstance(each, Described | Media)]
+    answer_types += [part for each in described for part in each.parts]
+    sent = _components(answer_types)
+    for name, kind in _structs(answer_types).items():
+        if not kind.__struct_config__.omit_defaults and "properties" in sent[name]:
+            sent[name]["required"] = list(sent[name]["properties"])
+    received = _components(each for each in bodies if not isinstance(each, Described))
+    for schema in received.values():
+        # A repeated value counts once.
         for kind in schema.get("properties", {}).values():
             kind.pop("uniqueItems", None)
     problem = _components([ProblemAnswer])["ProblemAnswer"]
@@ -215,7 +215,8 @@ def _schemas() -> Document:
         "Problem": {**problem, "title": "Problem"},
         "Detail": _DETAIL,
     }
-    return dict(sorted({**taken, **told, **own, **{each.name: each.schema for each in written}}.items()))
+    written = {each.name: each.schema for each in described}
+    return dict(sorted({**received, **sent, **own, **written}.items()))
 
 
 def _components(kinds: Iterable[Any]) -> dict[str, Document]:
@@ -254,7 +255,7 @@ def _text(kind: Any) -> str:
 
 
 def _without_null(schema: Mapping[str, Any]) -> Document:
-    """Return the schema of a query parameter: one that is not sent is not null."""
+    """Return a query parameter's schema without null, which an omitted parameter is not."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     if len(kinds) == 1:
         return dict(kinds[0])

@@ -1,4 +1,4 @@
-"""`/openapi.json`, `/asyncapi.json`, and `/docs`, a page that shows both without any script."""
+"""Serves `/openapi.json`, `/asyncapi.json`, and `/docs`, a page that shows both without scripts."""
 
 from functools import cache
 from html import escape
@@ -38,7 +38,7 @@ async def show_asyncapi(_: Request) -> Response:
 
 
 async def show_page(request: Request) -> Response:
-    """Return the page for people."""
+    """Return the reference page."""
     return Response(_page(_authenticated(request)), headers=_HEADERS, media_type="text/html")
 
 
@@ -134,7 +134,7 @@ def _codes() -> str:
         )
         for name, code in CODES.items()
     ]
-    return f'<section id="codes"><h2>codes</h2>{_table("What each problem says", rows)}</section>'
+    return f'<section id="codes"><h2>codes</h2>{_table("The codes of problems", rows)}</section>'
 
 
 def _types(api: Document, stream: Document) -> str:
@@ -184,15 +184,15 @@ def _type(schema: Document) -> str:
 
 
 def _bounds(schema: Document) -> str:
-    told = {
+    words = {
         "minimum": "≥",
         "maximum": "≤",
         "exclusiveMinimum": ">",
         "maxLength": "at most",
         "maxItems": "at most",
     }
-    found = [f"{word} {schema[name]}" for name, word in told.items() if name in schema]
-    return f" ({', '.join(found)})" if found else ""
+    bounds = [f"{word} {schema[name]}" for name, word in words.items() if name in schema]
+    return f" ({', '.join(bounds)})" if bounds else ""
 
 
 def _note(parameter: Document) -> str:
@@ -209,7 +209,7 @@ def _row(first: str, second: str, third: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escape a text; what stands in backticks is code."""
+    """Escape a text, and mark the parts in backticks as code."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if place % 2 else part for place, part in enumerate(parts))
 

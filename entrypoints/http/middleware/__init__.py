@@ -1,1 +1,1 @@
-"""What every request passes: counting, tracing, authorization."""
+"""The middleware of every request: counting, tracing, authorization."""

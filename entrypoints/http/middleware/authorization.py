@@ -1,4 +1,4 @@
-"""The door of the HTTP application: who gets in, by what the operations declare."""
+"""Authorizes HTTP requests: lets callers through by their roles."""
 
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -18,17 +18,17 @@ from entrypoints.http.permissions import Permissions
 from entrypoints.process.settings import is_loopback
 
 CALLER = "tocsin.caller"
-"""The key in the scope under which the application finds who asks."""
+"""The scope's key for the caller."""
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Authorization:
-    """Lets in who may; everything behind it finds the caller in the scope.
+    """Lets authorized requests through, and puts the caller into the scope.
 
-    `local`: there is no authentication, so that only this machine may ask, and no web page under a name of
-    its own that was made to point here (DNS rebinding). Changes from pages of other origins than
-    `allowed_origins` are refused in any case.
+    `local`: there is no authentication, so only requests to a loopback name pass. That keeps out web pages
+    whose own name was made to point here (DNS rebinding). Changes from pages of origins other than the
+    server's own and `allowed_origins` are always refused.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Authorization:
         self._local = local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer in the application's place, or let it answer."""
+        """Refuse the request, or let the application answer."""
         if scope["type"] == "http":
             refusal = await self._refusal(scope)
             await (self._app if refusal is None else refusal)(scope, receive, send)
@@ -60,7 +60,7 @@ class Authorization:
     async def _refusal(self, scope: Scope) -> Response | None:
         headers = fields(scope)
         if self._foreign_host(headers):
-            detail = "without authentication Tocsin is asked by a loopback name only, such as 127.0.0.1"
+            detail = "without authentication Tocsin answers at loopback names only, such as 127.0.0.1"
             return problems.response(403, "forbidden_host", detail)
         if scope["method"] not in _SAFE and not same_origin(headers, self._allowed):
             return problems.response(403, "forbidden_origin", "pages of this origin may change nothing here")
@@ -89,10 +89,10 @@ class Authorization:
         return self._local and _is_foreign(headers.get("host", ""))
 
 
-# The same few names come again and again, and taking one apart costs more than all else the guard does.
+# Few names come again and again, and parsing one costs more than the rest of the guard.
 @lru_cache(maxsize=256)
 def _is_foreign(host: str) -> bool:
-    """Tell whether a Host header names anything but this machine itself."""
+    """Return whether a Host header names anything but this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -101,7 +101,7 @@ def _is_foreign(host: str) -> bool:
 
 
 def needs(roles: Roles) -> str:
-    """Say which roles would do."""
+    """Return the detail that names the required roles."""
     return f"this needs the role {' or '.join(sorted(roles))}"
 
 
@@ -112,14 +112,14 @@ def bearer(headers: Mapping[str, str]) -> str | None:
 
 
 def same_origin(headers: Mapping[str, str], allowed: frozenset[str]) -> bool:
-    """Browsers tell the page's origin; who tells none is no browser, and no page can misuse it."""
+    """Return whether no page of a foreign origin asks; a client that names no origin is no browser."""
     origin = headers.get("origin", "").lower()
     return not origin or origin in allowed or urlsplit(origin).netloc == headers.get("host", "").lower()
 
 
 def caller_in(scope: Scope) -> Caller:
-    """Return who asks. Raises Unauthenticated: nobody has looked."""
-    found: Caller | None = scope.get(CALLER)
-    if found is None:
-        raise Unauthenticated("token_missing", "this has to be proven by a token or an API key")
-    return found
+    """Return the caller in the scope. Raises Unauthenticated: there is none."""
+    caller: Caller | None = scope.get(CALLER)
+    if caller is None:
+        raise Unauthenticated("token_missing", "this needs a token or an API key")
+    return caller

@@ -1,4 +1,4 @@
-"""Traces from HTTP to delivery, where they are wanted and what makes them is installed."""
+"""Traces requests from HTTP to delivery, if the settings ask for it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def tracing(*, wanted: bool) -> AsyncIterator["Traces | None"]:
-    """Give what makes traces; None: nobody wants them. Raises StartupRefused: it is not installed."""
+    """Yield the tracer; None: it is not wanted. Raises StartupRefused: OpenTelemetry is not installed."""
     if not wanted:
         yield None
         return
@@ -31,12 +31,12 @@ async def tracing(*, wanted: bool) -> AsyncIterator["Traces | None"]:
     try:
         yield traces
     finally:
-        # It waits for what is still to be sent.
+        # Closing waits until the remaining spans are sent.
         await asyncio.to_thread(traces.close)
 
 
 class Traced:
-    """Makes a span of each request, and lets what it records belong to it."""
+    """Makes a span of each request, the parent of what the request records."""
 
     def __init__(self, app: ASGIApp, traces: "Traces") -> None:
         self._app = app
@@ -48,9 +48,9 @@ class Traced:
             await self._app(scope, receive, send)
             return
         headers = MutableHeaders(scope=scope)
-        with self._traces.request(scope["method"], headers.get("traceparent")) as (own, answered):
-            if own:
-                headers["traceparent"] = own
+        with self._traces.request(scope["method"], headers.get("traceparent")) as (traceparent, answered):
+            if traceparent:
+                headers["traceparent"] = traceparent
 
             async def sent(message: Message) -> None:
                 if message["type"] == "http.response.start":

@@ -1,4 +1,4 @@
-"""What comes in over HTTP: counted by route and status, and logged a line a request where that is wanted."""
+"""Counts HTTP requests by route and status, and logs them if the settings ask for it."""
 
 import time
 from collections.abc import MutableMapping
@@ -13,15 +13,15 @@ from entrypoints.http.middleware.authorization import CALLER
 logger = structlog.stdlib.get_logger("tocsin.requests")
 
 UNROUTED = "(none)"
-"""The route of what was answered before a route was found."""
+"""The route of requests that were answered before a route was found."""
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Others are counted as one: a client must not be able to make up series."""
+"""Other methods are counted as one: a client must not be able to make up series."""
 
 
 class Traffic:
     """Counts answers by method, route template and status, and their seconds by route.
 
-    An event stream counts once, when it ends. `logs`: whether each request is a line of the log.
+    An event stream counts once, when it ends. `logs`: log a line for each request.
     """
 
     def __init__(self, *, logs: bool = False) -> None:
@@ -30,7 +30,7 @@ class Traffic:
         self._logs = logs
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
-        """Take note of a request that was answered."""
+        """Count an answered request."""
         route = getattr(scope.get("route"), "path", UNROUTED)
         method = scope["method"] if scope["method"] in METHODS else "other"
         counted = method, route, status
@@ -52,18 +52,18 @@ class Traffic:
 
 
 class Counting:
-    """Tells the traffic of every request: what encloses all else that answers."""
+    """Counts every request; encloses all other middleware, to count refusals too."""
 
     def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
         self._app = app
         self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the application answer, and take note of it."""
+        """Let the application answer, and count the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Without an answer its connection is cut, which is what an error of the server's is as well.
+        # A request without an answer counts as a server error: its connection is cut.
         status, began = 500, time.perf_counter()
 
         async def noting(message: MutableMapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Administration of who gets in: API keys, and the sessions of streams."""
+"""Administers API keys and the sessions of streams."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -25,7 +25,7 @@ from entrypoints.http.schemas.bodies import Time
 
 NAME_LENGTH = 128
 REASON_BYTES = 100
-"""It goes into a close of a WebSocket, which has 123 bytes for it."""
+"""The reason goes into a WebSocket's close frame, which has 123 bytes for it."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH)]
 
@@ -39,7 +39,7 @@ class KeyBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 
 class DisconnectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `POST /v1/sessions/disconnect` takes; `revoke`: tokens issued up to now are refused as well."""
+    """What `POST /v1/sessions/disconnect` takes; `revoke`: refuse tokens issued up to now as well."""
 
     subject: Annotated[str, Meta(min_length=1, max_length=512)]
     reason: Annotated[str, Meta(max_length=REASON_BYTES)] = ""
@@ -55,14 +55,14 @@ _disconnect_body = msgspec.json.Decoder(DisconnectBody)
     "POST",
     "/v1/api-keys",
     "create_api_key",
-    "Make an API key; only this answer has it",
+    "Create an API key; only this answer shows it",
     roles=ADMINS,
     body=KeyBody,
     answers={201: NewKeyAnswer},
     codes=(*BODY, *AWAY, "too_many_api_keys"),
 )
 async def create_key(request: Request) -> Response:
-    """Make an API key; the answer is the only one that has the key itself."""
+    """Create an API key; only this answer shows the key itself."""
     body = decoded(_key_body, await body_of(request))
     expires_at = _future(body.expires_at, services(request).clock.now())
     made = await services(request).authentication.create_key(
@@ -120,7 +120,7 @@ async def list_sessions(request: Request) -> Response:
     codes=(*BODY, *AWAY),
 )
 async def disconnect(request: Request) -> Response:
-    """End a subject's sessions on every process: 202, each does it as soon as it hears of it."""
+    """End a subject's sessions; 202, since each process ends its own when it hears of the request."""
     body = decoded(_disconnect_body, await body_of(request))
     await services(request).authentication.disconnect(
         caller(request), body.subject, body.reason, revoke=body.revoke
@@ -136,5 +136,5 @@ def _future(time: datetime | None, now: datetime) -> datetime | None:
     except OverflowError:
         raise Problem(422, "invalid", "expires_at must be within the years 1 to 9999 in UTC") from None
     if time <= now:
-        raise Problem(422, "invalid", "expires_at is over already")
+        raise Problem(422, "invalid", "expires_at is in the past")
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

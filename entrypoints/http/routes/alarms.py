@@ -1,4 +1,4 @@
-"""The alarm list, its export, and one alarm, as they stand or stood; and what happened to one."""
+"""Serves the alarm list, its export, one alarm and its events."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -38,7 +38,7 @@ Pages = Callable[[AlarmQuery], Awaitable[AlarmPage]]
 
 
 CODES = (*AWAY, "invalid", "position_ahead", "too_broad", "not_projected_yet", "newer_version")
-"""The problems of a whole list."""
+"""The problems of a list."""
 
 routes = Routes("alarms", ids=ALARM_ID)
 
@@ -84,7 +84,7 @@ async def export_alarms(request: Request) -> Response:
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
     position, pages = await _source(request, given, None)
     export = EXPORTS[given.format]
-    # The first page before the answer begins: what goes wrong there can still be told as a problem.
+    # Read the first page before the answer begins: an error in it can still become a problem.
     first = await pages(query)
     stamp = services(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
@@ -100,7 +100,7 @@ async def export_alarms(request: Request) -> Response:
     "GET",
     "/v1/alarms/{alarm_id}",
     "alarm",
-    "Show an alarm, as it stands or stood",
+    "Show an alarm, as it is or was",
     roles=READERS,
     parameters=AsOfParameters,
     answers={200: Alarm, 304: None},
@@ -108,7 +108,7 @@ async def export_alarms(request: Request) -> Response:
     headers=("If-None-Match",),
 )
 async def get_alarm(request: Request) -> Response:
-    """Return one alarm as it stands in the log, or stood; 304 if the caller has this revision already."""
+    """Return one alarm from the log, as it is or was; 304 if the client has this revision already."""
     given = parameters(request, AsOfParameters)
     alarm_id, tenant = request.path_params["alarm_id"], caller(request).tenant
     if given.as_of is None:
@@ -128,7 +128,7 @@ async def get_alarm(request: Request) -> Response:
     "GET",
     "/v1/alarms/{alarm_id}/events",
     "alarm_events",
-    "Show what happened to an alarm",
+    "List an alarm's events",
     roles=READERS,
     parameters=PageParameters,
     answers={200: EventsAnswer},
@@ -149,17 +149,15 @@ async def alarm_events(request: Request) -> Response:
 async def _source(
     request: Request, given: ListParameters | ExportParameters, pinned: int | None
 ) -> tuple[int, Pages]:
-    """Return how far the list is that is asked for, and what gives its pages."""
+    """Return the position of the requested list, and the function that reads its pages."""
     offered = services(request)
     if given.as_of is not None:
         if given.min_position:
-            raise Problem(
-                422, "invalid", "as_of reads the log, so there is nothing for min_position to wait for"
-            )
+            raise Problem(422, "invalid", "as_of reads the log, so min_position has nothing to wait for")
         position = await _position(request, given) if pinned is None else pinned
         return position, lambda query: offered.history.page(query, position)
     await _wait_for(request, given.min_position)
-    # Before the rows: they may be newer than it, never older.
+    # Read before the rows, which may be newer than this position, never older.
     return (await offered.checkpoints.load(PROJECTION)).position, offered.alarms.page
 
 

@@ -1,4 +1,4 @@
-"""Alerts from monitoring systems, in their own formats."""
+"""Takes the alerts of Alertmanager's webhooks."""
 
 import logging
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from entrypoints.process.services import Services
 logger = logging.getLogger("tocsin.ingest")
 
 INGEST_BYTES = 32 * 1024 * 1024
-"""A sender would give up on a 413, so this is far beyond what one sends."""
+"""Far beyond what senders send, since they would give up on a 413."""
 ALARMS_AT_ONCE = 256
 """How many alarms of one payload are under way at the same time."""
 
@@ -38,9 +38,9 @@ _webhook = msgspec.json.Decoder(AlertmanagerWebhook)
 
 @dataclass(slots=True)
 class IngestCounts:
-    """What was taken in since the process started.
+    """Counts the alerts taken in since the process started.
 
-    `truncated`: what the senders left out; `dropped`: what was about nothing that is open.
+    `truncated`: alerts that senders left out; `dropped`: alerts about no open alarm.
     """
 
     alerts: int = 0
@@ -78,8 +78,8 @@ async def alertmanager(request: Request) -> Response:
     offered, who = services(request), caller(request)
 
     def context(source: str, occurred_at: datetime | None) -> Context:
-        # No command id: an annotation may change, and an alert that still fires after a manual clear is
-        # a new occurrence.
+        # No command id: an annotation may change, and an alert that still fires after a manual clear
+        # is a new occurrence.
         return Context(
             event_id=offered.ids.new(),
             tenant=who.tenant,
@@ -108,7 +108,7 @@ async def _body(request: Request) -> bytes:
 async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
     """Carry out the commands; return how many the rules refused.
 
-    After an error the sender repeats everything, but what is committed by then changes nothing any more.
+    After an error the sender repeats everything, but commands committed by then change nothing.
     """
     refused = 0
     for result in await carry_out(offered.handler, commands, ALARMS_AT_ONCE):

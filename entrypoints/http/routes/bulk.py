@@ -1,4 +1,4 @@
-"""Up to a thousand commands in one request, each with an answer of its own."""
+"""Carries out up to a thousand commands in one request, each with its own answer."""
 
 import logging
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from entrypoints.http.schemas.items import ITEM, ClearItem, RaiseItem, command_n
 logger = logging.getLogger("tocsin.http")
 
 COMMANDS = 1_000
-"""How many commands one request holds at most."""
+"""The most commands in one request."""
 AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
 
@@ -63,7 +63,7 @@ routes = Routes("commands")
     "/v1/commands",
     "commands",
     f"Carry out up to {COMMANDS:,} commands, each with an answer of its own",
-    # Which of its commands a caller may give is asked for each.
+    # Each command checks its own roles.
     roles=frozenset({"source", "operator", "admin"}),
     body=list[ITEM],
     answers={200: ITEM_ANSWERS},
@@ -75,7 +75,7 @@ async def commands(request: Request) -> Response:
     check_acceptable(request)
     if "if-match" in fields(request.scope):
         raise Problem(422, "invalid", "If-Match names no alarm here: give each command its if_match")
-    idempotency_key(request)  # One that is none is no command's fault: it is refused before any of them.
+    idempotency_key(request)  # Refuses the request with a bad key before any command runs.
     elements = decoded(_elements, await body_of(request))
     if len(elements) > COMMANDS:
         detail = f"at most {COMMANDS} commands at once, not {len(elements)}"
@@ -87,19 +87,19 @@ async def commands(request: Request) -> Response:
 
 
 async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[Result]:
-    """Return a result for each: a problem is its own, the commands' come from the handler."""
+    """Return a result for each: a problem stays, a command is handled."""
     valid = [command for command in read if not isinstance(command, Problem)]
     done = iter(await carry_out(services(request).handler, valid, AT_ONCE))
     return [each if isinstance(each, Problem) else next(done) for each in read]
 
 
 def _read(request: Request, element: msgspec.Raw, index: int) -> Command | Problem:
-    """Return the command that an element is, or what is wrong with it."""
+    """Return an element's command, or the problem with it."""
     raw = bytes(element)
     try:
         return _command(request, decoded(_item, raw), raw, index)
     except Problem as problem:
-        # The array was well-formed: an element that is not is one wrong value of it.
+        # The array is well-formed JSON, so a malformed element is an invalid value.
         return Problem(422, "invalid", problem.detail) if problem.code == "malformed_json" else problem
 
 
@@ -139,5 +139,5 @@ def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
         return ItemAnswer(status_of(result), result.event is not None, result.alarm.position, result.alarm)
     problem = problem_of(result)
     if problem.code == "internal":
-        logger.error("a command of several failed", exc_info=result)
+        logger.error("one of several commands failed", exc_info=result)
     return problem.body

@@ -1,4 +1,4 @@
-"""The commands, as they come in over HTTP, one at a time."""
+"""Takes commands over HTTP, one a request."""
 
 import msgspec
 from starlette.requests import Request

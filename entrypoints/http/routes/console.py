@@ -1,4 +1,4 @@
-"""`/`: the operator's console, static files that a browser may take no script but these from."""
+"""Serves the operator's console at `/`: static files, with a policy against all other scripts."""
 
 import hashlib
 from functools import cache
@@ -19,7 +19,7 @@ POLICY = (
     " connect-src 'self' ws: wss:; font-src 'self';"
     " base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 )
-"""Nothing inline: text that got into the page as markup still could do nothing."""
+"""Nothing inline: text that gets into the page as markup can do nothing."""
 TYPES = {
     ".html": "text/html",
     ".css": "text/css",
@@ -29,7 +29,7 @@ TYPES = {
 
 
 class StaticFile(msgspec.Struct, frozen=True):
-    """One of the console's files, and what it is sent with."""
+    """One of the console's files, and its headers."""
 
     content: bytes
     headers: dict[str, str]
@@ -62,7 +62,7 @@ def _read(path: Path) -> StaticFile:
         "Content-Security-Policy": POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        # Asked for anew at each opening, so that an upgraded server and its page are of one version.
+        # Browsers revalidate at each opening, so that the page is of its server's version.
         "Cache-Control": "no-cache",
         "ETag": f'"{hashlib.sha256(content).hexdigest()[:20]}"',
     }

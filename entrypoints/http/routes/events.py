@@ -1,4 +1,4 @@
-"""The log over HTTP: in pages as JSON, or as an event stream that goes on."""
+"""Serves the log over HTTP: in pages of JSON, or as an event stream."""
 
 import asyncio
 import random
@@ -26,21 +26,21 @@ from entrypoints.http.schemas.answers import EventsAnswer
 from entrypoints.http.schemas.parameters import LATEST, EventsParameters, StreamParameters, parameters
 
 SCAN_EVENTS = 5_000
-"""How many of its tenant's events one request looks through for those that match."""
+"""The most events that one request scans for matches."""
 BATCH = 500
 TAIL_TRIES = 3
-"""How often the tail is read for a position that is ahead of it: a new primary's view may lag."""
+"""How often to read the tail for a position ahead of it: a new primary's view may lag."""
 TAIL_SECONDS = 0.2
 FULL_SECONDS = 5
-"""When a client is to come back that was turned away."""
+"""When a rejected client is to try again."""
 RETRY_MS = (1_000, 4_000)
-"""When a client is to come back after a lost connection: spread, or all would come at once."""
+"""When a client is to reconnect after a lost connection: spread, or all would come at once."""
 
 EVENT_STREAM = "text/event-stream"
 _HEADERS = {
     "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-store",
-    # nginx would hold back what is small.
+    # nginx would hold small events back.
     "X-Accel-Buffering": "no",
 }
 
@@ -60,16 +60,16 @@ routes = Routes("events")
     codes=(*AWAY, "invalid", "position_ahead", "log_changed", "not_acceptable", "too_many_sessions"),
 )
 async def list_events(request: Request) -> Response:
-    """Return a page of the log, by position; or follow it, for who accepts an event stream."""
+    """Return a page of the log by position, or an event stream if the client accepts one."""
     if accepts(request, EVENT_STREAM):
         return _stream(request)
-    asked = parameters(request, EventsParameters)
-    wanted, after = asked.filter(_most(request)), asked.after or 0
-    if asked.log not in (None, await services(request).log.identity()):
-        raise Problem(409, "log_changed", "this is another log than `log` names: start over")
+    query = parameters(request, EventsParameters)
+    wanted, after = query.filter(_most(request)), query.after or 0
+    if query.log not in (None, await services(request).log.identity()):
+        raise Problem(409, "log_changed", "`log` names another log: start over")
     tail = await _tail(request, after)
-    found, following = await _scan(request, wanted, after, asked.limit, tail)
-    return events_response(found, following, max(tail, following))
+    matching, following = await _scan(request, wanted, after, query.limit, tail)
+    return events_response(matching, following, max(tail, following))
 
 
 async def _tail(request: Request, after: int) -> int:
@@ -86,12 +86,12 @@ async def _tail(request: Request, after: int) -> int:
 async def _scan(
     request: Request, wanted: Filter, after: int, limit: int, tail: int
 ) -> tuple[list[bytes], int]:
-    """Return at most `limit` of the events that match, encoded, and the position that was looked at last.
+    """Return at most `limit` matching events, encoded, and the last position that was scanned.
 
-    `tail` was read before: whoever has all of the tenant's events there are has everything up to it.
+    `tail` was read before the events, so a scan of all the tenant's events reaches it.
     """
     log, tenant, matcher = services(request).log, caller(request).tenant, Matcher(wanted)
-    found: list[bytes] = []
+    matching: list[bytes] = []
     cursor = after
     for _ in range(SCAN_EVENTS // BATCH):
         events = await log.of_tenant(tenant, cursor, BATCH)
@@ -99,16 +99,16 @@ async def _scan(
             cursor = event.position
             part = _part(matcher, event)
             if part is not None:
-                found.append(part)
-                if len(found) == limit:
-                    return found, cursor
+                matching.append(part)
+                if len(matching) == limit:
+                    return matching, cursor
         if not events:
-            return found, max(cursor, tail)
-    return found, cursor
+            return matching, max(cursor, tail)
+    return matching, cursor
 
 
 def _part(matcher: Matcher, event: Event) -> bytes | None:
-    """Return the event as it is on the stream; None: it is not for the filter."""
+    """Return the event as the stream encodes it; None: the filter rejects it."""
     verdict = matcher.verdict(event)
     if verdict == "no":
         return None
@@ -128,11 +128,11 @@ def _stream(request: Request) -> Response:
 
 
 class EventStreamResponse(Response):
-    """Starts the response, and leaves the rest to the driver of the sessions."""
+    """Starts the response, and leaves the rest to the stream's driver."""
 
     def __init__(self, driver: StreamDriver, who: Caller, wanted: Subscribe) -> None:
         super().__init__(headers=_HEADERS)
-        # Its length is not known.
+        # The length is unknown.
         del self.headers["content-length"]
         self._driver = driver
         self._who = who
@@ -152,23 +152,23 @@ class EventStreamResponse(Response):
 
 
 def _subscription(request: Request) -> Subscribe:
-    """Return what a client of an event stream subscribes to. Raises Problem 422."""
-    asked = parameters(request, StreamParameters)
-    after, log, snapshot = asked.after, asked.log, asked.snapshot
+    """Return the subscription of an event stream's client. Raises Problem 422."""
+    query = parameters(request, StreamParameters)
+    after, log, snapshot = query.after, query.log, query.snapshot
     last = request.headers.get("last-event-id")
     if last:
-        # It says more than the address does, which stays the same when a browser comes back.
+        # It outdates the address, which stays the same when a browser reconnects.
         log, _, text = last.rpartition(":")
         after, snapshot = _position(log, text), False
     elif snapshot and after is not None:
         raise Problem(422, "invalid", "a snapshot starts over: leave `after` out")
     return Subscribe(
         id="events",
-        filter=asked.filter(_most(request)),
+        filter=query.filter(_most(request)),
         after=after,
         log=log,
         snapshot=snapshot,
-        conflate=asked.conflate,
+        conflate=query.conflate,
     )
 
 
@@ -180,6 +180,6 @@ def _position(log: str, text: str) -> int:
 
 
 def _most(request: Request) -> int:
-    """Return how many values a filter may name here."""
+    """Return the most values that a filter may name."""
     driver: StreamDriver | None = request.app.state.stream
     return FILTER_VALUES if driver is None else driver.limits.filter_values

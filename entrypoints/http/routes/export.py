@@ -1,4 +1,4 @@
-"""The alarm list as a file: CSV (RFC 4180) or NDJSON, page by page."""
+"""Writes the alarm list as CSV (RFC 4180) or NDJSON, page by page."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from core.lists.query import AlarmPage, AlarmQuery
 
 COLUMNS = Alarm.__struct_fields__
 
-# A spreadsheet takes a cell that begins like this for a formula, whoever wrote it there.
+# A spreadsheet takes a cell that begins like this for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _encoder = msgspec.json.Encoder()
 
 
 class Export(msgspec.Struct, frozen=True):
-    """A format: its media type, what the file begins with, and how rows are written."""
+    """A format: its media type, the head of its files, and the writer of their rows."""
 
     media_type: str
     head: bytes
@@ -29,7 +29,7 @@ class Export(msgspec.Struct, frozen=True):
 async def exported(
     export: Export, query: AlarmQuery, page: AlarmPage, pages: Callable[[AlarmQuery], Awaitable[AlarmPage]]
 ) -> AsyncIterator[bytes]:
-    """Yield the file, beginning with `page`, the query's first. What `pages` raises breaks it off."""
+    """Yield the file; `page` is the query's first page. An error of `pages` breaks the file off."""
     yield export.head
     while True:
         if page.alarms:
@@ -40,13 +40,13 @@ async def exported(
 
 
 def csv_rows(alarms: Sequence[Alarm]) -> bytes:
-    """Return a line for each alarm; labels, details and origins are JSON, what is not set is empty."""
+    """Return a line for each alarm; labels, details and origins are JSON, unset fields are empty."""
     fields = [msgspec.to_builtins(alarm) for alarm in alarms]
     return _lines([[_cell(row[column]) for column in COLUMNS] for row in fields])
 
 
 def ndjson_rows(alarms: Sequence[Alarm]) -> bytes:
-    """Return a line for each alarm, as the list has it."""
+    """Return a line of JSON for each alarm."""
     return _encoder.encode_lines(alarms)
 
 

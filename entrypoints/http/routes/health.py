@@ -1,4 +1,4 @@
-"""Whether the process runs, and whether it can serve."""
+"""Answers whether the process runs, and whether it can serve."""
 
 import asyncio
 
@@ -13,9 +13,9 @@ from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import HealthAnswer, ReadinessAnswer
 
 ASK_SECONDS = 2.0
-"""How long MongoDB may take for the lags."""
+"""How long MongoDB may take to give the lags."""
 FEED_SECONDS = 10.0
-"""How far the feed of a process that can serve may be behind the log."""
+"""How far behind the log the feed of a ready process may be."""
 
 
 routes = Routes("health")
@@ -25,7 +25,7 @@ routes = Routes("health")
     "GET",
     "/healthz",
     "healthz",
-    "Tell whether the process runs",
+    "Answer whether the process runs",
     roles=None,
     answers={200: HealthAnswer},
     codes=(),
@@ -39,7 +39,7 @@ async def healthz(_: Request) -> Response:
     "GET",
     "/readyz",
     "readyz",
-    "Tell whether the process can serve",
+    "Answer whether the process can serve",
     roles=None,
     answers={200: ReadinessAnswer, 503: ReadinessAnswer},
     codes=(),
@@ -54,7 +54,7 @@ async def readyz(request: Request) -> Response:
     except (Unavailable, TimeoutError):
         reasons.append("MongoDB does not answer")
     for lag in lags:
-        # It may be connected and still bring nothing.
+        # A connected feed may still deliver nothing.
         if lag.projection == FEED and lag.seconds > FEED_SECONDS:
             reasons.append(f"the feed is {lag.seconds:.0f} s behind the log")
     answer = ReadinessAnswer("not ready" if reasons else "ready", reasons, lags)

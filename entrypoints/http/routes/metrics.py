@@ -1,4 +1,4 @@
-"""The process's metrics in Prometheus' text format: read from plain counters when they are asked for."""
+"""Serves the process's metrics in Prometheus' text format, read from plain counters at each scrape."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -32,14 +32,14 @@ from entrypoints.http.routes.alertmanager import IngestCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0
-"""How long the store may take for what only it knows; without it the rest is shown."""
+"""How long the store may take for its figures; afterwards the others are shown without them."""
 
 routes = Routes("health")
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What only the store knows: how far each projection is behind, and what the outbox holds."""
+    """Figures that only the store knows: each projection's lag, and the outbox's backlog."""
 
     lags: Sequence[Lag]
     backlog: Sequence[Backlog] = ()
@@ -47,7 +47,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a process that count, and what of the store is asked."""
+    """The parts of a process that count, and the readers of the store's figures."""
 
     append: AppendCounts
     feed: Feed
@@ -62,7 +62,7 @@ class Parts:
 
 
 class Metrics:
-    """What /metrics shows; every process has its own, and of the store all show the same."""
+    """The metrics of one process; those of the store are the same in all."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -91,7 +91,7 @@ class Metrics:
     answers={200: Media(("text/plain",))},
 )
 async def metrics(request: Request) -> Response:
-    """Return what this process counts, as text."""
+    """Return this process's metrics as text."""
     shown: Metrics = request.app.state.metrics
     return Response(await shown.text(), media_type=CONTENT_TYPE)
 
@@ -204,16 +204,16 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _histogram(name: str, text: str, found: Mapping[str, Histogram], label: str | None = None) -> Metric:
+def _histogram(name: str, text: str, histograms: Mapping[str, Histogram], label: str | None = None) -> Metric:
     family = HistogramMetricFamily(name, text, labels=[] if label is None else [label])
-    for value, histogram in found.items():
+    for value, histogram in histograms.items():
         buckets = _buckets(histogram.bounds, histogram.buckets)
         family.add_metric([] if label is None else [value], buckets, histogram.total)
     return family
 
 
 def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Return cumulative buckets, as Prometheus has them."""
+    """Return cumulative buckets, as Prometheus expects them."""
     named, below = [*(str(float(bound)) for bound in bounds), "+Inf"], 0
     buckets: list[tuple[str, float]] = []
     for name, count in zip(named, counts, strict=True):

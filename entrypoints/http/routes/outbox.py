@@ -1,4 +1,4 @@
-"""The outbox: what is still to be sent, what could not be, and sending it again."""
+"""Lists the rows of the outbox, and sends dead rows again."""
 
 from typing import get_args
 
@@ -22,7 +22,7 @@ _UNDELIVERED: frozenset[RowState] = frozenset({"pending", "dead"})
 
 
 class RetryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `POST /v1/outbox/retry` takes: whose dead rows (default: every webhook's), and where to go on."""
+    """What `POST /v1/outbox/retry` takes: a webhook (default: all), and the cursor to go on from."""
 
     webhook: str | None = None
     cursor: str | None = None
@@ -38,14 +38,14 @@ _retry = msgspec.json.Decoder(RetryBody)
     "GET",
     "/v1/outbox",
     "outbox",
-    "List what is still to be sent, or could not be",
+    "List rows of the outbox",
     roles=ADMINS,
     parameters=OutboxParameters,
     answers={200: RowsAnswer},
     codes=(*AWAY, "invalid", "bad_cursor"),
 )
 async def show_rows(request: Request) -> Response:
-    """Return rows, the oldest first; without `state` those that are not delivered."""
+    """Return rows, the oldest first; without `state`, the undelivered ones."""
     query = _query(request)
     rows = await services(request).outgoing.outbox.page(query)
     following = rows[-1].id if len(rows) == query.limit else None
@@ -84,7 +84,7 @@ async def retry_one(request: Request) -> Response:
     codes=(*BODY, *AWAY, "bad_cursor"),
 )
 async def retry_many(request: Request) -> Response:
-    """Make dead rows pending again, up to a bound; `next` goes on behind them."""
+    """Make dead rows pending again, up to a bound; `next` is the cursor to go on from."""
     raw = await body_of(request)
     body = decoded(_retry, raw) if raw else RetryBody()
     after = None if body.cursor is None else _cursor(body.cursor)
@@ -109,5 +109,5 @@ def _query(request: Request) -> OutboxQuery:
 def _cursor(text: str) -> tuple[int, str]:
     cursor = parse_row_id(text)
     if cursor is None:
-        raise Problem(422, "bad_cursor", "this cursor is not one that was given out")
+        raise Problem(422, "bad_cursor", "this is not a cursor from this server")
     return cursor

@@ -1,4 +1,4 @@
-"""PagerDuty's Events API v2: what clients of PagerDuty send, answered as PagerDuty answers."""
+"""Takes events of PagerDuty's Events API v2, and answers as PagerDuty does."""
 
 import logging
 from contextlib import suppress
@@ -34,7 +34,7 @@ from entrypoints.process.services import Services
 logger = logging.getLogger("tocsin.ingest")
 
 RACES = 4
-"""How often an acknowledgement may find the alarm announced once more."""
+"""How often to try to acknowledge an alarm that keeps being annunciated again."""
 
 
 EVENT = Described(
@@ -66,7 +66,7 @@ EVENT = Described(
         "else": {"required": ["dedup_key"], "properties": {"dedup_key": {"type": "string", "minLength": 1}}},
     },
 )
-"""An event as a client has to send it; what is read of one is PagerDutyEvent."""
+"""The schema of an event; PagerDutyEvent has the fields that are read."""
 
 routes = Routes("ingest")
 
@@ -83,7 +83,7 @@ routes = Routes("ingest")
     codes=(*AWAY, "outcome_unknown", "newer_version"),
 )
 async def enqueue(request: Request) -> Response:
-    """Take one event; 202 once it is committed, or there was nothing open that it could be about."""
+    """Take one event; 202 once it is committed, or if it is about no open alarm."""
     try:
         event = read_event(await _body(request))
         tenant = await _tenant(request, event.routing_key)
@@ -100,7 +100,7 @@ async def enqueue(request: Request) -> Response:
 
 
 async def _tenant(request: Request, routing_key: str) -> str:
-    """Return whose event it is: the routing key is an integration's, or is, or goes with, a credential."""
+    """Return the event's tenant, by its routing key, or by a credential in that key or in the header."""
     tenant_of: TenantOf = request.app.state.tenant_of_routing_key
     tenant = tenant_of(routing_key)
     if tenant is not None:
@@ -112,7 +112,7 @@ async def _tenant(request: Request, routing_key: str) -> str:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body whatever its media type, up to one byte more than an event has."""
+    """Read the body, of any media type; stop once it is larger than an event may be."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -122,7 +122,7 @@ async def _body(request: Request) -> bytes:
 
 
 async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -> bool:
-    """Carry the event out; return whether there was anything that it could be about."""
+    """Carry out the event; return False if it is about no open alarm."""
 
     def context(occurred_at: datetime | None = None) -> Context:
         return Context(
@@ -147,7 +147,7 @@ async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -
 
 
 async def _acknowledge(offered: Services, context: Context, alarm_id: str) -> bool:
-    """Acknowledge the alarm as it stands: the sender knows no revisions."""
+    """Acknowledge the alarm at its newest revision, since the sender knows none."""
     newest = await offered.log.newest(alarm_id)
     if newest is None or not newest.alarm.active:
         return False
@@ -161,11 +161,11 @@ async def _acknowledge(offered: Services, context: Context, alarm_id: str) -> bo
             revision = refusal.alarm.revision
         else:
             return True
-    raise Unavailable(f"the alarm was announced again {RACES} times meanwhile")
+    raise Unavailable(f"the alarm was annunciated again {RACES} times meanwhile")
 
 
 def _invalid(errors: list[str]) -> Response:
     logger.warning("an event of PagerDuty is invalid: %s", "; ".join(errors)[:1_000])
-    told = InvalidEventAnswer("invalid event", "Event object is invalid", errors)
+    answer = InvalidEventAnswer("invalid event", "Event object is invalid", errors)
     # The rest of a body that is too large is not read, so the connection cannot be used again.
-    return json_response(told, 400, {"Connection": "close"})
+    return json_response(answer, 400, {"Connection": "close"})

@@ -1,4 +1,4 @@
-"""The counts of the alarm list, and the key figures of a period."""
+"""Serves the counts of the alarm list, and the key figures of a period."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,9 +27,9 @@ from entrypoints.process.services import Services
 LONGEST = timedelta(days=31)
 DEFAULT = timedelta(days=1)
 STATS_SECONDS = 10.0
-"""How long the buckets of a period may take to be added up, waiting for one's turn included."""
+"""How long adding up a period's buckets may take, including the wait for a turn."""
 AT_ONCE = 2
-"""For how many requests a process adds up buckets at the same time."""
+"""How many requests may add up buckets at the same time."""
 
 
 routes = Routes("alarms")
@@ -46,24 +46,24 @@ routes = Routes("alarms")
     codes=(*AWAY, "invalid", "too_broad"),
 )
 async def stats(request: Request) -> Response:
-    """Return the counts as they are, and the figures of the period, in whole ten minutes."""
+    """Return the present counts, and the figures of the period, in whole ten minutes."""
     given, tenant = parameters(request, StatsParameters), caller(request).tenant
     offered = services(request)
     now = offered.clock.now()
     start, end = _period(*given.period(now, DEFAULT))
-    # Before the rows: they may be newer than it, never older.
+    # Read before the rows, which may be newer than this position, never older.
     position = (await offered.checkpoints.load(ALARMS)).position
     counts = await offered.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
     try:
         async with asyncio.timeout(STATS_SECONDS), request.app.state.adding_up:
-            kpi_position, found = await _figures(offered, tenant, lambda: Tally(start, end, _wanted(given)))
+            kpi_position, figures = await _figures(offered, tenant, lambda: Tally(start, end, _wanted(given)))
     except TimeoutError:
-        raise TooBroad("the period has more activity than there is time for: ask for a shorter one") from None
-    parts = asdict(found) | {
-        "kpis": [*found.kpis, *of_now(_standing(counts), counts.stale)],
+        raise TooBroad("the period has too much activity to add up in time: ask for a shorter one") from None
+    parts = asdict(figures) | {
+        "kpis": [*figures.kpis, *of_now(_standing(counts), counts.stale)],
         "series": [
             RaisedInPeriod(at=start + number * BUCKET, raised=count)
-            for number, count in enumerate(found.series)
+            for number, count in enumerate(figures.series)
         ],
     }
     answer = StatsAnswer(
@@ -80,14 +80,14 @@ async def stats(request: Request) -> Response:
     return json_response(answer)
 
 
-async def _figures(offered: Services, tenant: str, begun: Callable[[], Tally]) -> tuple[int, Figures]:
-    """Add up the buckets; return up to which position they are, and what they come to."""
+async def _figures(offered: Services, tenant: str, new_tally: Callable[[], Tally]) -> tuple[int, Figures]:
+    """Add up the buckets; return the position that they reach, and their figures."""
     while True:
-        tally, at = begun(), await offered.checkpoints.load(KPIS)
+        tally, at = new_tally(), await offered.checkpoints.load(KPIS)
         async for buckets in offered.kpis.period(at.generation, tenant, tally.start, tally.end):
-            # It takes a while, and this loop has others to serve.
+            # In a thread, because adding up would block the event loop for a while.
             await asyncio.to_thread(tally.add, buckets)
-        # A rebuild that was swapped in meanwhile may have taken some of the buckets away.
+        # A rebuild that was swapped in meanwhile may have removed some buckets.
         if (await offered.checkpoints.load(KPIS)).generation == at.generation:
             return at.position, await asyncio.to_thread(tally.figures)
 

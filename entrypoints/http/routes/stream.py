@@ -1,4 +1,4 @@
-"""`GET /v1/stream`: the WebSocket that every operator's client is connected to."""
+"""`GET /v1/stream`: the WebSocket of operators' clients."""
 
 from collections.abc import Collection
 
@@ -28,7 +28,7 @@ def stream_endpoint(
     The server must run with `StreamProtocol` as its WebSocket protocol.
 
     `allowed_origins`: `https://host[:port]` of pages on other hosts that may connect. `authentication` None:
-    everybody may.
+    everybody may connect.
     """
     allowed = frozenset(origin.lower() for origin in allowed_origins)
 
@@ -37,7 +37,7 @@ def stream_endpoint(
         subprotocol, encoding = _chosen(scope["subprotocols"])
         await send({"type": "websocket.accept", "subprotocol": subprotocol})
         if not same_origin(Headers(scope=scope), allowed):
-            # Refusing the handshake would look like a lost connection to a browser, which comes back.
+            # A browser takes a refused handshake for a lost connection, and would reconnect.
             reason = "pages of this origin may not connect"
             await send({"type": "websocket.close", "code": FORBIDDEN, "reason": reason})
         elif encoding is None:
@@ -52,14 +52,14 @@ def stream_endpoint(
             except Unavailable:
                 await send({"type": "websocket.close", "code": RESTART, "reason": "unavailable"})
             else:
-                # At once: what was revoked by now would not be noticed any more.
+                # At once: a revocation between authentication and session would go unnoticed.
                 await driver.serve(receive, wire, caller, encoding)
 
     return _App(endpoint)
 
 
 class _App:
-    """Keeps the route from wrapping sockets once more: it takes functions for endpoints of its own kind."""
+    """Wraps the endpoint in an object, because Starlette's route would wrap the sockets of a function."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -69,7 +69,7 @@ class _App:
 
 
 def _chosen(offered: Collection[str]) -> tuple[str | None, Encoding | None]:
-    """Return the first subprotocol that is known, and its encoding; JSON for a client that offers none."""
+    """Return the first known subprotocol and its encoding; JSON for a client that offers none."""
     if not offered:
         return None, JSON
     name = next((name for name in offered if name in ENCODINGS), None)
@@ -77,7 +77,7 @@ def _chosen(offered: Collection[str]) -> tuple[str | None, Encoding | None]:
 
 
 async def _caller(authentication: Authentication | None, headers: Headers) -> Caller | None:
-    """Return who the header says it is; None: the client says so in its first message."""
+    """Return the caller by the header; None: the client authenticates in its first message."""
     if authentication is None:
         return ANYONE
     if authentication.required and "authorization" not in headers:

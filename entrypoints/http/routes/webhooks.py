@@ -1,4 +1,4 @@
-"""Webhooks: making, showing, changing, removing and trying them."""
+"""Creates, shows, changes, removes and tests webhooks."""
 
 from typing import Annotated, Any, Literal
 
@@ -36,10 +36,10 @@ class NewWebhook(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
 
 
 class WebhookChanges(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What `PATCH /v1/webhooks/{id}` takes; what is left out stays as it is.
+    """What `PATCH /v1/webhooks/{id}` takes; omitted fields stay as they are.
 
-    `rotate`: sign with a new secret as well, which is shown this once. `keep_secrets`: how many of the newest
-    to keep from now on.
+    `rotate`: sign with a new secret as well, shown only this once. `keep_secrets`: how many of the newest
+    secrets to keep.
     """
 
     url: str | UnsetType = UNSET
@@ -68,14 +68,14 @@ _PLAIN = ("url", "filter", "secrets", "routing_key", "description", "enabled")
     "POST",
     "/v1/webhooks",
     "create_webhook",
-    "Make a webhook; only this answer has its secrets",
+    "Create a webhook; only this answer shows its secrets",
     roles=ADMINS,
     body=NewWebhook,
     answers={201: WebhookAnswer},
     codes=(*BODY, *AWAY, "too_many_webhooks", "webhook_exists"),
 )
 async def create(request: Request) -> Response:
-    """Make a webhook; 201 with its secrets, which are never shown again."""
+    """Create a webhook; 201 with its secrets, which are never shown again."""
     body = decoded(_new, await body_of(request))
     offered = _outgoing(request)
     fields = {name: getattr(body, name) for name in (*_PLAIN, "format")}
@@ -94,9 +94,9 @@ async def create(request: Request) -> Response:
     "GET", "/v1/webhooks", "list_webhooks", "List webhooks", roles=ADMINS, answers={200: WebhooksAnswer}
 )
 async def show_all(request: Request) -> Response:
-    """Return all webhooks of the tenant; there are so few that one answer has them."""
-    found = await _outgoing(request).webhooks.of_tenant(caller(request).tenant)
-    return json_response(WebhooksAnswer([_shown(webhook) for webhook in found]))
+    """Return all webhooks of the tenant, which are few enough for one answer."""
+    webhooks = await _outgoing(request).webhooks.of_tenant(caller(request).tenant)
+    return json_response(WebhooksAnswer([_shown(webhook) for webhook in webhooks]))
 
 
 @routes.declare(
@@ -110,23 +110,23 @@ async def show_all(request: Request) -> Response:
 )
 async def show(request: Request) -> Response:
     """Return one webhook."""
-    return json_response(WebhookAnswer(_shown(await _found(request))))
+    return json_response(WebhookAnswer(_shown(await _webhook(request))))
 
 
 @routes.declare(
     "PATCH",
     "/v1/webhooks/{webhook_id}",
     "change_webhook",
-    "Change what the body names",
+    "Change the fields that the body names",
     roles=ADMINS,
     body=WebhookChanges,
     answers={200: WebhookAnswer},
     codes=(*BODY, *AWAY, "unknown_webhook", "webhook_of_file", "webhook_enabled", "already_routed"),
 )
 async def change(request: Request) -> Response:
-    """Change what the body names; the answer shows secrets only if a new one was made."""
+    """Change the fields that the body names; the answer shows secrets only if one is new."""
     body = decoded(_changes, await body_of(request))
-    webhook = await _found(request)
+    webhook = await _webhook(request)
     if webhook.from_file:
         raise _of_file()
     changes = _changed(body, webhook, _outgoing(request))
@@ -144,14 +144,14 @@ async def change(request: Request) -> Response:
     "DELETE",
     "/v1/webhooks/{webhook_id}",
     "remove_webhook",
-    "Remove a webhook, and what was still to be sent to it",
+    "Remove a webhook and its rows in the outbox",
     roles=ADMINS,
     answers={204: None},
     codes=(*AWAY, "unknown_webhook", "webhook_of_file"),
 )
 async def remove(request: Request) -> Response:
-    """Remove a webhook, and what was still to be sent to it."""
-    webhook = await _found(request)
+    """Remove a webhook and its rows in the outbox."""
+    webhook = await _webhook(request)
     if webhook.from_file:
         raise _of_file()
     try:
@@ -173,11 +173,11 @@ async def remove(request: Request) -> Response:
     codes=(*BODY, *AWAY, "unknown_webhook"),
 )
 async def test(request: Request) -> Response:
-    """Call the webhook once and say what came of it; 200 whatever it was."""
+    """Call the webhook once and return the result; 200 even if the call failed."""
     body = await body_of(request)
     if body:
         decoded(_nothing, body)
-    answer = await _outgoing(request).test(await _found(request))
+    answer = await _outgoing(request).test(await _webhook(request))
     return json_response(TestAnswer(answer.delivered, answer.status, answer.reason, round(answer.seconds, 3)))
 
 
@@ -199,7 +199,7 @@ def _changed(body: WebhookChanges, webhook: Webhook, outgoing: Outgoing) -> dict
     return changes
 
 
-async def _found(request: Request) -> Webhook:
+async def _webhook(request: Request) -> Webhook:
     webhooks = _outgoing(request).webhooks
     webhook = await webhooks.get(caller(request).tenant, request.path_params["webhook_id"])
     if webhook is None:
@@ -216,9 +216,7 @@ def _unknown() -> Problem:
 
 
 def _of_file() -> Problem:
-    return Problem(
-        409, "webhook_of_file", "it is kept in the file of webhooks: change it there and start again"
-    )
+    return Problem(409, "webhook_of_file", "the file of webhooks keeps it: change it there and restart")
 
 
 def _conflict(conflict: Conflict) -> Problem:

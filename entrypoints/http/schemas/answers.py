@@ -1,4 +1,4 @@
-"""What requests are answered with, and what the API's description says of it."""
+"""The types of answers; the API's description quotes their docstrings."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from core.roles import Role
 
 
 class CommandAnswer(msgspec.Struct, frozen=True):
-    """What became of a command: whether it changed the alarm, and the alarm afterwards."""
+    """A command's outcome: whether it changed the alarm, and the alarm afterwards."""
 
     changed: bool
     position: int
@@ -27,7 +27,7 @@ class CommandAnswer(msgspec.Struct, frozen=True):
 
 
 class ItemAnswer(msgspec.Struct, frozen=True):
-    """What became of one of several commands that was carried out."""
+    """The outcome of one of several commands."""
 
     status: Literal[200, 201]
     changed: bool
@@ -36,7 +36,7 @@ class ItemAnswer(msgspec.Struct, frozen=True):
 
 
 class ProblemAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A refusal or an error (RFC 9457); of an alarm that is there, also how it stands."""
+    """A refusal or an error (RFC 9457); for an existing alarm, also its state."""
 
     title: str
     status: int
@@ -48,7 +48,7 @@ class ProblemAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AlarmsAnswer(msgspec.Struct, frozen=True):
-    """A page of the alarm list, the cursor of the next one, and the position that it is exact for."""
+    """A page of the alarm list, the next page's cursor, and the position that the list is exact for."""
 
     alarms: Sequence[Alarm]
     next: str | None
@@ -56,7 +56,7 @@ class AlarmsAnswer(msgspec.Struct, frozen=True):
 
 
 class EventsAnswer(msgspec.Struct, frozen=True):
-    """A page of events, what to send as `after` for the next one, and how far the log or the alarm is."""
+    """A page of events, the next page's `after`, and the newest position of the log or the alarm."""
 
     events: Sequence[EventMessage]
     next: int
@@ -70,7 +70,7 @@ class HealthAnswer(msgspec.Struct, frozen=True):
 
 
 class ReadinessAnswer(msgspec.Struct, frozen=True):
-    """Whether the process can serve, and why not; and how far what follows the log is behind it."""
+    """Whether the process can serve, the reasons if not, and the lags of the feed and the projections."""
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
@@ -90,12 +90,12 @@ class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, key: ApiKey) -> "KeyAnswer":
-        """Return what may be shown of a key."""
+        """Return the key without its secret."""
         return cls(**_shared(key, cls) | {"roles": sorted(key.roles)})
 
 
 class NewKeyAnswer(KeyAnswer, frozen=True, kw_only=True):
-    """A new API key; `key` is the only copy of what programs send."""
+    """A new API key; `key` is the only copy of the text that programs send."""
 
     key: str
 
@@ -113,21 +113,21 @@ class SessionsAnswer(msgspec.Struct, frozen=True):
 
 
 class DisconnectedAnswer(msgspec.Struct, frozen=True):
-    """Whose sessions end, and whether the tokens issued so far are refused."""
+    """The subject whose sessions end, and whether its tokens issued so far are refused."""
 
     subject: str
     revoked: bool
 
 
 class IngestedAnswer(msgspec.Struct, frozen=True):
-    """How many alerts were in it, and how many of them the rules refused."""
+    """How many alerts the payload had, and how many of them the rules refused."""
 
     alerts: int
     refused: int
 
 
 class EnqueuedAnswer(msgspec.Struct, frozen=True):
-    """The event was taken, as PagerDuty says it."""
+    """The event was taken, in PagerDuty's words."""
 
     status: Literal["success"]
     message: str
@@ -135,7 +135,7 @@ class EnqueuedAnswer(msgspec.Struct, frozen=True):
 
 
 class InvalidEventAnswer(msgspec.Struct, frozen=True):
-    """The event was not taken, as PagerDuty says it."""
+    """The event was not taken, in PagerDuty's words."""
 
     status: Literal["invalid event"]
     message: str
@@ -159,7 +159,7 @@ class WebhookShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A webhook; `secrets` are those that were made with this request, shown this once."""
+    """A webhook; `secrets` are those that this request created, shown only this once."""
 
     webhook: WebhookShown
     secrets: Sequence[str] | None = None
@@ -172,7 +172,7 @@ class WebhooksAnswer(msgspec.Struct, frozen=True):
 
 
 class TestAnswer(msgspec.Struct, frozen=True):
-    """What came of one call: the status it was answered with, or what went wrong."""
+    """The result of one call: its answer's status, or the error."""
 
     delivered: bool
     status: int | None
@@ -205,14 +205,14 @@ class RowAnswer(msgspec.Struct, frozen=True):
 
 
 class RowsAnswer(msgspec.Struct, frozen=True):
-    """A page of the outbox, the oldest first, and the cursor of the next one."""
+    """A page of the outbox, the oldest rows first, and the next page's cursor."""
 
     rows: list[RowShown]
     next: str | None
 
 
 def shown(value: msgspec.Struct, kind: type[msgspec.Struct], **more: Any) -> Any:
-    """Return the `kind` that has the fields of `value`, and `more`."""
+    """Return a `kind` with the fields that it shares with `value`, and `more`."""
     return kind(**_shared(value, kind), **more)
 
 
@@ -223,10 +223,10 @@ def _shared(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]
 
 
 class CurrentCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many alarms there are that are not normal; `by_state` counts the normal ones too.
+    """How many alarms are not normal; `by_state` counts the normal ones too.
 
-    `unacked`: those that wait for an acknowledgement. `standing`: active and in sight. `stale`: of these,
-    those active for more than 24 h.
+    `unacked`: those that wait for an acknowledgement. `standing`: active and neither shelved, suppressed nor
+    out of service. `stale`: standing and active for more than 24 h.
     """
 
     total: int
@@ -239,7 +239,7 @@ class CurrentCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Period(msgspec.Struct, frozen=True, kw_only=True):
-    """From when to when, in whole ten minutes."""
+    """The start and the end, in whole ten minutes."""
 
     from_: datetime = msgspec.field(name="from")
     to: datetime
@@ -253,7 +253,7 @@ class RaisedInPeriod(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StaleAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """An alarm that has been active for long."""
+    """An alarm that has been active for more than 24 h."""
 
     id: str
     source: str
@@ -265,7 +265,7 @@ class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The counts, exact for `position` at least, and the figures of a period, up to `kpi_position`.
 
     `complete`: false if there were more than 2,000 alarms in ten minutes, so that some
-    count in the totals alone.
+    count only in the totals.
     """
 
     position: int

@@ -1,6 +1,6 @@
-"""The bodies of our own commands, and the commands that they become.
+"""The bodies of Tocsin's own commands, and the commands made of them.
 
-They are strict, since a field that nobody reads is a mistake of the sender.
+The bodies are strict, since an unknown field is a mistake of the sender.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ MAX_SHELVE_SECONDS = 24 * 3600.0
 NO_NUL = "^[^\\x00]*$"
 _Json = {"$ref": "#/components/schemas/Detail"}
 
-# Bounds that the rules check, in bytes of UTF-8, are told to readers of the API's description here.
+# The rules check these bounds, in bytes of UTF-8; here the bounds only describe the API.
 Time = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_BYTES})]
 MaybeName = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES})]
@@ -90,48 +90,48 @@ class ClearByIdBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
 
 
 class AcknowledgeBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Acknowledge: the revision that the operator was looking at."""
+    """Acknowledge an alarm at the revision that the operator saw."""
 
     revision: Annotated[int, Meta(ge=1)]
 
 
 class NothingBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A command that says all by its name."""
+    """A command without fields."""
 
 
 class ShelveBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Shelve: for `seconds`, or, left out, until the alarm returns to normal (one_shot)."""
+    """Shelve an alarm for `seconds`; without them, until the alarm returns to normal (one_shot)."""
 
     seconds: Annotated[float, Meta(gt=0, extra_json_schema={"maximum": MAX_SHELVE_SECONDS})] | None = None
     reason: Text = ""
 
 
 class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A command that may say why."""
+    """A command with an optional reason."""
 
     reason: Text = ""
 
 
 class NeededReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A command that has to say why."""
+    """A command with a required reason."""
 
     reason: Said
 
 
 class AssignBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Assign: to whom."""
+    """Assign an alarm to somebody."""
 
     assignee: Name
 
 
 class CommentBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Comment: what to say."""
+    """Comment on an alarm."""
 
     text: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": TEXT_BYTES})]
 
 
 def utc(time: datetime | None) -> datetime | None:
-    """Return the time in UTC. Raises Problem 422: there it falls outside the years 1 to 9999."""
+    """Return the time in UTC. Raises Problem 422: in UTC it is outside the years 1 to 9999."""
     try:
         return None if time is None else time.astimezone(UTC)
     except OverflowError:
@@ -139,7 +139,7 @@ def utc(time: datetime | None) -> datetime | None:
 
 
 def raising(made: Context, body: RaiseBody) -> Raise:
-    """Return the raise that a body asks for."""
+    """Return a body's raise command."""
     return Raise(
         context=made,
         identity=Identity(made.tenant, body.source, body.type, body.qualifier),
@@ -156,7 +156,7 @@ def raising(made: Context, body: RaiseBody) -> Raise:
 
 
 class ById(msgspec.Struct, frozen=True):
-    """A command on an alarm by its id: its body, and what makes the command of context, id and body."""
+    """A command on an alarm by its id; `make` makes it of context, id and body."""
 
     command: type[Command]
     summary: str
@@ -175,25 +175,25 @@ _BY_ID = (
     ),
     ById(
         Acknowledge,
-        "Take note of an alarm, as it stood at a revision",
+        "Acknowledge an alarm, as it stood at a revision",
         AcknowledgeBody,
         lambda by, alarm, body: Acknowledge(context=by, alarm_id=alarm, revision=body.revision),
     ),
     ById(
         Confirm,
-        "Say that an acknowledged alarm was seen to",
+        "Confirm that an acknowledged alarm was dealt with",
         NothingBody,
         lambda by, alarm, _: Confirm(context=by, alarm_id=alarm),
     ),
     ById(
         Reset,
-        "Let a latched alarm whose condition is gone return to normal",
+        "Reset a latched alarm whose condition is gone",
         NothingBody,
         lambda by, alarm, _: Reset(context=by, alarm_id=alarm),
     ),
     ById(
         Shelve,
-        "Put an alarm out of sight, for a time or until it returns to normal",
+        "Shelve an alarm, for a time or until it returns to normal",
         ShelveBody,
         lambda by, alarm, body: Shelve(
             context=by,
@@ -205,7 +205,7 @@ _BY_ID = (
     ),
     ById(
         Unshelve,
-        "Bring a shelved alarm back into sight",
+        "Unshelve an alarm",
         NothingBody,
         lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm),
     ),
@@ -235,22 +235,22 @@ _BY_ID = (
     ),
     ById(
         Assign,
-        "Say who sees to an alarm",
+        "Assign an alarm to somebody",
         AssignBody,
         lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee),
     ),
     ById(
         Unassign,
-        "Say that nobody sees to an alarm any more",
+        "Unassign an alarm",
         NothingBody,
         lambda by, alarm, _: Unassign(context=by, alarm_id=alarm),
     ),
     ById(
         Comment,
-        "Say something about an alarm",
+        "Comment on an alarm",
         CommentBody,
         lambda by, alarm, body: Comment(context=by, alarm_id=alarm, text=body.text),
     ),
 )
 BY_ID = {each.command.name: each for each in _BY_ID}
-"""Every command on an alarm by its id; routes, elements of `POST /v1/commands` and documents follow."""
+"""Every command on an alarm by its id; routes, elements of `POST /v1/commands` and documents are derived."""

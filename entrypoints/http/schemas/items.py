@@ -11,7 +11,7 @@ from entrypoints.http.problems import Problem
 from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, Time
 
 IfMatch = Annotated[int, Meta(ge=1)] | None
-"""The revision that the alarm must be at, or the answer is 412: what the header is to a single route."""
+"""The revision that the alarm must be at, else 412; like If-Match for a single command."""
 
 
 class RaiseItem(RaiseBody, frozen=True, kw_only=True, tag_field="command", tag=Raise.name):
@@ -23,7 +23,7 @@ class RaiseItem(RaiseBody, frozen=True, kw_only=True, tag_field="command", tag=R
 class ClearItem(
     msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="command", tag=Clear.name
 ):
-    """Clear: by a device, which knows the identity, or by an operator, who knows the id."""
+    """Clear an alarm, by its identity for a device or by its id for an operator."""
 
     alarm_id: str | None = None
     source: str | None = None
@@ -34,7 +34,7 @@ class ClearItem(
     if_match: IfMatch = None
 
     def identity(self, tenant: str) -> Identity | None:
-        """Return the identity; None: it goes by id. Raises Problem 422 unless it is one of the two."""
+        """Return the identity; None: there is an id. Raises Problem 422 unless there is one of the two."""
         if self.alarm_id is None and self.source is not None and self.type is not None:
             return Identity(tenant, self.source, self.type, self.qualifier)
         if self.alarm_id is not None and (self.source, self.type, self.origin) == (None, None, None):
@@ -61,9 +61,9 @@ ITEM: Any = Union[
     ClearItem,
     *(_item(name, kind.body) for name, kind in BY_ID.items() if kind.command is not Clear),
 ]
-"""One element: to raise, to clear, or any other command on an alarm by its id."""
+"""One element: a raise, a clear, or any other command on an alarm by its id."""
 
 
 def command_name(item: msgspec.Struct) -> str:
-    """Return which command an element is."""
+    """Return the name of an element's command."""
     return str(item.__struct_config__.tag)

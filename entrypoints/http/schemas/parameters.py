@@ -19,7 +19,7 @@ P = TypeVar("P", bound=msgspec.Struct)
 LIMIT = 1_000
 DEFAULT_LIMIT = 100
 LATEST = 2**63 - 1
-"""No position is beyond it."""
+"""The greatest position possible."""
 SEARCH_LENGTH = 256
 
 _LABEL = "label."
@@ -29,22 +29,22 @@ Moment = Position | Annotated[datetime, Meta(tz=True)]
 """A position in the log, or a time (RFC 3339) that stands for the newest position recorded by then."""
 TIME = {"format": "date-time"}
 ALARM_ID = {"alarm_id": {"type": "string", "format": "uuid"}}
-"""The form of the parameter of that name in a path."""
+"""The schema of a path's `alarm_id`."""
 MOMENT = {"pattern": "^([0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z)$"}
 
 
 class AsOfParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What a query takes that can look back: `as_of`, a position or a time."""
+    """The parameter of queries that can look back: `as_of`, a position or a time."""
 
     as_of: Annotated[str, Meta(extra_json_schema=MOMENT)] | None = None
 
     @property
     def moment(self) -> int | datetime | None:
-        """What `as_of` says. Raises Problem 422."""
+        """The position or time of `as_of`. Raises Problem 422."""
         if self.as_of is None:
             return None
         try:
-            # Lax only for a number, or a fraction would be taken for a time since 1970.
+            # Lax only for a whole number: a fraction would become seconds since 1970.
             whole = self.as_of.isascii() and self.as_of.isdigit()
             moment: int | datetime = msgspec.convert(self.as_of, Moment, strict=not whole)
             return moment if isinstance(moment, int) else moment.astimezone(UTC)
@@ -54,9 +54,9 @@ class AsOfParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
 
 
 class FilterParameters(AsOfParameters, frozen=True, kw_only=True):
-    r"""Which alarms, in which order. The sets may be repeated or have commas between, `\,` is one of a value.
+    r"""The filter and the order of alarms. Repeat a set or separate it by commas; `\,` is a comma in a value.
 
-    A source is exact or `prefix/*`; `label` holds what came as `label.K=V`.
+    A source is exact or `prefix/*`; `label` holds the parameters `label.K=V`.
     """
 
     state: frozenset[Literal[State, "all"]] = frozenset()
@@ -71,7 +71,7 @@ class FilterParameters(AsOfParameters, frozen=True, kw_only=True):
     sort: Sort = "state"
 
     def query(self, tenant: str) -> AlarmQuery:
-        """Return what is asked for. Raises InvalidInput."""
+        """Return the query. Raises InvalidInput."""
         named = frozenset(state for state in self.state if state != "all")
         states = frozenset(STATE_ORDER) if "all" in self.state else named
         query = AlarmQuery(
@@ -91,7 +91,7 @@ class FilterParameters(AsOfParameters, frozen=True, kw_only=True):
         return query
 
     def digest(self) -> str:
-        """Return what a cursor is bound to: the same filters, order and moment have the same."""
+        """Return the digest that binds cursors to these filters, order and moment."""
         shared = {name: getattr(self, name) for name in FilterParameters.__struct_fields__}
         return hashlib.sha256(msgspec.json.encode(shared, order="deterministic")).hexdigest()[:16]
 
@@ -112,7 +112,7 @@ class ExportParameters(FilterParameters, frozen=True, kw_only=True):
 
 
 class PageParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """What a query of events takes: what lies after the position, or the revision."""
+    """What `GET /v1/alarms/{id}/events` takes; `after` is a revision."""
 
     after: Position = 0
     limit: Annotated[int, Meta(ge=1, le=LIMIT)] = DEFAULT_LIMIT
@@ -127,7 +127,7 @@ class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     type: Names = frozenset()
 
     def period(self, now: datetime, default: timedelta) -> tuple[datetime, datetime]:
-        """Return from when to when; `default`: how long, where nothing is said. Raises Problem 422."""
+        """Return the start and the end; `default`: the length if `from` is missing. Raises Problem 422."""
         try:
             to = now if self.to is None else _time("to", self.to)
             return to - default if self.from_ is None else _time("from", self.from_), to
@@ -135,7 +135,7 @@ class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
             raise Problem(422, "invalid", "from and to must be times that a calendar can hold") from None
 
     def query(self, tenant: str) -> AlarmQuery:
-        """Return which alarms count. Raises InvalidInput."""
+        """Return the query for the alarms that count. Raises InvalidInput."""
         query = AlarmQuery(
             tenant=tenant,
             states=frozenset(STATE_ORDER),
@@ -149,7 +149,7 @@ class StatsParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
 def _time(name: str, text: str) -> datetime:
     """Read a time. Raises Problem 422, OverflowError."""
     try:
-        # Strict: a number would be taken for seconds since 1970.
+        # Strict, or a number would become seconds since 1970.
         time: datetime = msgspec.convert(text, Annotated[datetime, Meta(tz=True)])
         return time.astimezone(UTC)
     except msgspec.ValidationError:
@@ -167,7 +167,7 @@ class OutboxParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
 
 
 class EventFilterParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Which events: the filter of subscriptions, a source exact or `prefix/*`, and after which position."""
+    """A subscription's filter (a source is exact or `prefix/*`), and the position that the events follow."""
 
     source: frozenset[str] = frozenset()
     type: frozenset[str] = frozenset()
@@ -178,7 +178,7 @@ class EventFilterParameters(msgspec.Struct, forbid_unknown_fields=True, frozen=T
     log: str | None = None
 
     def filter(self, most: int) -> Filter:
-        """Return the filter that is asked for, with at most so many values. Raises InvalidInput."""
+        """Return the filter, with at most `most` values. Raises InvalidInput."""
         wanted = Filter(
             sources=self.source,
             types=self.type,
@@ -204,17 +204,17 @@ class StreamParameters(EventFilterParameters, frozen=True, kw_only=True):
 
 
 ALIASES = {"sources": "source", "types": "type", "alarm_ids": "alarm_id"}
-"""The names that a subscription's filter has for some of them."""
+"""The names that a subscription's filter has for some parameters."""
 
 
 def parameters(request: Request, kind: type[P]) -> P:
-    """Read the query parameters. Raises Problem 422 for one that is unknown, out of bounds or there twice."""
+    """Read the query parameters. Raises Problem 422 for one that is unknown, out of bounds or repeated."""
     fields = {field.encode_name: field.name for field in msgspec.structs.fields(kind)}
     hints = get_type_hints(kind)
     several = {name for name, field in fields.items() if get_origin(hints[field]) is frozenset}
     values: dict[str, Any] = {}
-    for given, value in request.query_params.multi_items():
-        name = ALIASES.get(given, given) if issubclass(kind, EventFilterParameters) else given
+    for key, value in request.query_params.multi_items():
+        name = ALIASES.get(key, key) if issubclass(kind, EventFilterParameters) else key
         if name in several:
             values.setdefault(name, set()).update(_split(value))
         elif name.startswith(_LABEL) and "label" in fields:
@@ -229,20 +229,20 @@ def parameters(request: Request, kind: type[P]) -> P:
     except msgspec.ValidationError as error:
         raise Problem(422, "invalid", str(error)) from None
     for name in values:
-        # "null" is no value of any of them.
+        # No parameter has a value "null".
         if getattr(read, fields[name]) is None:
             raise Problem(422, "invalid", f"{name} must not be null")
     return read
 
 
 def _once(values: dict[str, Any], name: str, value: str) -> None:
-    # Only one of several would count, and which one is anybody's guess.
+    # Only one of several values would count, and the client could not know which.
     if name in values:
         raise Problem(422, "invalid", f"query parameter {name[:64]!r} is given more than once")
     values[name] = value
 
 
 def _split(text: str) -> list[str]:
-    """Part the text at its commas, but not at those behind a backslash."""
+    """Split the text at its commas, except those after a backslash."""
     parted = text.replace("\\,", "\0").split(",")
     return [part.replace("\0", ",") for part in parted if part]

@@ -463,4 +463,4 @@ async def test_rows_are_listed_and_retried_in_a_terminal(
     assert lines[1].startswith(
         "2:hook  alarm.raised  alarm a  pending, 0 tries, next try 2026-01-01T12:00:00"
     )
-    assert lines[2:] == ["1:hook: pending again", "9:x:: there is no such row", "0 rows are pending again"]
+    assert lines[2:] == ["1:hook: pending again", "9:x:: there is no such row", "rows pending again: 0"]
