@@ -1,4 +1,4 @@
-"""What must hold of a MongoDB before a process starts on it; every refusal is one clear line."""
+"""Checks a MongoDB before a process starts on it; every refusal is one clear line."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -25,17 +25,17 @@ OLDEST = (5, 0)
 _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
 _ATLAS_ERROR = 8000
-# What makes two indexes of the same key different ones.
+# Options that distinguish two indexes of the same key.
 _OPTIONS = ("unique", "sparse", "partialFilterExpression", "expireAfterSeconds", "collation")
 
 
 async def check(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
-    """Look at the server, the user and what is in the database; return the doorbell to use.
+    """Check the server, the user and the database; return the doorbell to use.
 
-    What can be set right safely is: a wrong index that protects nothing is dropped, to be made anew.
+    A wrong index that protects nothing is dropped and created anew.
 
     Raises:
-        StartupRefused: something is wrong that only people can set right; the message says what.
+        StartupRefused: only people can mend what is wrong; the message says what it is.
     """
     connection = connect(uri, database)
     try:
@@ -62,7 +62,7 @@ def check_version(version: Sequence[int]) -> None:
 
 
 def choose_doorbell(hello: Mapping[str, Any], wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
-    """Return the doorbell that a server (its answer to `hello`) can ring. Raises StartupRefused."""
+    """Return the doorbell for a server, given its answer to `hello`. Raises StartupRefused."""
     standalone = "setName" not in hello and hello.get("msg") != "isdbgrid"
     match wanted:
         case "auto":
@@ -101,7 +101,7 @@ async def _check_events(database: Database, hello: Mapping[str, Any]) -> None:
 
 
 async def _check_writable(database: Database) -> None:
-    """Try: what a user may do is spread over roles and privileges, and a node may be read-only as a whole."""
+    """Try a write: a user's rights are spread over roles and privileges, and a node may be read-only."""
     change = {"$currentDate": {"at": True}}
     await retried(lambda: database[JOURNAL].update_one({"_id": "started"}, change, upsert=True))
 
@@ -118,14 +118,14 @@ async def _check_indexes(database: Database, collection: str, wanted: Sequence[I
     except Unavailable as error:
         if isinstance(error.__cause__, DuplicateKeyError):
             raise StartupRefused(
-                f"{collection} holds what must be there once twice, so it is not a log of Tocsin's or was"
-                f" written to by others: {_detail(error.__cause__)}"
+                f"{collection} holds duplicates of what must be unique, so it is not Tocsin's or others have"
+                f" written to it: {_detail(error.__cause__)}"
             ) from error
         raise
 
 
 def _is_in_the_way(collection: str, name: str, index: Document, right: Mapping[str, Document]) -> bool:
-    """Tell whether an index must go first. Raises StartupRefused for one that nobody but people may drop."""
+    """Tell whether an index must be dropped. Raises StartupRefused for one that only people may drop."""
     if right.get(name) == index:
         return False
     if "expireAfterSeconds" in index:
@@ -153,7 +153,7 @@ def _refusal(error: Unavailable, database: str) -> StartupRefused:
             return StartupRefused("MongoDB does not accept the user name or the password of the URI")
         if cause.code == _UNAUTHORIZED:
             return StartupRefused(
-                f"the MongoDB user may not do what Tocsin must in the database {database} (readWrite):"
+                f"the MongoDB user lacks rights that Tocsin needs in the database {database} (readWrite):"
                 f" {_detail(cause)}"
             )
         return StartupRefused(f"MongoDB: {_detail(cause)}")
@@ -161,7 +161,7 @@ def _refusal(error: Unavailable, database: str) -> StartupRefused:
 
 
 def _detail(error: BaseException) -> str:
-    """Return the driver's message without what it says of itself, in one line."""
+    """Return the driver's message in one line, without the driver's settings."""
     text = (
         str(error.details["errmsg"]) if isinstance(error, OperationFailure) and error.details else str(error)
     )

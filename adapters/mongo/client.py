@@ -20,7 +20,7 @@ Database = AsyncIOMotorDatabase[Document]
 SELECTION_MS = 2_000
 CONNECT_MS = 2_000
 SOCKET_MS = 10_000
-"""How long one command may take; longer than any wait that the server is asked for."""
+"""How long one command may take; longer than any wait asked of the server."""
 WRITE_MS = 5_000
 """How long the server may wait for a majority."""
 POOL = 32

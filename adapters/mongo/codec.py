@@ -1,4 +1,4 @@
-"""Events and alarms as MongoDB documents (design: data in MongoDB)."""
+"""Events and alarms as MongoDB documents."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ Document = dict[str, Any]
 R = TypeVar("R", bound=Recorded)
 
 _ODD = frozenset({"details", "origins", "until"})
-"""The fields of facts that hold times, or whatever a source says."""
+"""The fields of facts that hold times, or a source's own data."""
 _ALARM_TIMES = tuple(
     field.encode_name for field in msgspec.structs.fields(Alarm) if field.type == datetime | None
 )
@@ -63,7 +63,7 @@ def alarm_of(document: Mapping[str, Any]) -> Alarm:
 
 
 def newest_of(document: Mapping[str, Any]) -> Snapshot:
-    """Return the snapshot of an event's document, and which event's it is. Raises UnknownEvent."""
+    """Return the snapshot in an event's document, and the event's place. Raises UnknownEvent."""
     return Snapshot(
         position=int(document["_id"]),
         stream=document["stream"],
@@ -86,7 +86,7 @@ def snapshot_of(document: Mapping[str, Any]) -> Alarm:
 
 
 def _alarm_fields(alarm: Alarm) -> Document:
-    # Of every event that is written: msgspec.to_builtins takes five times as long.
+    # Runs for every event written: msgspec.to_builtins takes five times as long.
     fields = asdict(alarm)
     fields["position"] = Int64(alarm.position)
     fields["origins"] = {name: asdict(origin) for name, origin in alarm.origins.items()}
@@ -97,7 +97,7 @@ def _converted(fields: Document, kind: type[R]) -> R:
     try:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError:
-        # What a newer version stores may have another shape; a known version of this shape is a fault.
+        # A newer version may store another shape; in a known version, a wrong shape is a fault.
         if fields["v"] > SCHEMA_VERSION:
             raise UnknownEvent(fields["type"], fields["v"], fields["position"]) from None
         raise
@@ -118,7 +118,7 @@ def _alarm(document: Mapping[str, Any], version: int) -> Document:
     if version != SCHEMA_VERSION:
         plain: Document = _plain_deep(document)
         return upcast_alarm(plain, version, SCHEMA_VERSION)
-    # Of every event that is read; field by field of what is known costs a fifth of looking at all.
+    # Runs for every event read: converting the known fields costs a fifth of walking all of them.
     fields = dict(document)
     for name in _ALARM_TIMES:
         time = fields[name]
@@ -134,7 +134,7 @@ def _alarm(document: Mapping[str, Any], version: int) -> Document:
 
 
 def _plain_deep(value: Any) -> Any:
-    """Make times UTC and integers plain ones, however deep they are."""
+    """Make times UTC and integers plain, at any depth."""
     if isinstance(value, dict):
         return {name: _plain_deep(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The one table from the driver's exceptions to this project's."""
+"""Translates the driver's exceptions into core's errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,19 +21,18 @@ from core.log.ports import NotSent, Unknown
 T = TypeVar("T")
 
 READ_SECONDS = 5.0
-"""How long a read or a small write may take with all its tries, as while the replica set has no primary."""
+"""How long a read or a small write may take with all its tries, e.g. until there is a primary."""
 BULK_SECONDS = 30.0
-"""How long what touches many documents may take: an index, a batch of rows, a collection put in place."""
+"""How long an operation on many documents may take: an index, a batch of rows, a swapped collection."""
 
 QUERY_MS = 5_000
 """How long the server works on one query of a list."""
 
 DUPLICATE_KEY = 11000
 
-TOO_BROAD = "there are too many alarms to look through for this: name more conditions, or sort by state"
 
 _TOO_BROAD_CODES = frozenset({50, 146, 292})
-"""Server errors of a query that ran out of its time, or of memory to sort in."""
+"""Server errors of a query that ran out of time, or of memory for sorting."""
 
 TRANSIENT_CODES = frozenset(
     {
@@ -65,14 +64,14 @@ TRANSIENT_CODES = frozenset(
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the same operation may succeed in a moment."""
+    """Tell whether repeating the operation may soon succeed."""
     if isinstance(error, OperationFailure):
         return error.code in TRANSIENT_CODES or error.timeout
     return isinstance(error, ConnectionFailure | AutoReconnect)
 
 
 def write_failure(error: PyMongoError) -> NotSent | Unknown:
-    """Say what a write that raised may have done."""
+    """Return what a write that raised may have done."""
     if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
         return NotSent()
     return Unknown()
@@ -85,10 +84,10 @@ def unavailable(error: PyMongoError | TimeoutError) -> Unavailable:
 
 
 async def retried(operation: Callable[[], Awaitable[T]], seconds: float = READ_SECONDS) -> T:
-    """Run a read or a repeatable write, again while it fails for a passing reason.
+    """Run a read or a repeatable write, and repeat it after transient errors.
 
     Raises:
-        Unavailable: it failed for so many seconds, did not end in them, or failed for a lasting reason.
+        Unavailable: it did not succeed within so many seconds, or its error is not transient.
     """
     attempts = AsyncRetrying(
         stop=stop_after_delay(seconds),
@@ -98,7 +97,7 @@ async def retried(operation: Callable[[], Awaitable[T]], seconds: float = READ_S
     )
     failure: PyMongoError | None = None
     try:
-        # A socket that went silent would hold a single try for as long as the driver lets it.
+        # A silent socket would hold a single try until the driver's own timeout.
         async with asyncio.timeout(seconds):
             async for attempt in attempts:
                 with attempt:
@@ -120,7 +119,7 @@ async def bounded(query: Callable[[], Awaitable[T]]) -> T:
     """Run a read whose time on the server is limited, as `retried` does.
 
     Raises:
-        TooBroad: it needs more time or memory than it has.
+        TooBroad: the query needs more time or memory than it may use.
         Unavailable: as `retried` does.
     """
 
@@ -130,7 +129,7 @@ async def bounded(query: Callable[[], Awaitable[T]]) -> T:
         except OperationFailure as error:
             if error.code in _TOO_BROAD_CODES:
                 raise TooBroad(
-                    "more alarms have to be looked at than there is time for: ask for fewer"
+                    "the query has to look at more alarms than there is time for: narrow it"
                 ) from error
             raise
 
@@ -138,14 +137,14 @@ async def bounded(query: Callable[[], Awaitable[T]]) -> T:
 
 
 def duplicates(error: BulkWriteError) -> Sequence[int]:
-    """Return which writes met a duplicate key; raise what else went wrong."""
+    """Return the indexes of writes that met a duplicate key; raise any other error."""
     details: Mapping[str, Any] = error.details
     errors = details.get("writeErrors", [])
     others = [each for each in errors if each["code"] != DUPLICATE_KEY]
     concern = details.get("writeConcernErrors", [])
     if not others and not concern:
         return [each["index"] for each in errors]
-    # Repeating the whole is safe, so the first passing reason stands for all.
+    # Repeating all writes is safe, so a transient error stands for them unless one is lasting.
     reasons = [*others, *concern]
     worst = next((each for each in reasons if each["code"] not in TRANSIENT_CODES), reasons[0])
     raise OperationFailure(worst["errmsg"], worst["code"]) from error

@@ -1,4 +1,4 @@
-"""The buckets of activity in `kpi_buckets`: one document for ten minutes of a tenant."""
+"""The buckets of activity in `kpi_buckets`: one document for each tenant and ten minutes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -39,7 +39,7 @@ class MongoKpiBuckets:
         await retried(lambda: self._buckets.create_indexes(INDEXES), BULK_SECONDS)
 
     async def load(self, generation: int, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
-        """Return those of the buckets that there are."""
+        """Return the buckets that exist."""
         if not keys:
             return {}
         condition = {"$or": [_key(generation, tenant, start) for tenant, start in keys]}
@@ -48,12 +48,12 @@ class MongoKpiBuckets:
         return {(bucket.tenant, bucket.start): bucket for bucket in buckets}
 
     async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
-        """Replace each bucket, unless it is at this position or a later one already."""
-        met = await retried(lambda: self._replace(generation, buckets, upsert=True), BULK_SECONDS)
-        if met:
-            # Most are further already. But of two leaders that bring a new bucket at once the one that is
-            # behind may have won: a plain replace sets that right.
-            again = [buckets[index] for index in met]
+        """Write the buckets; a stored bucket at the same position or a later one stays."""
+        collided = await retried(lambda: self._replace(generation, buckets, upsert=True), BULK_SECONDS)
+        if collided:
+            # Most collided with newer buckets. But of two leaders that insert a new bucket at once, the one
+            # behind may have won: a plain replace corrects that.
+            again = [buckets[index] for index in collided]
             await retried(lambda: self._replace(generation, again, upsert=False), BULK_SECONDS)
 
     async def period(
@@ -65,7 +65,7 @@ class MongoKpiBuckets:
             found = await retried(lambda: self._page(condition))  # noqa: B023 (it runs before the next turn)
             if not found:
                 return
-            # They may be large, and this loop has others to serve.
+            # Converting large buckets would hold up the event loop.
             buckets = await asyncio.to_thread(lambda documents: [*map(_bucket, documents)], found)
             yield buckets
             start = buckets[-1].start.replace(microsecond=1_000)
@@ -79,7 +79,7 @@ class MongoKpiBuckets:
         await self._remove({"generation": generation})
 
     async def _remove(self, condition: Document) -> None:
-        # A few at a time: years of them in one command would outlast every patience.
+        # A few at a time: one command for years of buckets would outlast every timeout.
         while found := await retried(
             lambda: self._buckets.find(condition, {"_id": 1}, limit=REMOVED_AT_ONCE).to_list()
         ):
@@ -90,7 +90,7 @@ class MongoKpiBuckets:
         return await self._buckets.find(condition, sort=[("start", ASCENDING)], limit=PAGE_BUCKETS).to_list()
 
     async def _replace(self, generation: int, buckets: Sequence[Bucket], *, upsert: bool) -> Sequence[int]:
-        """Replace what is behind; return which buckets met one that is not."""
+        """Replace buckets that are behind; return the indexes of those that collided."""
         if not buckets:
             return ()
         replaces = [

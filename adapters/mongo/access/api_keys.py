@@ -1,4 +1,4 @@
-"""API keys in MongoDB: `api_keys`, one document for each that is in force."""
+"""API keys in MongoDB: `api_keys`, one document for each valid key."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,26 +18,26 @@ INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_
 
 
 class MongoApiKeys:
-    """The API keys (see core.access.ports.ApiKeys). Their ids grow with time, so they are in order."""
+    """The API keys (see core.access.ports.ApiKeys). Ids grow with time: their order is that of creation."""
 
     def __init__(self, database: Database) -> None:
         self._keys = database[KEYS]
 
     async def create(self) -> None:
-        """Make sure that they can be listed by tenant. Raises Unavailable."""
+        """Make sure the index exists. Raises Unavailable."""
         await retried(lambda: self._keys.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key. Raises Refused: the tenant has too many."""
-        own = {"tenant": key.tenant}
-        if await retried(lambda: self._keys.count_documents(own, limit=API_KEYS)) >= API_KEYS:
+        """Store a new key. Raises Refused: the tenant has too many."""
+        of_tenant = {"tenant": key.tenant}
+        if await retried(lambda: self._keys.count_documents(of_tenant, limit=API_KEYS)) >= API_KEYS:
             raise Refused(TOO_MANY_API_KEYS, f"a tenant has at most {API_KEYS} API keys")
         document = _document(key)
-        # Repeatable, where an insert would meet itself.
+        # A replace can be repeated; a repeated insert would collide with itself.
         await retried(lambda: self._keys.replace_one({"_id": key.id}, document, upsert=True))
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key, whichever tenant's; None: there is none, or it was removed."""
+        """Return the key, of any tenant; None if there is none (any more)."""
         found = await retried(lambda: self._keys.find_one({"_id": key_id}))
         return None if found is None else _key(found)
 

@@ -1,4 +1,4 @@
-"""Revocations in MongoDB: `revocations`, whose every change rings the doorbell."""
+"""Revocations in MongoDB: `revocations`; each change rings the doorbell."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from core.access.revocations import Revocation
 
 REVOCATIONS = "revocations"
 KEPT_SECONDS = 24 * 60 * 60
-"""How long one is told that need not last: to processes that are cut off from MongoDB meanwhile."""
+"""How long a revocation that need not last is kept, for processes cut off from MongoDB meanwhile."""
 
 INDEXES = [
     IndexModel([("at", ASCENDING)], name="at"),
@@ -23,18 +23,18 @@ INDEXES = [
 class MongoRevocations:
     """The revocations (see core.access.ports.RevocationLog), timed by the server's clock.
 
-    A lasting one has no `expires_at`: nobody knows how long tokens live. A subject has one of them.
+    A lasting revocation has no `expires_at`: nobody knows how long tokens live. A subject has at most one.
     """
 
     def __init__(self, database: Database) -> None:
         self._rows = database[REVOCATIONS]
 
     async def create(self) -> None:
-        """Make sure that they are found by time, and end. Raises Unavailable."""
+        """Make sure the indexes exist. Raises Unavailable."""
         await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, revocation: Revocation) -> None:
-        """Record it; its `at` is set by the database's clock."""
+        """Record the revocation; the database's clock sets its `at`."""
         fields: Document = {
             "kind": revocation.kind,
             "tenant": {"$literal": revocation.tenant},
@@ -57,7 +57,7 @@ class MongoRevocations:
             await retried(lambda: self._rows.delete_many(older))
 
     async def read(self, since: datetime | None) -> Sequence[Revocation]:
-        """Return those of this time or later, the earliest first; None: all that still matter."""
+        """Return the revocations from `since` on, the earliest first; None: all that are kept."""
         wanted = {} if since is None else {"at": {"$gte": since}}
         found = await retried(lambda: self._rows.find(wanted).sort("at").to_list(None))
         return [_revocation(document) for document in found]

@@ -1,1 +1,1 @@
-"""The alarm list: the `alarms` collection, and the alarms as they once stood, from `events`."""
+"""The alarm list: the present one from `alarms`, earlier ones from `events`."""

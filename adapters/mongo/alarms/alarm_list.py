@@ -43,20 +43,20 @@ class MongoAlarmList:
         self._rows = database.get_collection(collection, codec_options=CODEC)
 
     async def create(self) -> None:
-        """Make sure the collection and its indexes exist, for all its rows. Raises Unavailable."""
+        """Make sure the indexes exist, and rewrite rows of another layout. Raises Unavailable."""
         await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
         while outdated := await retried(self._outdated, BULK_SECONDS):
             documents = [row_document(alarm_of(document)) for document in outdated]
             await retried(partial(self._replace, documents, "$lte", upsert=False), BULK_SECONDS)
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
-        """Replace each row, unless it is at this position or a later one already."""
+        """Write the rows; a stored row at the same position or a later one stays."""
         documents = [row_document(alarm) for alarm in rows.values()]
-        met = await retried(lambda: self._replace(documents, "$lt", upsert=True), BULK_SECONDS)
-        if met:
-            # Most are newer rows. But two leaders that bring a new alarm at once collide too, and then
-            # the older one may have won: a plain replace sets that right.
-            again = [documents[index] for index in met]
+        collided = await retried(lambda: self._replace(documents, "$lt", upsert=True), BULK_SECONDS)
+        if collided:
+            # Most collided with newer rows. But two leaders that insert a new alarm at once also collide,
+            # and the older row may have won: a plain replace corrects that.
+            again = [documents[index] for index in collided]
             await retried(lambda: self._replace(again, "$lt", upsert=False), BULK_SECONDS)
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
@@ -64,7 +64,7 @@ class MongoAlarmList:
         found: dict[str, Document] = {}
         if not query.is_empty:
             for part in parts(query):
-                # A row that moves meanwhile is met again: what counts is where it was first.
+                # A row that moves meanwhile may come twice: its first place counts.
                 for document in await self._listed(part, query.limit + 1 - len(found), hint(query)):
                     found.setdefault(document["_id"], document)
                 if len(found) > query.limit:
@@ -86,7 +86,7 @@ class MongoAlarmList:
         return counts_of(by_rank, hidden, count, [alarm_of(document) for document in oldest])
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield all rows (of the tenant), in order of id, in pages."""
+        """Yield all rows, or the tenant's, in pages, in order of id."""
         after = ""
         while True:
             rows = await self._rows_after(tenant, after)
@@ -96,7 +96,7 @@ class MongoAlarmList:
             after = rows[-1].id
 
     async def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages."""
+        """Yield all tenants' rows on a timed shelf, in pages, the earliest end first."""
         after: Alarm | None = None
         while True:
             rows = await self._shelved_after(after)
@@ -148,11 +148,11 @@ class MongoAlarmList:
     async def _replace(
         self, documents: Sequence[Document], older: Literal["$lt", "$lte"], *, upsert: bool
     ) -> Sequence[int]:
-        """Replace what is older, or with `upsert` missing; return which documents met a row that is there."""
+        """Replace older rows, and with `upsert` add missing ones; return the indexes of what collided."""
         if not documents:
             return ()
         writes: list[InsertOne[Document] | ReplaceOne[Document]] = [
-            # The first row of an alarm: inserting it costs the server half of what replacing nothing does.
+            # An alarm's first row: inserting it costs the server half as much as an upsert.
             InsertOne(row)
             if upsert and row["revision"] == 1
             else ReplaceOne({"_id": row["_id"], "position": {older: row["position"]}}, row, upsert=upsert)

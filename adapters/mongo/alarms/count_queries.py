@@ -1,4 +1,4 @@
-"""Counting alarms on MongoDB: by the ranks that the indexes are made of."""
+"""Counts alarms on MongoDB by the ranks in the indexes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ def counted(query: AlarmQuery) -> list[Document]:
 
 
 def hidden_active(query: AlarmQuery) -> Document:
-    """Return the condition for those that are active and out of sight."""
+    """Return the condition for alarms that are active and out of sight."""
     states = _OUT_OF_SIGHT & frozenset(query.listed_states)
     return {"$and": [condition(replace(query, states=states)), {"active": True}]}
 
 
 def stale(query: AlarmQuery, before: datetime) -> Document:
-    """Return the condition for those that are in sight and were raised before some time."""
+    """Return the condition for alarms in sight that were raised before the time."""
     states = IN_SIGHT & frozenset(query.listed_states)
     return {"$and": [condition(replace(query, states=states)), {"keys.raised_at": {"$gt": age_rank(before)}}]}
 
@@ -38,13 +38,13 @@ def stale(query: AlarmQuery, before: datetime) -> Document:
 def counts_of(
     by_rank: Sequence[Document], hidden: int, stale_count: int, oldest: Sequence[Alarm]
 ) -> AlarmCounts:
-    """Return the counts that the three have found."""
+    """Combine the results of the queries."""
     states, severities = Counter[State](), Counter[Severity]()
-    for found in by_rank:
-        state, severity = _STATES[found["_id"]["state"]], _SEVERITIES[found["_id"]["severity"]]
-        states[state] += found["count"]
+    for group in by_rank:
+        state, severity = _STATES[group["_id"]["state"]], _SEVERITIES[group["_id"]["severity"]]
+        states[state] += group["count"]
         if state != "normal":
-            severities[severity] += found["count"]
+            severities[severity] += group["count"]
     active = sum(states[state] for state in IN_SIGHT) + hidden
     return AlarmCounts(
         by_state=states, by_severity=severities, active=active, stale=stale_count, oldest=oldest

@@ -1,4 +1,4 @@
-"""The alarms as they once stood, from the `events` collection."""
+"""The alarm list as of a position, from the `events` collection."""
 
 import heapq
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ from core.lists.query import (
 )
 
 HISTORY_MS = 8_000
-"""How long the server works on one page; less than the driver waits for it."""
+"""How long the server works on one page; less than the driver's wait."""
 BATCH_ROWS = 500
-"""How many alarms are looked at between two round trips."""
+"""How many alarms one round trip brings."""
 
 _SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
 _SEARCHED = ("qualifier", "text", "assignee")
-# The values of core.lists.query's keys, as the server reckons them.
+# The values of core.lists.query's keys, as the server computes them.
 _RANKS: dict[Key, Any] = {
     "state": {"$indexOfArray": [list(STATE_ORDER), "$alarm.state"]},
     "severity": {"$indexOfArray": [list(SEVERITY_ORDER), "$alarm.severity"]},
@@ -49,9 +49,9 @@ _AFTER_SLASH = chr(ord("/") + 1)
 class MongoAlarmHistory:
     """The history of the alarms (see core.lists.ports.AlarmHistory).
 
-    The newest event of every stream up to a position is one scan of an index that leaps from stream to
-    stream. What of them a list shows is found and sorted on the server. Only words are looked for here, in
-    all that the server has found, holding no more rows than the page has.
+    One scan of an index, leaping from stream to stream, finds the newest event of every stream up to a
+    position. The server filters and sorts these events. Only words are searched for here, in all that the
+    server returns, batch by batch, keeping only the page's rows.
     """
 
     def __init__(self, database: Database) -> None:
@@ -66,14 +66,14 @@ class MongoAlarmHistory:
         return 0 if found is None else int(found["_id"])
 
     async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
-        """Return the tenant's alarm's newest event at or before the position."""
+        """Return the alarm's newest event at or before the position; None also for another tenant's."""
         condition = {"tenant": tenant, "stream": alarm_id, "_id": {"$lte": position}}
         order = [("_id", DESCENDING)]
         found = await retried(lambda: self._events.find_one(condition, sort=order, hint=NEWEST_OF_STREAMS))
         return None if found is None else event_of(found)
 
     async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
-        """Return one page of the list as it stood. Raises TooBroad."""
+        """Return one page of the list as of the position. Raises TooBroad."""
         if query.is_empty:
             return AlarmPage((), None)
         listed = await bounded(lambda: self._listed(query, position))
@@ -85,7 +85,7 @@ class MongoAlarmHistory:
         return page_of(query, [alarms[each] for each in positions])
 
     async def _listed(self, query: AlarmQuery, position: int) -> list[Alarm]:
-        """Return the first rows, as far as they are needed to sort and search them."""
+        """Return the page's rows, with only the fields that sorting and searching need."""
         best: list[Alarm] = []
         first = heapq.nlargest if query.order.reverse else heapq.nsmallest
         words = query.words or frozenset()
@@ -112,7 +112,7 @@ def _pipeline(query: AlarmQuery, position: int) -> list[Document]:
 
 
 def _first(query: AlarmQuery) -> list[Document]:
-    """Return the stages that leave the first rows after the query's place."""
+    """Return the stages that sort the rows and keep the first ones after the query's place."""
     keys, backwards = query.order.keys, query.order.reverse
     names = ["_id" if key == "id" else f"keys.{key}" for key in keys]
     stages: list[Document] = [{"$set": {f"keys.{key}": _RANKS[key] for key in keys if key != "id"}}]
@@ -145,7 +145,7 @@ def _condition(query: AlarmQuery) -> Document:
 
 
 def _has_label(name: str, value: str) -> Document:
-    # A label's name may hold a dot or begin with a dollar sign, which a path would take for its own.
+    # A label's name may hold a dot or begin with a dollar sign, which a path would interpret.
     label = {"$getField": {"field": {"$literal": name}, "input": "$alarm.labels"}}
     return {"$expr": {"$eq": [label, {"$literal": value}]}}
 

@@ -1,7 +1,7 @@
-"""Listing alarms on MongoDB: what each row carries for it, the indexes, and the queries that they serve.
+"""Lists alarms on MongoDB: the keys of each row, the indexes, and the queries that they serve.
 
-A row is the alarm and, under `keys`, what the indexes are made of: the ranks that the list is sorted by, and
-`terms`, what it is looked for by: prefixes of its source, labels, words, assignee. See ADR 0019.
+A row is the alarm and, under `keys`, the indexed values: the ranks that sort the list, and the `terms` that
+searches match: prefixes of its source, labels, words, assignee. See ADR 0019.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from core.lists.query import (
 )
 
 LAYOUT = 1
-"""Which version of `keys` this code writes; a row of another is written again at start-up."""
+"""The version of `keys` that this code writes; start-up rewrites rows of other versions."""
 
 _FIELDS: dict[Key, str] = {
     "state": "keys.state",
@@ -52,7 +52,7 @@ _BY_ORDER: dict[Key, str] = {
     "source": _BY_SOURCE,
     "type": _BY_TYPE,
 }
-"""Which index has the rows in the order that begins with the key."""
+"""The index that holds the rows in the order that begins with the key."""
 _LAST = "\U0010ffff"
 _AFTER_SLASH = chr(ord("/") + 1)
 
@@ -69,13 +69,13 @@ INDEXES = [
     _index(_BY_TYPE, "type", *_RANKED),
     _index("tenant_state_position", "keys.state", "keys.severity", "keys.position", "_id"),
     _index("tenant_state_occurrence", "keys.state", "keys.severity", "keys.occurrence", "_id"),
-    # Without the ranks: with them, each change of state would write every term of the row anew.
+    # Without the ranks: with them, each change of state would rewrite every term of the row.
     _index("tenant_term", _TERMS),
 ]
 
 
 class Part(NamedTuple):
-    """A condition, and the order of the rows that fulfil it."""
+    """A condition, and the order of its rows."""
 
     condition: Document
     ordering: list[tuple[str, int]]
@@ -89,7 +89,7 @@ def row_document(alarm: Alarm) -> Document:
 
 
 def hint(query: AlarmQuery) -> str | None:
-    """Return the index that has the query's rows in their order; None: the server tries which is cheapest."""
+    """Return the index that holds the query's rows in order; None: the server chooses the cheapest."""
     first = query.order.keys[0]
     narrowed = [each for each in (query.sources, query.types) if each is not None]
     if query.words or query.labels or query.assignees is not None or len(narrowed) > 1:
@@ -109,10 +109,10 @@ def _serving(index: str, key: Key, first: Key, values: int) -> str | None:
 
 
 def parts(query: AlarmQuery) -> Iterator[Part]:
-    """Yield conditions whose rows, one after the other, are what the query lists.
+    """Yield the parts whose rows, one part after the other, are the query's rows in order.
 
-    After a place (a, b, c) come those at (a, b) beyond c, then those at a beyond b, then those beyond a.
-    Each is a range of an index; all in one `$or` would be sorted in memory.
+    After a place (a, b, c) come the rows at (a, b) beyond c, then at a beyond b, then beyond a. Each part is
+    a range of an index; the server would sort all of them, in one `$or`, in memory.
     """
     constant = _constant(query)
     keys = [key for key in query.order.keys if key not in constant]
@@ -128,13 +128,13 @@ def parts(query: AlarmQuery) -> Iterator[Part]:
 
 
 def condition(query: AlarmQuery) -> Document:
-    """Return what all rows fulfil that the query lists, in whatever order."""
+    """Return the condition for all rows that the query lists."""
     ranks = [{_FIELDS[key]: {"$in": _ranks(query, key, {}, {})}} for key in _RANKED_BY]
     return {"$and": [{"tenant": query.tenant}, *ranks, *_filters(query)]}
 
 
 def _constant(query: AlarmQuery) -> set[Key]:
-    """Return the keys that are the same in all rows: sorted by them, no index would do."""
+    """Return the keys that are the same in all rows: no index could serve a sort by them."""
     exact, prefixes = split_sources(query.sources or ())
     constant: set[Key] = {"source"} if len(exact) == 1 and not prefixes else set()
     return constant | ({"type"} if query.types is not None and len(query.types) == 1 else set())
@@ -143,11 +143,11 @@ def _constant(query: AlarmQuery) -> set[Key]:
 def _part(
     query: AlarmQuery, keys: Sequence[Key], fixed: Mapping[Key, Value], beyond: Mapping[Key, Value]
 ) -> Part:
-    """Return the part at the fixed values and beyond another, sorted by `keys`."""
+    """Return the part at the `fixed` values and past the `beyond` value, sorted by `keys`."""
     conditions: list[Document] = [{"tenant": query.tenant}]
     for key in _RANKED_BY:
         ranks = _ranks(query, key, fixed, beyond)
-        # The server merges one ordered scan for each value of those that it does not sort by.
+        # For a rank that the rows are not sorted by, the server merges one ordered scan for each value.
         conditions.append({_FIELDS[key]: _range(ranks) if key in keys else {"$in": ranks}})
     conditions += [{_FIELDS[key]: value} for key, value in fixed.items() if key not in _RANKED_BY]
     operator = "$lt" if query.order.reverse else "$gt"
@@ -159,7 +159,7 @@ def _part(
 
 
 def _ranks(query: AlarmQuery, key: Key, fixed: Mapping[Key, Value], beyond: Mapping[Key, Value]) -> list[int]:
-    """Return the states or severities, as ranks, that a part has."""
+    """Return the ranks of a part's states or severities."""
     if key == "state":
         ranks = [STATE_ORDER[state] for state in query.listed_states]
     else:
@@ -173,7 +173,7 @@ def _ranks(query: AlarmQuery, key: Key, fixed: Mapping[Key, Value], beyond: Mapp
 
 
 def _range(ranks: Sequence[int]) -> Document:
-    """Return the condition for ranks that are sorted by: intervals, since single values would be merged."""
+    """Return the condition for ranks that sort the rows: an interval, since single values are merged."""
     missing = sorted(set(range(min(ranks), max(ranks))) - set(ranks))
     interval = {"$gte": min(ranks), "$lt": max(ranks) + 1}
     return {**interval, "$nin": missing} if missing else interval
@@ -190,13 +190,13 @@ def _filters(query: AlarmQuery) -> Iterator[Document]:
         yield {_TERMS: _label(name, value)}
     for word in sorted(query.words or ()):
         yield {_TERMS: {"$elemMatch": {"$gte": _word(word), "$lt": _word(word) + _LAST}}}
-    for flag, given in (("active", query.active), ("acked", query.acked)):
-        if given is not None:
-            yield {flag: given}
+    for field, flag in (("active", query.active), ("acked", query.acked)):
+        if flag is not None:
+            yield {field: flag}
 
 
 def _range_of_sources(query: AlarmQuery) -> Document | None:
-    """Return the range of a prefix in the order of sources, if that is what is asked for."""
+    """Return the range of a prefix if the query sorts by source and names one prefix alone."""
     exact, prefixes = split_sources(query.sources or ())
     if query.order.keys[0] != "source" or exact or len(prefixes) != 1:
         return None

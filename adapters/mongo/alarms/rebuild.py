@@ -1,4 +1,4 @@
-"""Building the alarm list anew in a shadow collection, and swapping it in by rename."""
+"""Rebuilds the alarm list in a shadow collection, and swaps it in by rename."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -20,7 +20,7 @@ SHADOWS = f"{ALARMS}_shadow_"
 """How the names of shadow collections begin."""
 
 BEGINNINGS = 5
-"""How often a rebuild tries to begin while others swap theirs in."""
+"""How often a rebuild tries to begin while other rebuilds are swapped in."""
 
 INDEX_SECONDS = 900.0
 """How long the shadow's indexes may take; millions of rows take minutes."""
@@ -40,17 +40,17 @@ class MongoAlarmRebuild:
         self._checkpoints = database[CHECKPOINTS]
 
     async def begin(self) -> Shadow:
-        """Return an empty list; no earlier one can be swapped in any more."""
+        """Return an empty shadow; no earlier shadow can be swapped in any more."""
         name = f"{SHADOWS}{uuid4().hex}"
         for _ in range(BEGINNINGS):
             await self.settle()
-            # Listed before it is known that none of them can be swapped in, and dropped after.
-            left = await retried(self._shadow_names)
+            # List the old shadows before registering the new one; drop them when none can be swapped in.
+            old = await retried(self._shadow_names)
             if await retried(lambda: self._register(name)):
                 break
         else:
             raise Unavailable(f"{BEGINNINGS} other rebuilds were swapped in meanwhile")
-        for shadow in left:
+        for shadow in old:
             await self._drop(shadow)
         await retried(lambda: self._create(name))
         return Shadow(name, MongoAlarmList(self._database, name))
@@ -61,19 +61,19 @@ class MongoAlarmRebuild:
         await retried(lambda: self._insert(shadow.name, documents), BULK_SECONDS)
 
     async def finish(self, shadow: Shadow) -> None:
-        """Index the shadow: once for all rows, which costs a fraction of once for each."""
-        # A build that outlasts the driver's patience goes on, and the next try waits for the same one.
+        """Index the shadow: all rows at once cost a fraction of row by row."""
+        # A build that outlasts the driver's timeout goes on, and the next try waits for it.
         await retried(lambda: self._database[shadow.name].create_indexes(INDEXES), INDEX_SECONDS)
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
-        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
+        """Replace the list by the shadow and set the checkpoint to `to`, of the next generation."""
         decided = checkpoint_document(to)
         condition = {
             "_id": ALARMS,
             "generation": to.generation - 1,
             "token": {"$lte": lease.token},
             "shadow.name": shadow.name,
-            # Equal already: this very write, sent again.
+            # Equal already: this write was sent before.
             "$or": [{"shadow.to": {"$exists": False}}, {"shadow.to": decided}],
         }
         change = {"$set": {"shadow.to": decided, "token": Int64(lease.token)}}
@@ -83,7 +83,7 @@ class MongoAlarmRebuild:
         return bool(result.matched_count)
 
     async def settle(self) -> None:
-        """Carry out the swap that was written down, if there is one."""
+        """Carry out the decided swap, if there is one."""
         document = await retried(
             lambda: self._checkpoints.find_one({"_id": ALARMS, "shadow.to": {"$exists": True}})
         )
@@ -96,7 +96,7 @@ class MongoAlarmRebuild:
         await retried(lambda: self._checkpoints.update_one(condition, change))
 
     async def _create(self, name: str) -> None:
-        # One that is not there could not be renamed, and the list of before would stay.
+        # A missing shadow could not be renamed, and the old list would stay.
         if name not in await self._shadow_names():
             await self._database.create_collection(name)
 
@@ -104,7 +104,7 @@ class MongoAlarmRebuild:
         try:
             await self._database[name].insert_many(documents, ordered=False)
         except BulkWriteError as error:
-            # A try before this one had got so far.
+            # An earlier try inserted them.
             duplicates(error)
 
     async def _register(self, name: str) -> bool:

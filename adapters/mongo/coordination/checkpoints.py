@@ -1,4 +1,4 @@
-"""How far each projection is, in `checkpoints`; every write is conditional (design: projections, replay)."""
+"""The checkpoints of projections, in `checkpoints`; every write is conditional."""
 
 from bson import Int64
 from pymongo import ReturnDocument
@@ -14,9 +14,9 @@ CHECKPOINTS = "checkpoints"
 class MongoCheckpoints:
     """The checkpoints (see core.coordination.ports.Checkpoints).
 
-    A document holds the checkpoint, the highest lease token that has written it, and `shadow` while a
-    rebuild is under way: its collection's name and, once its swap is decided, the checkpoint `to` that
-    comes with it.
+    A document holds the checkpoint and the highest lease token that has written it. During a rebuild it
+    also holds `shadow`: its collection's name and, once its swap is decided, the checkpoint `to` that the
+    swap sets.
     """
 
     def __init__(self, database: Database) -> None:
@@ -27,7 +27,7 @@ class MongoCheckpoints:
         return checkpoint_of(await retried(lambda: self._checkpoints.find_one({"_id": projection})))
 
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
-        """Move forward to `to`; False, and nothing changed, if that is not allowed."""
+        """Move forward to `to`; False, and nothing changed: not allowed."""
         condition = {
             "_id": projection,
             "generation": to.generation,
@@ -39,7 +39,7 @@ class MongoCheckpoints:
         return await retried(lambda: self._update(condition, change, upsert=to.generation == 0))
 
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
-        """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
+        """Shut out earlier holders of the lease and return the checkpoint; None: not allowed."""
         condition = {"_id": projection, "token": {"$lte": lease.token}, "shadow.to": {"$exists": False}}
         change = {"$set": {"token": Int64(lease.token)}, "$setOnInsert": checkpoint_document(NO_CHECKPOINT)}
 
@@ -55,7 +55,7 @@ class MongoCheckpoints:
         return await retried(fenced)
 
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
-        """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
+        """Set the checkpoint to `to`, of the next generation; False, and nothing changed: not allowed."""
         condition = {
             "_id": projection,
             "generation": to.generation - 1,
@@ -69,7 +69,7 @@ class MongoCheckpoints:
         try:
             result = await self._checkpoints.update_one(condition, change, upsert=upsert)
         except DuplicateKeyError:
-            # There is one, and the condition does not hold for it.
+            # The document exists, and the condition does not hold for it.
             return False
         return result.matched_count == 1 or result.upserted_id is not None
 

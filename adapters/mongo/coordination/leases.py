@@ -1,4 +1,4 @@
-"""Leases in MongoDB, judged by the server's clock alone."""
+"""Leases in MongoDB, by the server's clock alone."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ LEASES = "leases"
 class MongoLeases:
     """The leases (see core.coordination.ports.Takeover): one document for each name.
 
-    Documents stay when a lease is let go, since its token must never be given out again.
+    The document of a released lease stays, since its token must never be given out again.
     """
 
     def __init__(self, database: Database) -> None:
@@ -27,32 +27,32 @@ class MongoLeases:
         return lease if lease.holder == holder else None
 
     async def take_over(self, name: str, holder: str, seconds: float) -> Lease:
-        """Take the lease, whoever holds it."""
+        """Take the lease from whichever holder."""
         return await self._take(name, holder, seconds, {"$literal": True})
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
-        """Hold it longer; False: it was lost."""
+        """Extend the lease; False: it was lost."""
         change = [{"$set": {"until": _from_now(seconds)}}]
         result = await retried(lambda: self._leases.update_one(_held(lease), change))
         return bool(result.matched_count)
 
     async def release(self, lease: Lease) -> None:
-        """Let go at once, so that another process need not wait for its end."""
+        """Release the lease, so that another process need not wait until it runs out."""
         change = [{"$set": {"until": "$$NOW", "holder": None}}]
         await retried(lambda: self._leases.update_one(_held(lease), change))
 
     async def _take(self, name: str, holder: str, seconds: float, allowed: Document) -> Lease:
-        """Take it where `allowed` holds; return the lease as it stands afterwards, whoever's it is."""
-        own = {"$eq": ["$holder", {"$literal": holder}]}
-        grown = {"$add": [{"$ifNull": ["$token", 0]}, 1]}
+        """Take the lease if `holder` has it or `allowed` holds; return it as it stands, of any holder."""
+        is_own = {"$eq": ["$holder", {"$literal": holder}]}
+        next_token = {"$add": [{"$ifNull": ["$token", 0]}, 1]}
 
         def choose(if_own: Any, if_allowed: Any, otherwise: str) -> Document:
-            return {"$cond": [own, if_own, {"$cond": [allowed, if_allowed, otherwise]}]}
+            return {"$cond": [is_own, if_own, {"$cond": [allowed, if_allowed, otherwise]}]}
 
         until = _from_now(seconds)
         change = {
             "holder": choose("$holder", {"$literal": holder}, "$holder"),
-            "token": choose("$token", grown, "$token"),
+            "token": choose("$token", next_token, "$token"),
             "until": choose(until, until, "$until"),
         }
         document = await retried(

@@ -1,4 +1,4 @@
-"""Which processes there are: a document for each, which the server removes when it runs out."""
+"""The running processes: one document each, which the server removes when it expires."""
 
 from pymongo import ASCENDING, IndexModel
 
@@ -15,20 +15,20 @@ class MongoPresence:
         self._processes = database[PROCESSES]
 
     async def create(self) -> None:
-        """Make sure the index exists that removes what ran out. Raises Unavailable."""
+        """Make sure the index exists that removes expired documents. Raises Unavailable."""
         index = IndexModel([("until", ASCENDING)], name="until", expireAfterSeconds=0)
         await retried(lambda: self._processes.create_indexes([index]), BULK_SECONDS)
 
     async def announce(self, process: str, leading: int, seconds: float) -> int | None:
-        """Say that the process is there for so long; return the fewest another one leads."""
-        said = [{"$set": {"until": {"$add": ["$$NOW", round(seconds * 1_000)]}, "leading": leading}}]
-        await retried(lambda: self._processes.update_one({"_id": process}, said, upsert=True))
-        # The server removes what ran out once a minute.
+        """Announce the process for `seconds`; return the fewest tasks that another process leads."""
+        change = [{"$set": {"until": {"$add": ["$$NOW", round(seconds * 1_000)]}, "leading": leading}}]
+        await retried(lambda: self._processes.update_one({"_id": process}, change, upsert=True))
+        # The server removes expired documents only once a minute.
         others = {"_id": {"$ne": process}, "$expr": {"$gt": ["$until", "$$NOW"]}}
         fewest = await retried(lambda: self._processes.find_one(others, sort=[("leading", ASCENDING)]))
-        # One of an earlier version does not say how many it leads.
+        # A process of an earlier version does not store how many it leads.
         return None if fewest is None else fewest.get("leading", 0)
 
     async def leave(self, process: str) -> None:
-        """Say that the process is gone."""
+        """Remove the process."""
         await retried(lambda: self._processes.delete_one({"_id": process}))

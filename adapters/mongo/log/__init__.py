@@ -1,1 +1,1 @@
-"""The `events` collection: appending to it, reading it, and hearing of what others append."""
+"""The `events` collection: appends, reads, and notices of other processes' appends."""

@@ -24,7 +24,7 @@ class MongoAnswers:
         self._answers = database[IDEMPOTENCY]
 
     async def create(self) -> None:
-        """Make sure that they end after a day. Raises Unavailable."""
+        """Make sure the index exists that removes answers after a day. Raises Unavailable."""
         await retried(lambda: self._answers.create_indexes(INDEXES), BULK_SECONDS)
 
     async def find(self, tenant: str, command_id: str) -> KeptAnswer | None:

@@ -1,6 +1,6 @@
-"""Fair appending: who keeps losing the race for the next position asks to go first (ADR 0013).
+"""Fair appending: a process that keeps losing the race for the next position asks to go first (ADR 0013).
 
-Nothing rests on it. A request that is lost, late or made up costs a little time; positions stay exact
+Correctness does not depend on it. A lost, late or forged request costs a little time; positions stay exact
 because `_id` is unique.
 """
 
@@ -20,38 +20,38 @@ TURNS = "turns"
 """The collection that the doorbell watches for requests."""
 
 PATIENCE_SECONDS = 0.05
-"""How long the oldest event of a process waits before a lost race makes it ask, and before it asks again."""
+"""How long a process's oldest event waits before the process asks, and the pause between two requests."""
 HOLD_BACK_SECONDS = (0.02, 0.1)
-"""The shortest and the longest that the others hold back if they don't see the event that was asked for."""
+"""The shortest and the longest time that others hold back if they don't see the favoured event."""
 TRIES = 3
-"""How many tries a process asks for: the first may still meet what was under way."""
+"""How many tries a process asks for: the first may still lose to writes under way."""
 ASK_MS = 1_000
 
 _REQUEST = "append"
 
 
 class Courtesy:
-    """When this process holds back its next append, and when it asks the others to.
+    """Decides when this process holds back its next append, and when it asks others to.
 
-    `waiting` returns for how many seconds the oldest event has been waiting in this process, 0.0 without any.
+    `waiting` returns the seconds that this process's oldest event has waited, 0.0 without one.
     """
 
     def __init__(self, database: Database, waiting: Callable[[], float]) -> None:
-        # Not majority: a request that a failover undoes was courtesy only.
+        # Not majority: a failover may undo a request without harm.
         self._turns = database.get_collection(TURNS, write_concern=WriteConcern(1))
         self._name = uuid.uuid4().hex
         self._waiting = waiting
-        # The event that goes first because somebody asked, and until which moment of the loop's clock.
+        # The event of another process that goes first, and until when, by the loop's clock.
         self._favoured = ""
         self._held_until = 0.0
         self._released = asyncio.Event()
         self._heeded: object = None
         self._asked_at = -math.inf
-        # Held, so that it is not collected before it has run.
+        # A reference, so that the task is not collected before it has run.
         self._asking: asyncio.Task[None] | None = None
 
     async def wait(self) -> None:
-        """Return when this process may append: at once, unless somebody asked who has waited for longer."""
+        """Return when this process may append: at once, unless one that has waited longer asked first."""
         while (seconds := self._held_until - self._now()) > 0:
             self._released.clear()
             with contextlib.suppress(TimeoutError):
@@ -59,20 +59,20 @@ class Courtesy:
                     await self._released.wait()
 
     def lost(self, event_id: str, seconds: float) -> None:
-        """Take note that a try, beginning with this event, came too late; ask if it is time."""
+        """Note that a try, beginning with this event, lost the race; ask if it is time."""
         now, waited = self._now(), self._waiting()
         if waited >= PATIENCE_SECONDS and now - self._asked_at >= PATIENCE_SECONDS:
             self._asked_at = now
             self._asking = asyncio.create_task(self._ask(event_id, waited, _bounded(TRIES * seconds)))
 
     def saw(self, events: Sequence[Event]) -> None:
-        """Go on as soon as the event that this process holds back for is among these of the log."""
+        """Stop holding back if the favoured event is among these events of the log."""
         if self._favoured and any(event.event_id == self._favoured for event in events):
             self._favoured, self._held_until = "", 0.0
             self._released.set()
 
     async def heed(self) -> None:
-        """Look whether somebody asked who has waited for longer, and if so hold back the next append."""
+        """Hold back the next append if a process that has waited longer asks for it."""
         try:
             request = await self._turns.find_one({"_id": _REQUEST}, max_time_ms=ASK_MS)
         except PyMongoError:

@@ -1,4 +1,4 @@
-"""The change stream as a doorbell: one for each process, on the whole database."""
+"""A doorbell by change stream: one for each process, on the whole database."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ AWAIT_MS = 1_000
 SILENCE_SECONDS = 4.0
 """After this long without any answer the stream counts as dead, whatever its socket says."""
 
-# Only events are brought along: the rows of the outbox are large, and nobody here would look at them.
+# Only events come along: rows of the outbox are large, and nothing here reads them.
 _PROJECT = {
     "collection": "$ns.coll",
     "position": {"$cond": [{"$eq": ["$operationType", "insert"]}, "$documentKey._id", "$$REMOVE"]},
@@ -40,8 +40,8 @@ _PROJECT = {
 class ChangeStreamDoorbell:
     """Rings for every change of the log and of the topics (see core.log.ports.Doorbell).
 
-    It speaks `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
-    changes, where iterating the driver's change stream costs a hop for each.
+    It sends `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
+    changes, while iterating the driver's change stream costs a hop for each.
     """
 
     def __init__(self, database: Database) -> None:
@@ -60,7 +60,7 @@ class ChangeStreamDoorbell:
             try:
                 yield self._notices(session, answer["cursor"], known)
             finally:
-                # Its await would hold a thread and a connection for a while longer.
+                # A pending getMore would hold a thread and a connection for a while longer.
                 await asyncio.shield(self._kill(cursor))
 
     async def _notices(

@@ -14,25 +14,25 @@ from core.log.ports import Page, Result, Stamp, Written
 JOURNAL = "journal"
 
 READS = 3
-"""How often a read is begun again because mongod was restarted during it."""
+"""How often a read is tried while mongod restarts during it."""
 
 
 class JournaledStore(EventStore):
-    """Reads no further than what is journaled.
+    """Returns journaled events only.
 
-    A standalone shows a write before it is in the journal, at every read concern. So what is read beyond the
-    newest position that is known to be journaled is returned only after a journaled write of our own, to the
-    same mongod: the journal is in order, so that write brings everything before it along.
+    A standalone shows a write before it is in the journal, at every read concern. So events beyond the newest
+    position known to be journaled are returned only after a journaled write by this process to the same run
+    of mongod: the journal is in order, so that write brings everything before it along.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._journaled = 0
-        # Which run of mongod it was; None: not asked yet.
+        # Identifies the run of mongod; None: not asked yet.
         self._mongod: object = None
 
     def journaled(self, position: int) -> None:
-        """Take note that everything up to the position was acknowledged as journaled."""
+        """Note that everything up to the position was acknowledged as journaled."""
         self._journaled = max(self._journaled, position)
 
     async def insert(self, documents: Sequence[RawBSONDocument]) -> Result:
@@ -45,12 +45,12 @@ class JournaledStore(EventStore):
     async def tail(self) -> Stamp:
         """Return the newest stamp, START if there is none; journaled."""
         stamp = await super().tail()
-        # It may go back: the log was replaced.
+        # The position goes back when the log was replaced.
         self._journaled = stamp.position
         return stamp
 
     async def read(self, after: int, limit: int) -> Page:
-        """Return events of positions > after; up to what is known to be journaled, if that is further."""
+        """Return events of positions > after, only up to the known journaled position if that is further."""
         ahead = self._journaled - after
         return await super().read(after, min(limit, ahead) if ahead > 0 else limit)
 
@@ -67,7 +67,7 @@ class JournaledStore(EventStore):
         raise Unavailable("mongod was restarted during each of the reads")
 
     async def _flush(self, mongod: object) -> bool:
-        """Have everything journaled that mongod holds; False: it may be another run than was read from."""
+        """Journal everything that mongod holds; False: mongod may have restarted since the read."""
         journal = self._database[JOURNAL]
         change = {"$currentDate": {"at": True}}
         await retried(lambda: journal.update_one({"_id": "flushed"}, change, upsert=True))

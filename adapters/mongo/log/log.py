@@ -1,4 +1,4 @@
-"""The log of events on MongoDB: group commit on the way in, majority reads on the way out."""
+"""The event log on MongoDB: appends by group commit, reads by majority."""
 
 import asyncio
 import random
@@ -26,14 +26,14 @@ from core.log.ports import Page, Stamp
 META = "meta"
 
 APPEND_SECONDS = 5.0
-"""How long a command waits for its event before it is told that it is unavailable or in doubt."""
+"""How long a command waits for its event; then the log is unavailable or the outcome unknown."""
 
 PAUSE_SECONDS = 1.0
 """The longest pause between two tries of a store that does not answer."""
 
 
 Committed = Callable[[int, Sequence[Event]], None]
-"""Is told how far the log is known to be, and which events this process has added to it, in order."""
+"""Takes the log's newest known position and the events that this process has added to it, in order."""
 
 
 class MongoLog:
@@ -52,17 +52,17 @@ class MongoLog:
 
     @property
     def counts(self) -> AppendCounts:
-        """What appending came to since the process started."""
+        """The counts of appends since the process started."""
         return self._appender.counts
 
     async def create(self) -> None:
-        """Make the indexes and the log identity where they are missing. Raises Unavailable."""
+        """Create the indexes and the log identity if they are missing. Raises Unavailable."""
         await self._store.create_indexes()
         await self.identity()
 
     @asynccontextmanager
     async def running(self, committed: Committed = lambda _position, _events: None) -> AsyncIterator[None]:
-        """Append what is submitted for as long as the context lasts; tell `committed` after each write."""
+        """Append submitted events for as long as the context lasts; call `committed` after each write."""
         task = asyncio.create_task(self._run(committed), name="appender")
         try:
             yield
@@ -72,12 +72,12 @@ class MongoLog:
                 await task
 
     async def give_way(self, bell: Callable[[str], asyncio.Event]) -> None:
-        """Hold back a moment, for ever, whenever another process that keeps losing the race asks for it.
+        """Hold back a moment whenever a process that keeps losing the race asks for it; never return.
 
         `bell` returns an event that is set when something changes in a collection.
         """
         while True:
-            # Listen before looking: a request in between would be missed.
+            # Listen before looking: a request in between would be lost.
             rung = bell(TURNS)
             await self._courtesy.heed()
             await rung.wait()
@@ -105,7 +105,7 @@ class MongoLog:
         raise result
 
     def learn(self, events: Sequence[Event]) -> None:
-        """Append behind these events, which the feed has shown to be majority-committed."""
+        """Append after these events, which the feed has shown to be majority-committed."""
         newest = events[-1]
         if newest.position > self._appender.tail:
             self._appender.learn(Stamp(newest.position, newest.event_id, newest.at))
@@ -145,7 +145,7 @@ class MongoLog:
         return [event_of(document) for document in found]
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event that was recorded with this Idempotency-Key."""
+        """Return the event recorded with this Idempotency-Key."""
         return await self._store.by_command(tenant, command_id)
 
     async def stamp(self, position: int) -> Stamp | None:
@@ -158,7 +158,7 @@ class MongoLog:
         return await self._store.tail()
 
     async def identity(self) -> str:
-        """Return the log identity; made with the log, on first use."""
+        """Return the log identity, created on first use."""
         fresh = {"$setOnInsert": {"log": str(uuid.uuid4())}}
         meta = self._database[META]
         found = await retried(lambda: meta.find_one({"_id": "log"}))
@@ -172,7 +172,7 @@ class MongoLog:
     async def glance(self) -> tuple[int, str]:
         """Return, in one read, the newest position and the log identity, "" if the log has none.
 
-        On a standalone mongod a kill may undo that position: nothing may be placed behind it.
+        On a standalone mongod a kill may undo that position: nothing may be appended after it.
         """
         identity = {"coll": META, "pipeline": [{"$match": {"_id": "log"}}]}
         newest: list[Document] = [{"$sort": {"_id": DESCENDING}}, {"$limit": 1}, {"$project": {"_id": 1}}]
@@ -182,7 +182,7 @@ class MongoLog:
         return max(positions, default=0), next((each["log"] for each in found if "log" in each), "")
 
     async def reset_identity(self) -> str:
-        """Give the log another identity: positions that anybody remembers mean nothing from now on."""
+        """Give the log another identity and return it: remembered positions become meaningless."""
         fresh = str(uuid.uuid4())
         await retried(
             lambda: self._database[META].update_one({"_id": "log"}, {"$set": {"log": fresh}}, upsert=True)
@@ -195,7 +195,7 @@ class MongoLog:
             await self._queued.wait()
             self._queued.clear()
             while self._appender.waiting:
-                # One turn of the loop: whoever is ready to append goes out in the same command.
+                # One turn of the loop: commands that are ready to append share this write.
                 await asyncio.sleep(0)
                 await self._courtesy.wait()
                 began = now()

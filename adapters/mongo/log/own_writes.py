@@ -1,4 +1,4 @@
-"""What this process itself writes, heard from the driver where no change stream tells of it."""
+"""Reports this process's own writes, as the driver sees them, where there is no change stream."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -12,9 +12,9 @@ _WRITES = frozenset({"insert", "update", "delete", "findAndModify"})
 class OwnWrites(monitoring.CommandListener, monitoring.ServerListener):
     """Calls `changed(topic)` on the event loop after each write of this process to one of the topics.
 
-    It hears of the commands themselves, so no adapter that writes can be forgotten. MongoDB coming back
-    counts as a write to `meta`: it may hold another log now. Create it on the event loop; the driver calls
-    from its threads.
+    It hears of the commands themselves, so no adapter that writes can be forgotten. A MongoDB that comes
+    back counts as a write to `meta`: it may hold another log now. Create the listener on the event loop; the
+    driver calls it from its threads.
     """
 
     def __init__(self, topics: Collection[str], changed: Callable[[str], None]) -> None:
@@ -31,18 +31,18 @@ class OwnWrites(monitoring.CommandListener, monitoring.ServerListener):
                 self._under_way[event.request_id] = topic
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Tell what was written."""
+        """Report the write."""
         self._ended(event.request_id)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Tell as well: it may have been written nevertheless."""
+        """Report the write: the server may have done it nevertheless."""
         self._ended(event.request_id)
 
     def opened(self, event: monitoring.ServerOpeningEvent) -> None:
-        """Do nothing: it is not known yet."""
+        """Do nothing: the server's state is not known yet."""
 
     def description_changed(self, event: monitoring.ServerDescriptionChangedEvent) -> None:
-        """Tell that MongoDB is there (again)."""
+        """Report a change of `meta` when MongoDB is there (again)."""
         before, now = event.previous_description, event.new_description
         if now.is_server_type_known and not before.is_server_type_known:
             self._tell("meta")

@@ -1,4 +1,4 @@
-"""The `events` collection as the append protocol and the log's reads need it."""
+"""Commands on the `events` collection for the append protocol and the log's reads."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -41,7 +41,7 @@ INDEXES = [
     ),
     IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_position"),
     IndexModel([("at", ASCENDING), ("_id", ASCENDING)], name=BY_TIME),
-    # Leaps from stream to stream, to the newest event of each up to a position.
+    # For scans that leap from stream to stream, to the newest event of each up to a position.
     IndexModel([("tenant", ASCENDING), ("stream", ASCENDING), ("_id", DESCENDING)], name=NEWEST_OF_STREAMS),
 ]
 
@@ -61,8 +61,8 @@ _KEYS: dict[str, Literal["position", "revision", "event_id", "command"]] = {
 class EventStore:
     """Raw, majority-committed access to `events`.
 
-    Appends by the `insert` command itself: its answer shows write errors and the write concern error
-    side by side, and the driver never repeats it on its own.
+    It sends the `insert` command itself: the answer shows write errors and the write concern error side by
+    side, and the driver never repeats the command on its own.
     """
 
     def __init__(self, database: Database) -> None:
@@ -77,7 +77,7 @@ class EventStore:
         try:
             raw = bson.encode(event_document(event))
         except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
-            raise InvalidInput(f"it cannot be stored: {error}") from error
+            raise InvalidInput(f"the event cannot be stored: {error}") from error
         return RawBSONDocument(raw), len(raw)
 
     async def insert(self, documents: Sequence[RawBSONDocument]) -> Result:
@@ -124,7 +124,7 @@ class EventStore:
         return Page(events, answer.get("operationTime"))
 
     async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return what events of positions > after have recorded."""
+        """Return at most `limit` events of positions > after, without their snapshots."""
         found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
         return [recorded_of(document) for document in found]
 
@@ -191,7 +191,7 @@ class EventStore:
         return {document["stream"]: document for document in answer["cursor"]["firstBatch"]}
 
     async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """Run a command that returns events; again while it fails for a passing reason."""
+        """Run a command that returns events, and repeat it after transient errors."""
         return await retried(
             lambda: self._database.command(
                 dict(command), codec_options=CODEC, read_preference=ReadPreference.PRIMARY
@@ -214,14 +214,14 @@ def _stamp(document: Mapping[str, Any]) -> Stamp:
 
 
 def _result(answer: Mapping[str, Any]) -> Result:
-    # Without the majority's word nothing is known: what was written may be rolled back.
+    # Without a majority the outcome is unknown: the write may be rolled back.
     if "writeConcernError" in answer:
         return Unknown()
     if "writeErrors" not in answer:
         return Written()
     error = answer["writeErrors"][0]
     if error["code"] == DUPLICATE_KEY:
-        # The last field of an index tells them apart: (stream, revision), (tenant, command_id), ...
+        # The last field of an index tells the indexes apart: (stream, revision), (tenant, command_id), ...
         return Duplicate(error["index"], _KEYS[list(error["keyPattern"])[-1]])
     if error["code"] in TRANSIENT_CODES:
         return Unknown()

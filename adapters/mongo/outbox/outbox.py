@@ -1,4 +1,4 @@
-"""The outbox: `_id` is `position:webhook`, so that writing a row twice is writing it once."""
+"""The outbox on MongoDB: `_id` is `position:webhook`, so a repeated write adds no second row."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -49,13 +49,13 @@ class MongoOutbox:
         await retried(lambda: self._rows.create_indexes(INDEXES), BULK_SECONDS)
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows that are not there; those that are stay as they are."""
+        """Add the rows; those that exist stay as they are."""
         if rows:
             documents = [_document(row) for row in rows]
             await retried(lambda: self._insert(documents))
 
     async def waiting(self) -> frozenset[str]:
-        """Return the webhooks of which a row is pending; it costs what there are webhooks, not rows."""
+        """Return the webhooks that have pending rows; the cost grows with webhooks, not with rows."""
         return frozenset(await retried(lambda: self._rows.distinct("webhook", {"state": "pending"})))
 
     async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Row]:
@@ -69,7 +69,7 @@ class MongoOutbox:
         return await self._found(condition, _IN_ORDER, limit, _BY_LANE)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record what became of rows; one that is not pending stays as it is."""
+        """Record the outcome of rows; a row that is not pending stays as it is."""
         updates = [
             UpdateOne({"_id": each.row.id, "state": "pending"}, _settlement(each.row)) for each in settlements
         ]
@@ -89,7 +89,7 @@ class MongoOutbox:
         if query.after is not None:
             position, webhook = query.after
             condition["position"] = {"$gte": position}
-            # Not by $or: the planner would scan for each of its branches and sort what they bring.
+            # Not by $or: the planner would scan once for each branch and sort the results.
             condition["$nor"] = [{"position": position, "webhook": {"$lte": webhook}}]
         order = [("position", ASCENDING), ("webhook", ASCENDING)]
         return await self._found(condition, order, query.limit, _BY_TENANT, {"body": 0})
@@ -101,7 +101,7 @@ class MongoOutbox:
         return bool(result.matched_count)
 
     async def overtaken(self, row: Row) -> bool:
-        """Tell whether there is a later row of its alarm and webhook, whatever became of it."""
+        """Tell whether the row's alarm and webhook have a later row, in any state."""
         condition = {
             "webhook": row.webhook,
             "alarm_id": row.alarm_id,
@@ -114,7 +114,7 @@ class MongoOutbox:
         await retried(lambda: self._rows.delete_many({"webhook": webhook}, hint=_BY_LANE), BULK_SECONDS)
 
     async def newest(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return position and event id of rows of positions < before, the latest first, at most `limit`."""
+        """Return position and event id of at most `limit` rows of positions < before, the latest first."""
         condition, order = {"position": {"$lt": before}}, [("position", DESCENDING)]
         found = await retried(
             lambda: self._rows.find(
@@ -124,12 +124,12 @@ class MongoOutbox:
         return [(int(row["position"]), row["event_id"]) for row in found]
 
     async def cut(self, position: int) -> None:
-        """Remove every row of a position > this one."""
+        """Remove every row after the position."""
         condition = {"position": {"$gt": position}}
         await retried(lambda: self._rows.delete_many(condition, hint=_BY_POSITION), BULK_SECONDS)
 
     async def backlog(self) -> Sequence[Backlog]:
-        """Return what is pending and dead, for each webhook that has any."""
+        """Count pending and dead rows, for each webhook that has any."""
         stages: list[Document] = [
             {"$match": {"state": {"$in": ["pending", "dead"]}}},
             {
@@ -149,7 +149,7 @@ class MongoOutbox:
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         try:
-            # Unordered goes on behind a duplicate, and yet inserts in order.
+            # An unordered insert continues after a duplicate, and still inserts in order.
             await self._rows.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             duplicates(error)

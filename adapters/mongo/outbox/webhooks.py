@@ -16,7 +16,7 @@ from core.outbox.webhook import Webhook, same_definition
 
 WEBHOOKS = "webhooks"
 LISTED = 10_000
-"""The most webhooks that are read: far more than one process can serve."""
+"""The most webhooks read at once: far more than one process can serve."""
 
 INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_id")]
 
@@ -25,7 +25,7 @@ _filter = msgspec.json.Decoder(Filter).decode
 
 
 class MongoWebhooks:
-    """The webhooks (see core.outbox.ports); a filter is stored as JSON: its labels are any text."""
+    """The webhooks (see core.outbox.ports); a filter is stored as JSON: its labels may be any text."""
 
     def __init__(self, database: Database) -> None:
         self._webhooks = database[WEBHOOKS]
@@ -43,22 +43,22 @@ class MongoWebhooks:
         return await self._found({"tenant": tenant})
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
-        """Return one; None also for another tenant's."""
+        """Return a webhook; None also for another tenant's."""
         found = await retried(lambda: self._webhooks.find_one({"_id": webhook_id, "tenant": tenant}))
         return None if found is None else _webhook(found)
 
     async def add(self, webhook: Webhook) -> bool:
-        """Add one; False, and nothing changed: there is one with its id."""
+        """Add a webhook; False, and nothing changed: a different one has its id."""
         fields = msgspec.structs.asdict(webhook)
         document = {"_id": fields.pop("id"), **_stored(fields)}
         if await retried(lambda: self._insert(document)):
             return True
-        # It may be this one, whose answer was lost.
-        there = await self.get(webhook.tenant, webhook.id)
-        return there is not None and same_definition(there, webhook)
+        # The stored webhook may be this one, if the answer to an earlier try was lost.
+        stored = await self.get(webhook.tenant, webhook.id)
+        return stored is not None and same_definition(stored, webhook)
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
-        """Set these fields, all at once; return the webhook as it is then, None if there is none."""
+        """Set these fields at once; return the changed webhook, None if there is none."""
         found = await retried(
             lambda: self._webhooks.find_one_and_update(
                 {"_id": webhook_id, "tenant": tenant},
@@ -69,17 +69,17 @@ class MongoWebhooks:
         return _webhook(found) if found else None
 
     async def remove(self, tenant: str, webhook_id: str) -> bool:
-        """Remove one; False: there is none."""
+        """Remove a webhook; False: there is none."""
         condition = {"_id": webhook_id, "tenant": tenant}
         return bool((await retried(lambda: self._webhooks.delete_one(condition))).deleted_count)
 
     async def rescan(self, webhook_id: str) -> None:
-        """Let the relay look through its rows anew."""
+        """Have the relay scan the webhook's rows again."""
         change = {"$inc": {"rescans": 1}}
         await retried(lambda: self._webhooks.update_one({"_id": webhook_id}, change))
 
     async def rewind(self, position: int) -> None:
-        """Let no webhook be routed further than the position: the log behind it is another one."""
+        """Set back to the position every webhook routed further: the log after it has changed."""
         condition, change = {"after": {"$gt": position}}, {"$set": {"after": Int64(position)}}
         await retried(lambda: self._webhooks.update_many(condition, change))
 
@@ -110,7 +110,7 @@ def _webhook(document: Document) -> Webhook:
     """Return a webhook.
 
     Raises:
-        Unavailable: a newer version wrote it; to pass it over would lose its events.
+        Unavailable: a newer version wrote it; skipping it would lose its events.
     """
     fields = dict(document)
     try:
@@ -119,6 +119,4 @@ def _webhook(document: Document) -> Webhook:
         fields["filter"] = _filter(fields["filter"])
         return msgspec.convert(fields, Webhook)
     except (KeyError, TypeError, ValueError) as error:
-        raise Unavailable(
-            f"webhook {document['_id']} is not one that this version can read: {error}"
-        ) from error
+        raise Unavailable(f"this version cannot read the webhook {document['_id']}: {error}") from error

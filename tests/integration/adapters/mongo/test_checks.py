@@ -125,13 +125,13 @@ class TestUser:
             assert (await store.log.tail()).position == 0
 
     async def test_one_who_may_only_read_is_refused(self, guarded: Mongod) -> None:
-        await refused(uri_of(guarded, "reader"), "guarded", r"user may not .* database guarded .*readWrite")
+        await refused(uri_of(guarded, "reader"), "guarded", r"user lacks .* database guarded .*readWrite")
 
     async def test_a_wrong_password_is_refused(self, guarded: Mongod) -> None:
         await refused(uri_of(guarded, "writer", "guessed"), "guarded", "does not accept the user name or the")
 
     async def test_nobody_is_refused(self, guarded: Mongod) -> None:
-        await refused(guarded.uri, "guarded", "user may not")
+        await refused(guarded.uri, "guarded", "user lacks rights")
 
 
 class TestIndexes:
@@ -164,7 +164,7 @@ class TestIndexes:
         await events.insert_many(
             [{"_id": number, "stream": "a", "revision": 1, "event_id": str(number)} for number in (1, 2)]
         )
-        await refused(mongodb_uri, connected.name, "events holds what must be there once twice")
+        await refused(mongodb_uri, connected.name, "events holds duplicates of what must be unique")
 
     async def test_a_unique_one_that_is_wrong_is_refused(
         self, connected: Database, mongodb_uri: str, events: Any
@@ -220,7 +220,7 @@ class TestCommandLine:
         uri = uri_of(guarded, "reader")
         status, line = run(command, "serve", "--mongodb-uri", uri, "--database", "guarded")
         assert status == 2
-        assert "may not do what Tocsin must" in line
+        assert "lacks rights that Tocsin needs" in line
 
     def test_a_feed_without_its_server(self, command: Process, standalone: Mongod, database: str) -> None:
         status, line = run(
