@@ -1,1 +1,1 @@
-"""One folder for each outside thing; an adapter imports core, never another adapter."""
+"""One folder for each outside system; an adapter imports core, never another adapter."""

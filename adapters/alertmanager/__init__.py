@@ -1,1 +1,1 @@
-"""Prometheus Alertmanager: its webhook, version 4, as commands."""
+"""Turns webhooks of Prometheus Alertmanager, version 4, into commands."""

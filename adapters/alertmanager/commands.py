@@ -1,8 +1,8 @@
-"""How an alert of Alertmanager becomes a command.
+"""Turns Alertmanager's alerts into commands.
 
-Two traps. The fingerprint covers all labels, `severity` too: one alarm's warning and critical rule have
-two, so the fingerprint is an origin of the alarm and not its identity. And a resolve may arrive late: it
-carries the beginning of what it resolves, and the alarm's rules ignore it if that is not the present one.
+The fingerprint covers all labels, `severity` too, so an alarm's warning rule and critical rule have different
+ones: the fingerprint is an origin of the alarm, not its identity. A resolve may arrive late: it carries the
+start of the alert that it resolves, and the alarm ignores it if the origin's present alert began later.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ SOURCE_LABELS = ("exported_instance", "instance", "job")
 NAMELESS = "alert"
 """The type of an alert without an `alertname`."""
 URL_BYTES = 2 * 1024
-"""A longer URL is left out: cut short it would lead nowhere."""
+"""A longer URL is left out: cut, it would lead nowhere."""
 
 _Time = Annotated[datetime, Meta(tz=True)]
 
@@ -45,8 +45,8 @@ def commands_of(
 ) -> list[Raise | Clear]:
     """Return a command for each alert, in order: firing raises, resolved clears.
 
-    What is too long for an alarm is cut, since an alert must not be lost to a bound. A severity that
-    `severities` does not name, in lower case, counts as indeterminate and stands in the details.
+    Texts too long for an alarm are cut, since no bound may lose an alert. A severity that is not in
+    `severities` (in lower case) counts as indeterminate; the details keep its name.
     """
     return [_command(alert, webhook, tenant, context, severities) for alert in webhook.alerts]
 
@@ -89,8 +89,8 @@ def _identity(alert: Alert, webhook: AlertmanagerWebhook, tenant: str) -> Identi
 
 def _other_labels(alert: Alert) -> dict[str, str]:
     """Return the labels that are neither type nor severity nor source."""
-    told = ("alertname", "severity", _source_label(alert.labels))
-    return {name: value for name, value in alert.labels.items() if name not in told}
+    excluded = ("alertname", "severity", _source_label(alert.labels))
+    return {name: value for name, value in alert.labels.items() if name not in excluded}
 
 
 def _source_label(labels: Mapping[str, str]) -> str | None:
@@ -100,7 +100,7 @@ def _source_label(labels: Mapping[str, str]) -> str | None:
 def _digest(labels: Mapping[str, str]) -> str:
     """Return 32 hex digits of the SHA-256 of the labels, as a JSON array of pairs in order of name.
 
-    It is part of alarm ids: computed otherwise, every alarm would be another one.
+    Alarm ids contain it: changing it would change every id.
     """
     return hashlib.sha256(msgspec.json.encode(sorted(labels.items()))).hexdigest()[:32]
 
@@ -123,7 +123,7 @@ def _severity(alert: Alert) -> str:
 def _details(
     alert: Alert, webhook: AlertmanagerWebhook, severities: Mapping[str, Severity]
 ) -> dict[str, Any]:
-    """Return annotations and URLs, the annotations as long as they can be, and how much was left out."""
+    """Return URLs, annotations (cut only as far as they must be) and counts of what was left out."""
     urls = {"generator_url": alert.generator_url, "external_url": webhook.external_url}
     details: dict[str, Any] = {
         name: url for name, url in urls.items() if url and len(msgspec.json.encode(url)) <= URL_BYTES
@@ -145,7 +145,7 @@ def _details(
 
 
 def _time(text: str) -> datetime | None:
-    """Return a time in UTC; None for none and for the year 1, which stands for none."""
+    """Return a time in UTC; None for a malformed one and for the year 1, which stands for none."""
     try:
         time: datetime = msgspec.convert(text, _Time).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError):

@@ -1,4 +1,4 @@
-"""The webhook of Alertmanager, version 4; fields that are not needed, and newer ones, are left out."""
+"""Alertmanager's webhook, version 4, without the fields that Tocsin does not need."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Alert(msgspec.Struct, frozen=True, rename="camel"):
-    """One alert of a group. Times are RFC 3339; `ends_at` of one that fires is the year 1."""
+    """One alert of a group. Times are RFC 3339; `ends_at` of a firing alert is the year 1."""
 
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
@@ -18,7 +18,7 @@ class Alert(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AlertmanagerWebhook(msgspec.Struct, frozen=True, rename="camel"):
-    """What is posted: the alerts of one group, each with its own status."""
+    """The posted body: the alerts of one group, each with its own status."""
 
     alerts: list[Alert]
     version: str = "4"

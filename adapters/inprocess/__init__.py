@@ -1,1 +1,1 @@
-"""What one process does for itself: turns, and a doorbell rung by its own commits."""
+"""Turns and a doorbell within one process."""

@@ -1,4 +1,4 @@
-"""The doorbell of one process: rung by what the process itself has committed."""
+"""A doorbell that rings for its own process's commits."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -8,52 +8,52 @@ from core.log.ports import Notice
 
 
 class LocalDoorbell:
-    """Rings for what it is told of (see core.log.ports.Doorbell), and for nothing that another process does.
+    """Rings when `ring` is called (see core.log.ports.Doorbell); it hears nothing of other processes.
 
-    What is told while nobody listens is lost: a listener reads the log and looks at every topic first.
-    Call it from the thread of the event loop.
+    Notices without a listener are lost: a new listener reads the log and checks every topic first.
+    Call it from the event loop's thread.
     """
 
     def __init__(self) -> None:
-        self._ears: set[_Ear] = set()
+        self._listeners: set[_Listener] = set()
 
     def ring(self, position: int = 0, topics: Iterable[str] = ()) -> None:
         """Tell all listeners how far the log is, and in which topics something changed."""
-        for ear in self._ears:
-            ear.hear(position, topics)
+        for listener in self._listeners:
+            listener.hear(position, topics)
 
     @asynccontextmanager
     async def listen(
         self,
-        moment: object,  # noqa: ARG002 (it rings from now on)
-        known: Callable[[], int],  # noqa: ARG002 (it brings nothing along)
+        moment: object,  # noqa: ARG002 (it keeps no earlier notices)
+        known: Callable[[], int],  # noqa: ARG002 (its notices carry no events)
     ) -> AsyncIterator[AsyncIterator[Notice]]:
-        """Ring for everything that is told from now on."""
-        ear = _Ear()
-        self._ears.add(ear)
+        """Give the notices of every `ring` from now on."""
+        listener = _Listener()
+        self._listeners.add(listener)
         try:
-            yield ear.notices()
+            yield listener.notices()
         finally:
-            self._ears.discard(ear)
+            self._listeners.discard(listener)
 
 
-class _Ear:
-    """What one listener has been told and has not asked for yet: bounded, however slow it is."""
+class _Listener:
+    """Merges the notices that a listener has not taken yet, so a slow listener costs no more memory."""
 
     def __init__(self) -> None:
         self._position = 0
         self._topics: set[str] = set()
-        self._struck = asyncio.Event()
+        self._rung = asyncio.Event()
 
     def hear(self, position: int, topics: Iterable[str]) -> None:
         self._position = max(self._position, position)
         self._topics.update(topics)
-        self._struck.set()
+        self._rung.set()
 
     async def notices(self) -> AsyncIterator[Notice]:
         while True:
-            await self._struck.wait()
-            self._struck.clear()
+            await self._rung.wait()
+            self._rung.clear()
             position, topics = self._position, frozenset(self._topics)
             self._position = 0
             self._topics.clear()

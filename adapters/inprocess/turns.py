@@ -1,4 +1,4 @@
-"""One command at a time for each alarm, within this process."""
+"""Runs one command at a time for each alarm, within this process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from core.errors import Unavailable
 
 TURN_SECONDS = 5.0
-"""How long a command waits for those before it on the same alarm."""
+"""How long a command waits for earlier commands on the same alarm."""
 
 
 class StreamTurns:
     """Turns by stream, in order of arrival (see core.coordination.ports.Turns).
 
-    Nobody waits longer than `seconds`.
+    A command waits at most `seconds`.
     """
 
     def __init__(self, seconds: float = TURN_SECONDS) -> None:
@@ -23,7 +23,7 @@ class StreamTurns:
 
     @asynccontextmanager
     async def turn(self, stream: str) -> AsyncIterator[None]:
-        """Wait for the stream's turn. Raises Unavailable when it does not come in time."""
+        """Wait for the stream's turn and hold it. Raises Unavailable if it does not come in time."""
         lock = self._locks.setdefault(stream, asyncio.Lock())
         self._interested[stream] = self._interested.get(stream, 0) + 1
         try:
@@ -38,7 +38,7 @@ class StreamTurns:
                 del self._interested[stream], self._locks[stream]
 
     async def _acquire(self, stream: str, lock: asyncio.Lock) -> None:
-        # Not `lock.locked()`: a lock that was just released is free, but those in line go first.
+        # Not `lock.locked()`: a lock just released is free, but commands in line go first.
         if self._interested[stream] == 1:
             await lock.acquire()
             return

@@ -20,7 +20,7 @@ class MemoryAlarmList:
         self.rows: dict[str, Alarm] = {}
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
-        """Replace each row, unless it is at this position or a later one already."""
+        """Write the rows; a stored row at the same position or a later one stays."""
         for alarm_id, alarm in rows.items():
             known = self.rows.get(alarm_id)
             if known is None or known.position < alarm.position:
@@ -48,7 +48,7 @@ class MemoryAlarmList:
         )
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield all rows (of the tenant), in order of id, in pages."""
+        """Yield all rows, or the tenant's, in pages, in order of id."""
         after = ""
         while True:
             ids = sorted(
@@ -62,7 +62,7 @@ class MemoryAlarmList:
             after = ids[:SCAN_ROWS][-1]
 
     async def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the rows of all tenants that are shelved until some time, the earliest first, in pages."""
+        """Yield all tenants' rows on a timed shelf, in pages, the earliest end first."""
         shelved = [alarm for alarm in self.rows.values() if alarm.shelved_until is not None]
         shelved.sort(key=lambda alarm: (alarm.shelved_until or _NEVER, alarm.id))
         for start in range(0, len(shelved), SCAN_ROWS):
@@ -70,7 +70,7 @@ class MemoryAlarmList:
 
 
 def listed(query: AlarmQuery, alarms: Iterable[Alarm]) -> AlarmPage:
-    """Return one page of a list of the alarms."""
+    """Return one page of the alarms that the query lists."""
     found = [alarm for alarm in alarms if matches(query, alarm) and is_after(query, alarm)]
     found.sort(key=query.order.place, reverse=query.order.reverse)
     return page_of(query, found[: query.limit + 1])

@@ -14,13 +14,13 @@ class MemoryApiKeys:
         self._keys: dict[str, ApiKey] = {}
 
     async def add(self, key: ApiKey) -> None:
-        """Keep a new key. Raises Refused: the tenant has too many."""
+        """Store a new key. Raises Refused: the tenant has too many."""
         if len(await self.of_tenant(key.tenant)) >= API_KEYS:
             raise Refused(TOO_MANY_API_KEYS, f"a tenant has at most {API_KEYS} API keys")
         self._keys[key.id] = key
 
     async def find(self, key_id: str) -> ApiKey | None:
-        """Return the key, whichever tenant's; None: there is none, or it was removed."""
+        """Return the key, of any tenant; None if there is none (any more)."""
         return self._keys.get(key_id)
 
     async def of_tenant(self, tenant: str) -> Sequence[ApiKey]:

@@ -9,7 +9,7 @@ from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 class KeptCheckpoint:
     """A projection's checkpoint and the highest lease token that has written it.
 
-    `shadow` names the only shadow that can be swapped in, `to` is the checkpoint decided on with its swap.
+    `shadow` names the only shadow that may be swapped in; `to`, once set, is the checkpoint its swap sets.
     """
 
     checkpoint: Checkpoint = NO_CHECKPOINT
@@ -30,7 +30,7 @@ class MemoryCheckpoints:
         return NO_CHECKPOINT if kept is None else kept.checkpoint
 
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
-        """Move forward to `to`; False, and nothing changed, if that is not allowed."""
+        """Move forward to `to`; False, and nothing changed: not allowed."""
         kept = self.kept.get(projection, KeptCheckpoint())
         if (
             kept.checkpoint.generation != to.generation
@@ -44,7 +44,7 @@ class MemoryCheckpoints:
         return True
 
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
-        """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
+        """Shut out earlier holders of the lease and return the checkpoint; None: not allowed."""
         kept = self.kept.setdefault(projection, KeptCheckpoint())
         if kept.token > lease.token or kept.to is not None:
             return None
@@ -52,7 +52,7 @@ class MemoryCheckpoints:
         return kept.checkpoint
 
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
-        """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
+        """Set the checkpoint to `to`, of the next generation; False, and nothing changed: not allowed."""
         kept = self.kept.get(projection)
         if (
             kept is None

@@ -1,4 +1,4 @@
-"""The alarms as they once stood, from a log in memory."""
+"""The alarm list as of a position, from a log in memory."""
 
 from datetime import datetime
 
@@ -20,10 +20,10 @@ class MemoryAlarmHistory:
         return max((event.position for event in self._events.all if event.at <= time), default=0)
 
     async def newest(self, tenant: str, alarm_id: str, position: int) -> Event | None:
-        """Return the tenant's alarm's newest event at or before the position."""
+        """Return the alarm's newest event at or before the position; None also for another tenant's."""
         events = [event for event in self._events.streams.get(alarm_id, ()) if event.position <= position]
         return events[-1] if events and events[-1].tenant == tenant else None
 
     async def page(self, query: AlarmQuery, position: int) -> AlarmPage:
-        """Return one page of the list as it stood."""
+        """Return one page of the list as of the position."""
         return listed(query, newest_rows(self._events.all[:position]).values())

@@ -15,12 +15,12 @@ class MemoryKpiBuckets:
         self.kept: dict[tuple[int, str, datetime], Bucket] = {}
 
     async def load(self, generation: int, keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
-        """Return those of the buckets that there are."""
+        """Return the buckets that exist."""
         found = {key: self.kept.get((generation, *key)) for key in keys}
         return {key: deepcopy(bucket) for key, bucket in found.items() if bucket is not None}
 
     async def write(self, generation: int, buckets: Sequence[Bucket]) -> None:
-        """Replace each bucket, unless it is at this position or a later one already."""
+        """Write the buckets; a stored bucket at the same position or a later one stays."""
         for bucket in buckets:
             key = (generation, bucket.tenant, bucket.start)
             known = self.kept.get(key)
@@ -31,9 +31,9 @@ class MemoryKpiBuckets:
         self, generation: int, tenant: str, start: datetime, end: datetime
     ) -> AsyncIterator[Sequence[Bucket]]:
         """Yield a tenant's buckets that start in the period, in order."""
-        for kept, of, at in sorted(self.kept):
-            if (kept, of) == (generation, tenant) and start <= at < end:
-                yield [deepcopy(self.kept[kept, of, at])]
+        for key in sorted(self.kept):
+            if key[:2] == (generation, tenant) and start <= key[2] < end:
+                yield [deepcopy(self.kept[key])]
 
     async def drop(self, before: int) -> None:
         """Remove the buckets of all generations before this one."""

@@ -15,7 +15,7 @@ class _Held:
 
 
 class MemoryLeases:
-    """The leases (see core.coordination.ports.Takeover); `clock` tells seconds and judges them all."""
+    """The leases (see core.coordination.ports.Takeover); `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class MemoryLeases:
         return await self.take_over(name, holder, seconds)
 
     async def take_over(self, name: str, holder: str, seconds: float) -> Lease:
-        """Take the lease, whoever holds it."""
+        """Take the lease from whichever holder."""
         held = self._held.setdefault(name, _Held(None, 0, 0))
         if held.holder != holder:
             held.holder, held.token = holder, held.token + 1
@@ -37,7 +37,7 @@ class MemoryLeases:
         return Lease(name, holder, held.token)
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
-        """Hold it longer; False: it was lost."""
+        """Extend the lease; False: it was lost."""
         held = self._held[lease.name]
         if (held.holder, held.token) != (lease.holder, lease.token):
             return False
@@ -45,7 +45,7 @@ class MemoryLeases:
         return True
 
     async def release(self, lease: Lease) -> None:
-        """Let go at once, so that another process need not wait for its end."""
+        """Release the lease, so that another process need not wait until it runs out."""
         held = self._held[lease.name]
         if (held.holder, held.token) == (lease.holder, lease.token):
             held.holder, held.until = None, self._clock()

@@ -10,11 +10,11 @@ from core.errors import DuplicateCommand, RevisionConflict
 from core.log.ports import START, Page, Stamp
 
 PAGE_EVENTS = 2
-"""So few that no test does without a second page."""
+"""Few, so that every test meets a second page."""
 
 
 class Events:
-    """What one or more logs share: the events in order, and what finds them."""
+    """The events that one or more logs share: in order, by stream, by id and by command."""
 
     def __init__(self) -> None:
         # The event at position n is at index n - 1.
@@ -36,7 +36,7 @@ class Events:
 class MemoryLog:
     """The event log (see core.log.ports) over `events`; `identity` is the log identity.
 
-    Several logs over the same events stand for several processes. Nothing in it ever fails.
+    Several logs over the same events stand for several processes. The log is never unavailable.
     """
 
     def __init__(self, identity: str, events: Events | None = None) -> None:
@@ -45,12 +45,12 @@ class MemoryLog:
 
     async def append(self, before: Alarm, event: Event) -> Event:
         """Append after the tail; raises RevisionConflict or DuplicateCommand."""
-        # Appending elsewhere takes a while as well: without it, no test would see two writers at once.
+        # Yield, as a real append does: without it, no test would see two writers at once.
         await asyncio.sleep(0)
         recorded = self._events.ids.get(event.event_id)
         if recorded is not None:
             return recorded
-        # The order in which MongoDB looks at its indexes: they were made in it.
+        # MongoDB checks its indexes in this order, in which they were created.
         newest = len(self._events.streams.get(event.stream, ()))
         if event.revision != newest + 1:
             raise RevisionConflict(f"{event.stream} is at revision {newest}")
@@ -68,7 +68,7 @@ class MemoryLog:
         return Page(self._events.all[after : after + limit], len(self._events.all))
 
     async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return at most `limit` events of positions > after; here they have their snapshots all the same."""
+        """Return at most `limit` events of positions > after; here with their snapshots."""
         return self._events.all[after : after + limit]
 
     async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
@@ -91,7 +91,7 @@ class MemoryLog:
         return self._events.streams.get(stream, [])[after : after + limit]
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event that was recorded with this Idempotency-Key."""
+        """Return the event recorded with this Idempotency-Key."""
         return self._events.commands.get((tenant, command_id))
 
     async def stamp(self, position: int) -> Stamp | None:

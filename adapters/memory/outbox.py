@@ -17,13 +17,13 @@ class MemoryOutbox:
         self._changed = changed
 
     async def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows that are not there; those that are stay as they are."""
+        """Add the rows; those that exist stay as they are."""
         for row in rows:
             self.rows.setdefault((row.position, row.webhook), row)
         self._changed()
 
     async def waiting(self) -> frozenset[str]:
-        """Return the webhooks of which a row is pending."""
+        """Return the webhooks that have pending rows."""
         return frozenset(row.webhook for row in self.rows.values() if row.state == "pending")
 
     async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Row]:
@@ -35,7 +35,7 @@ class MemoryOutbox:
         return [row for row in self._pending(webhook) if row.alarm_id == alarm_id][:limit]
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Record what became of rows; one that is not pending stays as it is."""
+        """Record the outcome of rows; a row that is not pending stays as it is."""
         for each in settlements:
             key = (each.row.position, each.row.webhook)
             if key in self.rows and self.rows[key].state == "pending":
@@ -68,7 +68,7 @@ class MemoryOutbox:
         return True
 
     async def overtaken(self, row: Row) -> bool:
-        """Tell whether there is a later row of its alarm and webhook, whatever became of it."""
+        """Tell whether the row's alarm and webhook have a later row, in any state."""
         return any(
             (other.webhook, other.alarm_id) == (row.webhook, row.alarm_id) and other.position > row.position
             for other in self.rows.values()
@@ -79,16 +79,16 @@ class MemoryOutbox:
         self._keep(lambda row: row.webhook != webhook)
 
     async def newest(self, before: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return position and event id of rows of positions < before, the latest first, at most `limit`."""
+        """Return position and event id of at most `limit` rows of positions < before, the latest first."""
         latest = sorted(self.rows.items(), reverse=True)
         return [(row.position, row.event_id) for _, row in latest if row.position < before][:limit]
 
     async def cut(self, position: int) -> None:
-        """Remove every row of a position > this one."""
+        """Remove every row after the position."""
         self._keep(lambda row: row.position <= position)
 
     async def backlog(self) -> Sequence[Backlog]:
-        """Return what is pending and dead, for each webhook that has any."""
+        """Count pending and dead rows, for each webhook that has any."""
         found: dict[tuple[str, str], Backlog] = {}
         for row in self.rows.values():
             known = found.get((row.webhook, row.tenant), Backlog(webhook=row.webhook, tenant=row.tenant))

@@ -1,4 +1,4 @@
-"""Building the alarm list anew in memory, for tests."""
+"""Rebuilds the alarm list in memory, for tests."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -22,7 +22,7 @@ class MemoryAlarmRebuild:
         self._names = (f"{ALARMS}_shadow_{number}" for number in count(1))
 
     async def begin(self) -> Shadow:
-        """Return an empty list; no earlier one can be swapped in any more."""
+        """Return an empty shadow; no earlier shadow can be swapped in any more."""
         await self.settle()
         name = next(self._names)
         self._checkpoint().shadow = name
@@ -34,10 +34,10 @@ class MemoryAlarmRebuild:
         await shadow.alarms.write({row.id: row for row in rows})
 
     async def finish(self, shadow: Shadow) -> None:
-        """Do nothing: what is in memory can be read."""
+        """Do nothing: memory needs no indexes."""
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
-        """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
+        """Replace the list by the shadow and set the checkpoint to `to`, of the next generation."""
         kept = self._checkpoint()
         if (
             kept.checkpoint.generation != to.generation - 1
@@ -51,7 +51,7 @@ class MemoryAlarmRebuild:
         return True
 
     async def settle(self) -> None:
-        """Carry out the swap that was written down, if there is one."""
+        """Carry out the decided swap, if there is one."""
         kept = self._checkpoint()
         shadow, to = kept.shadow, kept.to
         if shadow is None or to is None:
@@ -63,7 +63,7 @@ class MemoryAlarmRebuild:
     async def _put_in_place(self, name: str) -> None:
         shadow = self._shadows.pop(name, None)
         if shadow is not None:
-            # The list keeps its object: readers hold on to it as they do to a collection's name.
+            # Readers keep the list object, as they keep a collection's name.
             self._alarms.rows = shadow.rows
 
     def _checkpoint(self) -> KeptCheckpoint:

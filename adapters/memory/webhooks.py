@@ -24,20 +24,20 @@ class MemoryWebhooks:
         return [webhook for webhook in await self.all() if webhook.tenant == tenant]
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
-        """Return one; None also for another tenant's."""
+        """Return a webhook; None also for another tenant's."""
         webhook = self._webhooks.get(webhook_id)
         return webhook if webhook is not None and webhook.tenant == tenant else None
 
     async def add(self, webhook: Webhook) -> bool:
-        """Add one; False, and nothing changed: there is one with its id."""
-        there = self._webhooks.get(webhook.id)
-        if there is not None:
-            return same_definition(there, webhook)
+        """Add a webhook; False, and nothing changed: a different one has its id."""
+        stored = self._webhooks.get(webhook.id)
+        if stored is not None:
+            return same_definition(stored, webhook)
         self._put(webhook)
         return True
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
-        """Set these fields, all at once; return the webhook as it is then, None if there is none."""
+        """Set these fields at once; return the changed webhook, None if there is none."""
         webhook = await self.get(tenant, webhook_id)
         if webhook is None:
             return None
@@ -46,7 +46,7 @@ class MemoryWebhooks:
         return webhook
 
     async def remove(self, tenant: str, webhook_id: str) -> bool:
-        """Remove one; False: there is none."""
+        """Remove a webhook; False: there is none."""
         if await self.get(tenant, webhook_id) is None:
             return False
         del self._webhooks[webhook_id]
@@ -54,13 +54,13 @@ class MemoryWebhooks:
         return True
 
     async def rescan(self, webhook_id: str) -> None:
-        """Let the relay look through its rows anew."""
+        """Have the relay scan the webhook's rows again."""
         webhook = self._webhooks.get(webhook_id)
         if webhook is not None:
             self._put(msgspec.structs.replace(webhook, rescans=webhook.rescans + 1))
 
     async def rewind(self, position: int) -> None:
-        """Let no webhook be routed further than the position: the log behind it is another one."""
+        """Set back to the position every webhook routed further: the log after it has changed."""
         for webhook in await self.all():
             if webhook.after > position:
                 self._put(msgspec.structs.replace(webhook, after=position))

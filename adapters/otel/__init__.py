@@ -1,1 +1,1 @@
-"""Traces by OpenTelemetry, sent by OTLP: an optional extra."""
+"""OpenTelemetry traces over OTLP: an optional extra."""

@@ -1,4 +1,4 @@
-"""Spans from a request to the delivery of its event, on whichever process that is."""
+"""Spans from a request to the delivery of its event, across processes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,14 +20,14 @@ SERVER_ERROR = 500
 _propagator = TraceContextTextMapPropagator()
 
 Answered = Callable[[str, int], None]
-"""Takes the route's template and the status of what was answered."""
+"""Takes the route's template and the answer's status."""
 
 
 class Traces:
-    """Makes spans, and sends them in the background to OTEL_EXPORTER_OTLP_ENDPOINT; a full queue drops some.
+    """Makes spans and sends them to OTEL_EXPORTER_OTLP_ENDPOINT in the background; a full queue drops some.
 
-    The traceparent of a request's span is stored with its event, so that what other processes do with it
-    belongs to the same trace.
+    An event stores the traceparent of its request's span, so that spans of other processes join the same
+    trace.
     """
 
     def __init__(self, process: str) -> None:
@@ -38,7 +38,7 @@ class Traces:
 
     @contextmanager
     def request(self, method: str, traceparent: str | None) -> Iterator[tuple[str, Answered]]:
-        """Make the span of a request; give its traceparent, and what is to be told how it was answered."""
+        """Make the span of a request; give its traceparent and the function that takes the answer."""
         context = _context(traceparent)
         with self._tracer.start_as_current_span(method, context=context, kind=SpanKind.SERVER) as span:
             carrier: dict[str, str] = {}
@@ -51,7 +51,7 @@ class Traces:
 
     @contextmanager
     def delivering(self, events: Sequence[Event]) -> Iterator[None]:
-        """Make a span for each event that has a trace, around what hands them to the sessions."""
+        """Make a span for each event that has a trace, around the delivery to the sessions."""
         with ExitStack() as spans:
             for event in events:
                 if event.trace is not None:
@@ -75,7 +75,7 @@ class Traces:
             yield span
 
     def close(self) -> None:
-        """Send what is waiting, and stop."""
+        """Send the waiting spans, and stop."""
         self._provider.shutdown()
 
 
@@ -87,7 +87,7 @@ class TracedAppender:
         self._traces = traces
 
     async def append(self, before: Alarm, event: Event) -> Event:
-        """Append, and say in the span at which position."""
+        """Append, and note the position in the span."""
         with self._traces.appending(event) as span:
             recorded = await self._appender.append(before, event)
             span.set_attribute("tocsin.position", recorded.position)

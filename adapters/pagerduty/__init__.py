@@ -1,1 +1,1 @@
-"""PagerDuty: its Events API v2 as commands."""
+"""Turns events of PagerDuty's Events API v2 into commands."""

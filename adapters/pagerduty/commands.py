@@ -1,7 +1,7 @@
-"""How an event of PagerDuty becomes a command.
+"""Turns PagerDuty's events into commands.
 
-An acknowledge and a resolve carry the two keys alone, so these are the identity, and what the payload says
-of source, component, group and class are labels. The routing key is a secret: only its hash is kept.
+An acknowledge and a resolve carry only the routing key and the dedup key, so these are the identity. The
+payload's source, component, group and class are labels. The routing key is a secret: only its hash is kept.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ _Time = Annotated[datetime, Meta(tz=True)]
 
 
 def identity_of(event: PagerDutyEvent, dedup_key: str, tenant: str) -> Identity:
-    """Return the alarm's identity. It is what alarm ids are made of: computed otherwise, all were others."""
+    """Return the alarm's identity. Alarm ids are made of it: changing it would change every id."""
     key = dedup_key.encode()
     qualifier = dedup_key if len(key) <= bounds.NAME_BYTES else f"sha256:{hashlib.sha256(key).hexdigest()}"
     return Identity(tenant, source_of(event.routing_key), TYPE, qualifier)
 
 
 def source_of(routing_key: str) -> str:
-    """Name the integration that a routing key stands for, without telling the key."""
+    """Return the source that stands for a routing key, without revealing the key."""
     return f"pagerduty/{hashlib.sha256(routing_key.encode()).hexdigest()[:32]}"
 
 
 def raise_of(identity: Identity, context: Context, event: PagerDutyEvent, payload: Payload) -> Raise:
-    """Return the raise that a trigger is; what is too long for an alarm is cut or left out."""
+    """Return a trigger as a raise; what is too long for an alarm is cut or left out."""
     limit = bounds.LABEL_BYTES
     return Raise(
         context=context,
@@ -50,7 +50,7 @@ def raise_of(identity: Identity, context: Context, event: PagerDutyEvent, payloa
 
 
 def time_of(payload: Payload) -> datetime | None:
-    """Return when it happened, in UTC; None where that is not told in a way that can be understood."""
+    """Return the payload's time, in UTC; None for a missing or malformed one."""
     try:
         time: datetime = msgspec.convert(payload.timestamp, _Time)
         return time.astimezone(UTC)
@@ -59,7 +59,7 @@ def time_of(payload: Payload) -> datetime | None:
 
 
 def _details(context: Mapping[str, Any], custom: Any) -> dict[str, Any]:
-    """Return what fits of the context and then of the custom details, and how much was left out."""
+    """Return the parts of the context, then of the custom details, that fit, and count those left out."""
     details: dict[str, Any] = {}
     size, left_out = len('{"details_left_out":9999999}'), 0
     for path, value in _parts(context, custom):
@@ -86,7 +86,7 @@ def _parts(context: Mapping[str, Any], custom: Any) -> Iterator[tuple[tuple[str,
 
 
 def _size(path: tuple[str, ...], value: Any) -> int | None:
-    """Return how many bytes of JSON it takes at most; None: it cannot be stored."""
+    """Return how many bytes of JSON the value takes at most; None: it cannot be stored."""
     nested = value
     for name in reversed(path):
         nested = {name: nested}

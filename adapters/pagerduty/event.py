@@ -1,4 +1,4 @@
-"""An event of PagerDuty's Events API v2, read as PagerDuty reads it: all that is wrong is told at once."""
+"""Reads an event of PagerDuty's Events API v2 and, as PagerDuty does, reports all its errors at once."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _ROUTING_KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """What a trigger says. `labels`: source, component, group and class, as far as they are told."""
+    """A trigger's payload. `labels` holds source, component, group and class, where present."""
 
     summary: str
     severity: Severity
@@ -39,9 +39,9 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 class PagerDutyEvent(msgspec.Struct, frozen=True):
-    """One event; `dedup_key` is empty where a trigger has none, `payload` is a trigger's alone.
+    """One event. A trigger may have an empty `dedup_key`; only a trigger has a `payload`.
 
-    `context`: links, images, client and client_url, as far as they are told.
+    `context` holds links, images, client and client_url, where present.
     """
 
     routing_key: str
@@ -52,7 +52,7 @@ class PagerDutyEvent(msgspec.Struct, frozen=True):
 
 
 def read_event(body: bytes) -> PagerDutyEvent:
-    """Read an event; what is not needed is ignored. Raises InvalidEvent."""
+    """Read an event, ignoring fields that are not needed. Raises InvalidEvent."""
     if len(body) > EVENT_BYTES:
         raise InvalidEvent([f"the event is larger than {EVENT_BYTES // 1024} KB"])
     try:
@@ -80,7 +80,7 @@ def _event(event: dict[str, Any]) -> PagerDutyEvent:
 
 def _payload(payload: Any, errors: list[str]) -> Payload | None:
     if not isinstance(payload, dict):
-        errors.append("'payload' is missing or no object")
+        errors.append("'payload' is missing or not an object")
         return None
     summary = _text(payload, "summary", errors, "payload.")
     _text(payload, "source", errors, "payload.")
@@ -104,7 +104,7 @@ def _dedup_key(event: Mapping[str, Any], action: Action | None, errors: list[str
             errors.append("'dedup_key' is missing or blank")
         return ""
     if not isinstance(key, str):
-        errors.append("'dedup_key' is no text")
+        errors.append("'dedup_key' is not a text")
         return ""
     if len(key) > DEDUP_KEY_LENGTH:
         errors.append(f"'dedup_key' is too long (at most {DEDUP_KEY_LENGTH} characters)")
@@ -125,6 +125,6 @@ def _one_of(
     value = fields.get(name)
     if isinstance(value, str) and value in known:
         return known[value]
-    told = ", ".join(f"'{each}'" for each in known)
-    errors.append(f"'{within}{name}' is missing or invalid (must be one of {told})")
+    choices = ", ".join(f"'{each}'" for each in known)
+    errors.append(f"'{within}{name}' is missing or invalid (must be one of {choices})")
     return None

@@ -1,1 +1,1 @@
-"""Adapters to Redis: a doorbell for several processes on a standalone mongod."""
+"""Redis: a doorbell for several processes on a standalone mongod."""

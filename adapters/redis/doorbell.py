@@ -1,7 +1,7 @@
 """Redis publish/subscribe as a doorbell, for several processes on a standalone mongod.
 
 Messages may be dropped, repeated or late, and a process killed between its commit and its message sends none:
-a read of the log's tail once a second makes up for that.
+reading the log's tail once a second makes up for that.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from core.log.ports import Notice
 logger = logging.getLogger("tocsin.redis")
 
 TAIL_SECONDS = 1.0
-"""How often the log's tail is read, whatever Redis says: the longest that a lost bell delays an event."""
+"""How often the log's tail is read: the longest that a lost message delays an event."""
 TOPICS_LOOKS = 10
-"""After so many reads every topic is rung: whoever wrote to one may have been killed before it rang."""
+"""After so many reads every topic is rung: a process may have been killed between its write and its ring."""
 ANSWER_SECONDS = 2.0
 """How long Redis may take for a connection or an answer."""
 SILENCE_SECONDS = 5.0
-"""After this long without a message Redis is asked whether it is there, and given as long to answer."""
+"""After this long without a message Redis is pinged, and given as long to answer."""
 RETRY_SECONDS = 2.0
 CANCEL_SECONDS = 0.1
 
@@ -52,7 +52,7 @@ class Bell(Protocol):
 
 
 class Log(Protocol):
-    """The log as the doorbell looks at it. Raises Unavailable."""
+    """The log, as far as the doorbell reads it. Raises Unavailable."""
 
     async def identity(self) -> str:
         """Return the log identity."""
@@ -64,7 +64,7 @@ class Log(Protocol):
 
 
 class RedisMessage(msgspec.Struct, frozen=True):
-    """What is published: a position in the log of this identity that a kill of mongod does not undo."""
+    """A published message: a position, safe from a kill of mongod, in the log of identity `log`."""
 
     log: str
     position: int = 0
@@ -76,13 +76,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RedisDoorbell:
-    """Rings for what any process of the channel has committed (see core.log.ports.Doorbell).
+    """Rings for the commits of every process on the channel (see core.log.ports.Doorbell).
 
-    `bell` is rung for this process; `journaled` is told every position that is known to be; `topics` are rung
-    when messages about them may have been lost. Redis being away is no reason to break: the tail is read on.
+    `bell` rings in this process; `journaled` takes every position known to be journaled; `topics` are rung
+    when messages about them may have been lost. While Redis is away, the tail is still read.
     """
 
-    def __init__(  # noqa: PLR0913 (it stands between Redis, the bell and the log)
+    def __init__(  # noqa: PLR0913 (it connects Redis, the bell and the log)
         self,
         url: str,
         channel: str,
@@ -106,8 +106,8 @@ class RedisDoorbell:
         self._identity = ""
         self._position = 0
         self._topics: set[str] = set()
-        self._unsaid = asyncio.Event()
-        # Whether messages can come, and how often the tail was read since every topic was rung.
+        self._unpublished = asyncio.Event()
+        # Whether messages can come, and the reads of the tail since every topic was rung.
         self._subscribed = False
         self._looks = 0
 
@@ -116,11 +116,11 @@ class RedisDoorbell:
         self._bell.ring(position, topics)
         self._position = max(self._position, position)
         self._topics.update(topics)
-        self._unsaid.set()
+        self._unpublished.set()
 
     @asynccontextmanager
     async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
-        """Ring for everything that is committed from now on. Raises Unavailable."""
+        """Ring for every commit from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
         async with self._bell.listen(moment, known) as notices:
             work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
@@ -142,27 +142,27 @@ class RedisDoorbell:
                 self._subscribed = False
 
     async def _receive(self, subscription: PubSub) -> None:
-        asked = False
+        pinged = False
         while True:
             message = await subscription.get_message(timeout=SILENCE_SECONDS)
             if message is not None:
-                asked = False
+                pinged = False
                 if message["type"] == "message":
                     self._hear(message["data"])
                 elif message["type"] == "subscribe":
                     self._subscribed = True
                     self._ring_topics()
-            elif asked:
+            elif pinged:
                 raise RedisConnectionError("Redis fell silent")
             else:
-                asked = True
+                pinged = True
                 await subscription.ping()
 
     def _hear(self, data: bytes) -> None:
         try:
             message = _decode(data)
         except msgspec.DecodeError:
-            logger.warning("not a message of Tocsin on channel %s", self._channel)
+            logger.warning("a message on channel %s is not one of Tocsin's", self._channel)
             return
         # A position in another log says nothing about this one.
         position = message.position if message.log == self._identity else 0
@@ -170,10 +170,10 @@ class RedisDoorbell:
         self._bell.ring(position, message.topics)
 
     async def _publish(self) -> None:
-        """Publish what was rung in this process; what could not be said is said with the next message."""
+        """Publish this process's rings; topics that could not be published go with the next message."""
         while True:
-            await self._unsaid.wait()
-            self._unsaid.clear()
+            await self._unpublished.wait()
+            self._unpublished.clear()
             topics, self._topics = self._topics, set()
             try:
                 await self._redis.publish(
@@ -181,7 +181,7 @@ class RedisDoorbell:
                 )
             except BaseException:
                 self._topics |= topics
-                self._unsaid.set()
+                self._unpublished.set()
                 raise
 
     async def _read_tail(self) -> None:
@@ -191,7 +191,7 @@ class RedisDoorbell:
                 await self._look()
 
     async def _look(self) -> None:
-        """Ring for what is in the log, and now and then for every topic."""
+        """Ring for the log's tail, and now and then for every topic."""
         position, identity = await self._log.glance()
         replaced = identity != self._identity
         if replaced:
@@ -202,7 +202,7 @@ class RedisDoorbell:
             self._ring_topics()
 
     def _ring_topics(self) -> None:
-        """Let everyone look at what messages may have been lost about."""
+        """Ring for every topic, since messages about any of them may have been lost."""
         self._looks = 0
         self._bell.ring(topics=self._all_topics)
 
@@ -213,7 +213,7 @@ def _client(url: str) -> Redis:
             url,
             socket_timeout=ANSWER_SECONDS,
             socket_connect_timeout=ANSWER_SECONDS,
-            # Trying again is done here: bounded, and seen in the log.
+            # `_persistently` tries again instead, with bounded pauses and a line in the log.
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
@@ -221,7 +221,7 @@ def _client(url: str) -> Redis:
 
 
 async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel the tasks until they have ended: the client swallows one that comes while it connects."""
+    """Cancel the tasks until they have ended: the client swallows a cancellation while it connects."""
     pending = set(tasks)
     while pending:
         for task in pending:
@@ -230,7 +230,7 @@ async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:
 
 
 async def _persistently(work: Callable[[], Awaitable[None]]) -> None:
-    """Do the work again whenever Redis breaks it off."""
+    """Repeat the work whenever Redis breaks it off."""
     tries = 0
     while True:
         began = asyncio.get_running_loop().time()
@@ -241,5 +241,5 @@ async def _persistently(work: Callable[[], Awaitable[None]]) -> None:
                 tries = 0
             tries += 1
             if tries == 1:
-                logger.warning("Redis: %s; events come by the tail read meanwhile", error)
+                logger.warning("Redis: %s; meanwhile events come by reading the tail", error)
         await asyncio.sleep(backoff(tries, 0.02, RETRY_SECONDS, 0.5 + random.random() / 2))

@@ -1,1 +1,1 @@
-"""Signed tokens (JWT, RFC 7519): the only folder that knows the library for them."""
+"""Signed tokens (JWT, RFC 7519); the only folder that imports the library for them."""

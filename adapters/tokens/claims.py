@@ -1,4 +1,4 @@
-"""What a token's payload must hold, and when it holds."""
+"""The claims that a token's payload must hold, and its period of validity."""
 
 from datetime import UTC, datetime
 from typing import Annotated, get_args
@@ -11,7 +11,7 @@ from core.errors import Unauthenticated
 from core.roles import Role
 
 LEEWAY_SECONDS = 5
-"""How far our clock may be behind the issuer's. A token's life is not lengthened by it: `exp` is exact."""
+"""How far this server's clock may be behind the issuer's. It lengthens no token's life: `exp` is exact."""
 NAME_LENGTH = 256
 ROLES = 32
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -21,7 +21,7 @@ NumericDate = Annotated[float, Meta(ge=0)]
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The claims that count (RFC 7519 §4.1, and our own `tenant` and `roles`); others are ignored."""
+    """The claims that count (RFC 7519 §4.1, and Tocsin's own `tenant` and `roles`); others are ignored."""
 
     sub: Name
     tenant: Name
@@ -31,7 +31,7 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     iat: NumericDate | None = None
 
     def caller(self, now: datetime) -> Caller:
-        """Return who it is. Raises Unauthenticated: it is over, or has not begun."""
+        """Return the token's caller. Raises Unauthenticated: it has expired, or is not valid yet."""
         caller = Caller(
             tenant=self.tenant,
             subject=self.sub,
@@ -51,7 +51,7 @@ _decoder = msgspec.json.Decoder(Claims)
 
 
 def claims_of(payload: bytes) -> Claims:
-    """Decode a payload whose signature was found right. Raises Unauthenticated, naming what is wrong."""
+    """Decode a payload whose signature was verified. Raises Unauthenticated, naming the error."""
     try:
         return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

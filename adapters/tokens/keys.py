@@ -21,7 +21,7 @@ from core.errors import StartupRefused, Unauthenticated
 logger = logging.getLogger("tocsin.tokens")
 
 REREAD_SECONDS = 60.0
-"""How long after a read the file is left alone, whatever keys tokens name."""
+"""The shortest time between two reads of the file, whatever keys tokens name."""
 FILE_BYTES = 1024 * 1024
 RSA_BITS = 2048
 """The least that RS256 takes (RFC 7518 §3.3)."""
@@ -30,16 +30,16 @@ Keys = dict[str | None, tuple[PyJWK, str]]
 
 
 class _Unusable(Exception):
-    """The file has no key that tokens could be verified with."""
+    """The file has no key that can verify tokens."""
 
 
 class KeySetTokens:
-    """Tokens of the keys in a file (see core.access.ports.TokenVerifier).
+    """Verifies tokens by the keys in a file (see core.access.ports.TokenVerifier).
 
-    The file is read again for a key that it did not have.
+    A token with an unknown key makes it read the file again.
 
     Raises:
-        StartupRefused: there is no usable key in it.
+        StartupRefused: the file has no usable key.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +52,7 @@ class KeySetTokens:
         self._read_at = clock()
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """Return who the token was made for. Raises Unauthenticated."""
+        """Return the token's caller. Raises Unauthenticated."""
         key, algorithm = self._key(header(token).get("kid"))
         return claims_of(verified(token, key, algorithm)).caller(now)
 
@@ -75,7 +75,7 @@ class KeySetTokens:
         try:
             self._keys = _read(self._file)
         except _Unusable as error:
-            logger.error("the JWKS file %s: %s; its keys of before are kept", self._file, error)  # noqa: TRY400 (the message tells all)
+            logger.error("the JWKS file %s: %s; the keys read before are kept", self._file, error)  # noqa: TRY400 (the message says it all)
 
 
 def _read(file: Path) -> Keys:
@@ -91,12 +91,12 @@ def _read(file: Path) -> Keys:
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
         raise _Unusable("it is not a JSON object with a list of `keys`") from error
     if not keys:
-        raise _Unusable(f"no key for RS256 (of {RSA_BITS} bits or more) or ES256 is in it")
+        raise _Unusable(f"it has no key for RS256 (of {RSA_BITS} bits or more) or ES256")
     return keys
 
 
 def _usable(listed: list[dict[str, Any]]) -> Keys:
-    """Return the public keys by their kid; a symmetric one would be open to all who can read the file."""
+    """Return the public keys by kid; every reader of the file could mint tokens with a symmetric key."""
     keys: Keys = {}
     for each in listed:
         algorithm = {"RSA": "RS256", "EC": "ES256"}.get(str(each.get("kty")))

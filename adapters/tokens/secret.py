@@ -15,7 +15,11 @@ SECRET_BYTES = 32
 
 
 class SecretTokens:
-    """Tokens of one secret (see core.access.ports.TokenVerifier). Raises StartupRefused: it is too short."""
+    """Mints and verifies tokens by a secret (see core.access.ports.TokenVerifier).
+
+    Raises:
+        StartupRefused: the secret is too short.
+    """
 
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < SECRET_BYTES:
@@ -23,11 +27,11 @@ class SecretTokens:
         self._secret = secret.encode()
 
     def verify(self, token: str, now: datetime) -> Caller:
-        """Return who the token was made for. Raises Unauthenticated."""
+        """Return the token's caller. Raises Unauthenticated."""
         return claims_of(verified(token, self._secret, "HS256")).caller(now)
 
     def mint(self, caller: Caller, now: datetime, life: timedelta) -> str:
-        """Return a token for the caller that holds so long."""
+        """Return a token for the caller, valid for `life`."""
         claims = {
             "sub": caller.subject,
             "tenant": caller.tenant,
@@ -36,6 +40,6 @@ class SecretTokens:
             "exp": int((now + life).timestamp()),
         }
         token = jwt.api_jws.encode(msgspec.json.encode(claims), self._secret, "HS256")
-        # It would be refused here just as well, only later: bounds of names, for instance.
+        # Refuse now what `verify` would refuse later: too long a name, for instance.
         self.verify(token, now)
         return token

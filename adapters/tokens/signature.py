@@ -1,4 +1,4 @@
-"""The signature of a token (JWS, RFC 7515), by one algorithm that the key is for, whatever the token says."""
+"""Verifies a token's signature (JWS, RFC 7515) by the key's algorithm, whatever the token names."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ TOKEN_BYTES = 16 * 1024
 
 
 def header(token: str) -> dict[str, Any]:
-    """Return the header, unverified. Raises Unauthenticated: it is no token."""
+    """Return the header, unverified. Raises Unauthenticated: it is not a token."""
     if len(token) > TOKEN_BYTES:
         raise Unauthenticated("token_invalid", f"a token has at most {TOKEN_BYTES} bytes")
     try:
@@ -21,7 +21,7 @@ def header(token: str) -> dict[str, Any]:
 
 
 def verified(token: str, key: bytes | PyJWK, algorithm: str) -> bytes:
-    """Return the payload, once the signature was found right. Raises Unauthenticated."""
+    """Verify the signature and return the payload. Raises Unauthenticated."""
     named = header(token).get("alg")
     if named != algorithm:
         raise Unauthenticated("token_invalid", f"the token must be signed with {algorithm}")

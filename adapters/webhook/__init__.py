@@ -1,1 +1,1 @@
-"""Calls to webhooks: over HTTP, and never to an address that is not allowed."""
+"""Calls webhooks over HTTP, and only at allowed addresses."""

@@ -1,4 +1,4 @@
-"""Connecting: the name is resolved once, and what it led to is checked and connected to."""
+"""Connects to webhooks: resolves a name once and connects only to addresses that it has checked."""
 
 import asyncio
 import socket
@@ -12,7 +12,7 @@ from adapters.webhook.ssrf import SsrfGuard
 from core.errors import AddressRefused
 
 RESOLVERS = 32
-"""How many names are resolved at the same time; the system's resolver takes a thread each."""
+"""How many names are resolved at once, each in a thread of its own."""
 ADDRESSES = 4
 """How many of a name's addresses are tried."""
 
@@ -21,7 +21,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class Resolver:
-    """Resolves names as the system does, in threads of its own: a slow server holds up nobody else."""
+    """Resolves names by the system's resolver, in its own threads: a slow name server delays nothing else."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(RESOLVERS, "tocsin-resolve")
@@ -30,22 +30,22 @@ class Resolver:
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host; raises OSError."""
         key = (host, port)
-        asked = self._under_way.get(key)
-        if asked is None:
-            # One thread for each name at most, however often it is called while its server is silent.
+        resolving = self._under_way.get(key)
+        if resolving is None:
+            # At most one thread for each name, however many calls wait for its name server.
             loop = asyncio.get_running_loop()
-            asked = self._under_way[key] = loop.run_in_executor(self._threads, _resolve, host, port)
-            asked.add_done_callback(lambda done: self._answered(key, done))
-        return await asyncio.shield(asked)
+            resolving = self._under_way[key] = loop.run_in_executor(self._threads, _resolve, host, port)
+            resolving.add_done_callback(lambda done: self._answered(key, done))
+        return await asyncio.shield(resolving)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _answered(self, key: tuple[str, int], done: "asyncio.Future[Sequence[str]]") -> None:
         del self._under_way[key]
         if not done.cancelled():
-            # It may be that nobody waits for it any more.
+            # Mark the error as seen: nobody may be waiting for it any more.
             done.exception()
 
 
@@ -65,8 +65,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of the host that is allowed and answers."""
-        failure: Exception = httpcore.ConnectError("its name has no address")
+        """Connect to the host's first address that is allowed and answers."""
+        failure: Exception = httpcore.ConnectError("the host's name has no address")
         for address in await self._allowed(host, port):
             try:
                 return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -84,14 +84,14 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         raise httpcore.ConnectError(f"webhooks are not called by {path}, {timeout}, {socket_options}")
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for so many seconds."""
+        """Sleep for `seconds`."""
         await self._backend.sleep(seconds)
 
     async def _allowed(self, host: str, port: int) -> Sequence[str]:
         try:
             addresses = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("its name does not resolve") from error
+            raise httpcore.ConnectError("the host's name does not resolve") from error
         allowed, refusal = [], None
         for address in addresses:
             try:
@@ -106,12 +106,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport over a GuardedBackend; it knows no proxies and no limit but each endpoint's own."""
+    """httpx's transport over a GuardedBackend, without proxies and without a limit on connections."""
 
     def __init__(self, backend: GuardedBackend, keepalive: int) -> None:
         context = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
-        # httpx has no argument for the backend; a limit here would let hanging endpoints hold up the others.
+        # httpx has no argument for the backend; a limit would let hanging endpoints hold up the others.
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=None,

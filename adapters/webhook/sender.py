@@ -1,4 +1,4 @@
-"""Calls to webhooks over HTTP."""
+"""Calls webhooks over HTTP."""
 
 import asyncio
 import ssl
@@ -21,29 +21,29 @@ from core.outbox.schedule import Answer
 from core.outbox.webhook import Webhook
 
 CALL_SECONDS = 15.0
-"""How long a call may take, from the name's resolution to what is read of the answer."""
+"""How long a call may take, from resolving the name to reading the answer."""
 DRAIN_SECONDS = 1.0
-"""How long the rest of an answer that already counts may take, to use the connection again."""
+"""How long reading an answer's body may take; read to its end, the connection can be used again."""
 ANSWER_BYTES = 64 * 1024
-"""How much of an answer's body is read; nothing is done with it."""
+"""How much of an answer's body is read and thrown away."""
 URL_LENGTH = 2_048
 KEEPALIVE = 256
 """How many idle connections are kept, to all endpoints together."""
 
 
 class HttpSender:
-    """Makes the calls (see core.outbox.ports.CheckingSender); end it with `aclose`.
+    """Calls webhooks (see core.outbox.ports.CheckingSender); close it with `aclose`.
 
-    Redirects are not followed, proxies and credentials of the environment are not used, no cookie is kept.
+    It follows no redirects, uses no proxies or credentials of the environment, and keeps no cookies.
     """
 
     def __init__(
         self, allowed: Iterable[str] = (), *, seconds: float = CALL_SECONDS, resolve: Resolve | None = None
     ) -> None:
-        """Take what may be called beyond the public Internet.
+        """Take the networks and hosts that may be called beyond the public Internet.
 
         Raises:
-            StartupRefused: something in `allowed` is neither a network nor a host.
+            StartupRefused: an entry of `allowed` is neither a network nor a host.
         """
         self._guard = SsrfGuard(allowed)
         self._seconds = seconds
@@ -63,7 +63,7 @@ class HttpSender:
         self._resolver.close()
 
     def check_url(self, url: str) -> None:
-        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
+        """Check a webhook's URL, as far as possible without calling it. Raises InvalidInput."""
         if len(url) > URL_LENGTH or not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
             raise InvalidInput(f"a url has at most {URL_LENGTH} visible ASCII characters")
         try:
@@ -81,22 +81,22 @@ class HttpSender:
             raise InvalidInput(f"the url cannot be used: {refusal}") from None
 
     async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
-        """Post the message, sealed and signed for the webhook, and return what came of it; raises nothing."""
-        wanted = FORMATS[webhook.format]
-        sent, timestamp = wanted.sealed(webhook, message.body), int(now.timestamp())
+        """Post the message, sealed and signed; return the answer or the failure and raise nothing."""
+        message_format = FORMATS[webhook.format]
+        body, timestamp = message_format.sealed(webhook, message.body), int(now.timestamp())
         headers = {
-            "content-type": wanted.content_type,
+            "content-type": message_format.content_type,
             "webhook-id": message.id,
             "webhook-timestamp": str(timestamp),
         }
         if webhook.secrets:
-            headers["webhook-signature"] = signature(webhook.secrets, message.id, timestamp, sent)
+            headers["webhook-signature"] = signature(webhook.secrets, message.id, timestamp, body)
         if message.trace is not None:
             headers["traceparent"] = message.trace
-        return await self.call(webhook.url, headers, sent)
+        return await self.call(webhook.url, headers, body)
 
     async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post the body and return what came of it, within CALL_SECONDS; raises nothing."""
+        """Post the body; return the answer or the failure within CALL_SECONDS and raise nothing."""
         began = monotonic()
         try:
             answer = await self._post(url, headers, body)
@@ -112,7 +112,7 @@ class HttpSender:
         async with asyncio.timeout(self._seconds - draining):
             response = await self._client.send(request, stream=True)
         self._client.cookies.clear()
-        # The status decides; what follows is read only so that the connection can be used again.
+        # The status decides; the body is read only so that the connection can be used again.
         with suppress(httpx.HTTPError, OSError, TimeoutError):
             async with asyncio.timeout(draining), aclosing(response):
                 await _drained(response)
@@ -120,7 +120,7 @@ class HttpSender:
 
 
 def retry_after_of(value: str | None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 §10.2.3); None for none or nonsense."""
+    """Return the seconds of a Retry-After header (RFC 9110 §10.2.3); None: missing or malformed."""
     if value is None:
         return None
     if value.isascii() and value.isdigit():
@@ -142,6 +142,6 @@ async def _drained(response: httpx.Response) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return an error in one line of bounded length; it tells nothing of what was answered."""
+    """Return an error as one short line, which reveals nothing of the answer."""
     text = str(error).partition("\n")[0] or type(error).__name__
     return f"{type(error).__name__}: {text}"[:200]

@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks has them (standardwebhooks.com, specification 1.0)."""
+"""Signatures by Standard Webhooks (standardwebhooks.com, specification 1.0)."""
 
 import base64
 import hashlib

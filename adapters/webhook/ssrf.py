@@ -1,4 +1,4 @@
-"""Which addresses may be called: a webhook's URL comes from outside and must not lead inside (SSRF)."""
+"""Keeps webhooks, whose URLs come from outside, from calling internal addresses (SSRF)."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -30,7 +30,7 @@ _REFUSED: tuple[Network, ...] = tuple(
 )
 """IPv4 that is not the public Internet (RFC 6890 and its registry)."""
 _GLOBAL6 = IPv6Network("2000::/3")
-"""All that is given out of IPv6; unique local, link-local, site-local and multicast lie outside."""
+"""All IPv6 that is allocated; unique local, link-local, site-local and multicast lie outside."""
 _REFUSED6: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
@@ -43,16 +43,16 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class SsrfGuard:
-    """Says which addresses may be called: those of the public Internet, and what the setting allows.
+    """Lets calls through to the public Internet and to whatever the setting allows.
 
-    `allowed` names networks (CIDR), addresses and host names. A host that is named may lead anywhere.
+    `allowed` names networks (CIDR), addresses and host names. A named host may resolve to any address.
     """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         """Take the setting.
 
         Raises:
-            StartupRefused: something in it is neither a network nor a host.
+            StartupRefused: an entry is neither a network nor a host.
         """
         self._networks: list[Network] = []
         self._hosts: set[str] = set()
@@ -60,21 +60,21 @@ class SsrfGuard:
             self._allow(entry.strip())
 
     def check(self, host: str, address: str) -> None:
-        """Check the address that the host's name led to. Raises AddressRefused."""
+        """Check an address that the host's name resolved to. Raises AddressRefused."""
         if _plain_host(host) in self._hosts:
             return
-        found = ip_address(address.partition("%")[0])
-        for each in (found, embedded(found)):
+        ip = ip_address(address.partition("%")[0])
+        for each in (ip, embedded(ip)):
             if each is not None and any(each in network for network in self._networks):
                 return
-        if not is_public(found):
+        if not is_public(ip):
             raise AddressRefused("its address is not of the public Internet")
 
     def check_literal(self, host: str) -> None:
-        """Check a host that may be an address itself; a name is checked later.
+        """Check a host that is an address; a name is checked once it is resolved.
 
         Raises:
-            AddressRefused: it is one that must not be called.
+            AddressRefused: the address must not be called.
         """
         try:
             ip_address(host.strip("[]").partition("%")[0])
@@ -88,14 +88,14 @@ class SsrfGuard:
         except ValueError as error:
             if "/" in entry or ":" in entry or not entry or entry.replace(".", "").isdigit():
                 raise StartupRefused(
-                    f"webhooks may not be allowed to call {entry!r}: neither a network, such as 10.1.0.0/16,"
-                    " nor an address nor the name of a host"
+                    f"webhooks cannot be allowed to call {entry!r}: it is no network (such as 10.1.0.0/16),"
+                    " no address and no host name"
                 ) from error
             self._hosts.add(_plain_host(entry))
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is of the public Internet, also one that is wrapped in another."""
+    """Tell whether an address is of the public Internet; an embedded IPv4 address decides for IPv6."""
     inner = embedded(address)
     if inner is not None:
         return is_public(inner)
@@ -105,7 +105,7 @@ def is_public(address: Address) -> bool:
 
 
 def embedded(address: Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 one leads to: mapped, 6to4 or NAT64."""
+    """Return the IPv4 address that an IPv6 one embeds (mapped, 6to4 or NAT64), None without one."""
     if isinstance(address, IPv4Address):
         return None
     if address.ipv4_mapped is not None:

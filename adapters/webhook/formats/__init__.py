@@ -1,1 +1,1 @@
-"""What is sent, one file for each kind of receiver; `table` has them all."""
+"""Message formats, one file for each kind of receiver; `table` lists them."""

@@ -10,7 +10,7 @@ from core.alarm.events import Event
 from core.outbox.webhook import TEST_TEXT, Webhook
 
 SEQUENCE_DIGITS = 19
-"""A position is a 64-bit integer; padded, its texts are in the same order as the numbers."""
+"""A position is a 64-bit integer; padded, positions sort as texts."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -21,7 +21,7 @@ class CloudEvents:
     content_type: ClassVar[str] = "application/cloudevents+json"
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
-        """Return the event with its alarm as it stands after it."""
+        """Return the event with its alarm as the event left it."""
         data: dict[str, Any] = {
             "position": event.position,
             "revision": event.revision,
@@ -64,7 +64,7 @@ class CloudEvents:
         )
 
     def sealed(self, webhook: Webhook, body: bytes) -> bytes:  # noqa: ARG002 (it has nothing to seal)
-        """Return the body as it is: its signature stands in a header."""
+        """Return the body as it is: the signature goes in a header."""
         return body
 
 

@@ -1,4 +1,4 @@
-"""PagerDuty Events v2: an alarm is an incident."""
+"""PagerDuty Events v2: each alarm is an incident."""
 
 from datetime import datetime
 from typing import Any, ClassVar, Literal
@@ -32,7 +32,7 @@ class PagerDuty:
     content_type: ClassVar[str] = "application/json"
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
-        """Return what brings the incident to where the alarm is; notes change nothing about that."""
+        """Return what brings the incident in line with the alarm; None for notes, which change nothing."""
         if event.type in _NOTES:
             return None
         action = "resolve" if left else incident_action(event.alarm)
@@ -42,16 +42,16 @@ class PagerDuty:
         return _encode(body)
 
     def test_body(self, webhook: Webhook, event_id: str, now: datetime) -> bytes:  # noqa: ARG002
-        """Return the end of an incident that never began: it proves the address and the routing key."""
+        """Return a resolve of an incident that never began: it tests the address and the routing key."""
         return _encode({"event_action": "resolve", "dedup_key": f"tocsin-test-{webhook.id}"})
 
     def sealed(self, webhook: Webhook, body: bytes) -> bytes:
-        """Return the body with the routing key, which is not kept in the outbox."""
+        """Return the body with the routing key, which the outbox does not keep."""
         return b'{"routing_key":%b,%b' % (_encode(webhook.routing_key), body[1:])
 
 
 def incident_action(alarm: Alarm) -> Action:
-    """Return what an incident of the alarm as it stands needs: nobody is called to what is out of sight."""
+    """Return the action for the alarm's incident: an alarm out of sight calls nobody."""
     if not alarm.active or not alarm.annunciate or alarm.state in _OUT_OF_SIGHT:
         return "resolve"
     return "acknowledge" if alarm.acked else "trigger"

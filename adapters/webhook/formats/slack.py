@@ -19,7 +19,7 @@ class Slack:
     content_type: ClassVar[str] = "application/json"
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
-        """Return `{"text": ...}`, with what Slack would take for its markup escaped."""
+        """Return `{"text": ...}`, with Slack's markup characters escaped."""
         alarm = event.alarm
         if not alarm.annunciate:
             return None

@@ -1,4 +1,4 @@
-"""Every format by the name that webhooks are stored with."""
+"""All formats, by the names that webhooks store."""
 
 from adapters.webhook.formats.cloudevents import CloudEvents
 from adapters.webhook.formats.pagerduty import PagerDuty
