@@ -1,1 +1,1 @@
-"""A client of a running server's stream: one connection, whatever becomes of the sockets under it."""
+"""A client of a server's stream, which reconnects by itself."""

@@ -1,4 +1,4 @@
-"""One socket to a server: opened, greeted, kept authenticated, and why it came to an end."""
+"""Opens a socket to a server, keeps it authenticated, and tells why it ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ from entrypoints.client.token import ClientToken
 
 PROTOCOL = Subprotocol("tocsin.v1.msgpack")
 MESSAGE_BYTES = 16 * 1024 * 1024
-"""The largest message taken from a server; its frames have about 256 KiB."""
+"""The largest message accepted from a server; its frames have about 256 KiB."""
 HELLO_SECONDS = 15.0
 QUIET_SECONDS = 20.0
 """How often the server is pinged, and how long it may take to answer."""
@@ -40,7 +40,7 @@ class _Operation(msgspec.Struct):
 
 
 class StreamConnection:
-    """Messages to and from a server."""
+    """Sends messages to a server and receives its messages."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
@@ -48,7 +48,7 @@ class StreamConnection:
         self._decoder: msgspec.msgpack.Decoder[ServerMessage] = msgspec.msgpack.Decoder(ServerMessage)
 
     async def send(self, message: ClientMessage) -> None:
-        """Send a message; on a connection that is lost it does nothing: `receive` tells of that."""
+        """Send a message; do nothing on a lost connection, which `receive` reports."""
         with suppress(ConnectionClosed):
             await self._socket.send(self._encode(message))
 
@@ -56,7 +56,7 @@ class StreamConnection:
         """Return the next message that this version knows.
 
         Raises:
-            StreamEnded: it is one of this version's, but can't be read.
+            StreamEnded: the message is of a known kind, but cannot be read.
         """
         while True:
             data = await self._socket.recv(decode=False)
@@ -69,11 +69,11 @@ class StreamConnection:
 
 @asynccontextmanager
 async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple[StreamConnection, Hello]]:
-    """Give a connection that was greeted, and the greeting; its token is renewed by itself.
+    """Give a connection and the server's hello; renew the token in the background.
 
     Raises:
-        ConnectionLost: it can't be had, or was lost while in use.
-        StreamEnded: coming back would change nothing.
+        ConnectionLost: no connection could be made, or it was lost while in use.
+        StreamEnded: reconnecting would change nothing.
     """
     try:
         token = None if tokens is None else await tokens.get()
@@ -91,7 +91,7 @@ async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple
             async with _authenticated(connection, tokens, token) as hello:
                 yield connection, hello
     except ConnectionClosed as closed:
-        raise _judged(url, closed, tokens) from None
+        raise _closing_error(url, closed, tokens) from None
     except InvalidURI as error:
         raise StreamEnded(str(error)) from None
     except (OSError, TimeoutError, WebSocketException, TokenUnavailable) as error:
@@ -123,7 +123,9 @@ async def _hello(connection: StreamConnection) -> Hello:
                 return message
 
 
-def _judged(url: str, closed: ConnectionClosed, tokens: ClientToken | None) -> ConnectionLost | StreamEnded:
+def _closing_error(
+    url: str, closed: ConnectionClosed, tokens: ClientToken | None
+) -> ConnectionLost | StreamEnded:
     code, reason = (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason)
     if code in FINAL_CODES or (code == UNAUTHENTICATED and tokens is None):
         return StreamEnded(f"the server closed the connection: {code} {reason}")

@@ -1,4 +1,4 @@
-"""A client of the stream: one connection, taken up again where it was whatever becomes of the sockets."""
+"""A client of the stream: one connection, which reconnects and resumes where it was."""
 
 import asyncio
 import logging
@@ -29,29 +29,29 @@ logger = logging.getLogger("tocsin.client")
 SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 15.0
 STABLE_SECONDS = 10.0
-"""A connection that lasted this long was a success: the pauses begin at the shortest again."""
+"""After a connection that lasted this long, pauses begin at the shortest again."""
 PATIENCE_SECONDS = 300.0
-"""How long a client goes on trying while it gets no connection at all."""
+"""How long a client keeps trying without any connection."""
 
 
 def jittered(failures: int) -> float:
-    """The seconds to wait after the n-th failure in a row; clients cut off together come back apart."""
+    """Return the seconds to wait after the n-th failure in a row; jitter spreads clients cut off together."""
     return backoff(failures, SHORTEST_PAUSE, LONGEST_PAUSE, random.random())
 
 
 class TocsinStream:
-    """One connection to any of some servers, as an async context manager.
+    """One connection to any of several servers, as an async context manager.
 
         async with TocsinStream(["ws://127.0.0.1:8080/v1/stream"]) as stream:
             async for item in stream.subscribe(snapshot=True):
                 ...
 
-    A lost connection is taken up again at the next address, after a pause that grows and is jittered, and
-    the subscriptions resume exactly. They share the connection, so a program reads all that it has, each in
-    a task of its own. Their iterators raise:
+    After a lost connection and a growing, jittered pause the client tries the next address, and the
+    subscriptions resume exactly. They share the connection, so a program must read all of them, each in its
+    own task. Their iterators raise:
 
-        StreamEnded: the server wants no more of this client, or none was reached for `patience` seconds.
-        SubscriptionRefused: the server does not take this subscription.
+        StreamEnded: the server ended the connection for good, or none was reached for `patience` seconds.
+        SubscriptionRefused: the server refuses this subscription.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class TocsinStream:
         patience: float = PATIENCE_SECONDS,
         pause: Callable[[int], float] = jittered,
     ) -> None:
-        """Take the addresses, where tokens come from, and how long to wait after the n-th failure."""
+        """Take the addresses, the function that gets tokens, and the pause after the n-th failure."""
         self._urls = [urls] if isinstance(urls, str) else list(urls)
         self._tokens = None if token is None else ClientToken(token)
         self._patience = patience
         self._pause = pause
-        # A dict for its order: they are asked for in the order in which they were wished for.
+        # A dict for its order: subscriptions are requested in the order in which they were made.
         self._subscriptions: dict[ClientSubscription, None] = {}
-        # By the id on the wire. Each request has a new one: nothing meant for an earlier one is taken for it.
-        self._asked: dict[str, ClientSubscription] = {}
+        # By the id on the wire. Each request has a new id, so late messages for an earlier one are ignored.
+        self._requested: dict[str, ClientSubscription] = {}
         self._last_id = 0
         self._connection: StreamConnection | None = None
         self._log: str | None = None
@@ -140,13 +140,13 @@ class TocsinStream:
 
     def _check_patience(self, seconds: float, lost: ConnectionLost) -> None:
         if seconds >= self._patience:
-            raise StreamEnded(f"no server for {self._patience:g} s; at last {lost}")
+            raise StreamEnded(f"no server for {self._patience:g} s; the last failure: {lost}")
 
     async def _wait(self, failures: int, lost: ConnectionLost) -> None:
         self._urls.append(self._urls.pop(0))
         pause = self._pause(failures) if self._retry_after is None else self._retry_after
         self._retry_after = None
-        logger.info("lost %s; again in %.1f s", lost, pause)
+        logger.info("lost %s; reconnecting in %.1f s", lost, pause)
         await asyncio.sleep(min(pause, LONGEST_PAUSE))
 
     async def _connect(self, url: str) -> ConnectionLost:
@@ -154,7 +154,7 @@ class TocsinStream:
         try:
             async with connected(url, self._tokens) as (connection, hello):
                 self._connection, self._log = connection, hello.log
-                # Others may come meanwhile; they ask for themselves.
+                # Subscriptions made meanwhile send their own requests.
                 for subscription in list(self._subscriptions):
                     await self._ask(connection, subscription)
                 while True:
@@ -164,16 +164,16 @@ class TocsinStream:
 
     def _leave(self) -> None:
         self._connection = None
-        self._asked.clear()
+        self._requested.clear()
 
     async def _ask(self, connection: StreamConnection, subscription: ClientSubscription) -> None:
         if connection is not self._connection or subscription not in self._subscriptions:
             return
-        if subscription in self._asked.values():
+        if subscription in self._requested.values():
             return
         self._last_id += 1
         name = f"s{self._last_id}"
-        self._asked[name] = subscription
+        self._requested[name] = subscription
         await connection.send(subscription.request(name))
 
     async def _ask_later(self, connection: StreamConnection, subscription: ClientSubscription) -> None:
@@ -186,26 +186,28 @@ class TocsinStream:
             self._log = message.log
         elif isinstance(message, Goodbye):
             self._retry_after = message.retry_after_ms / 1000
-        elif (subscription := self._asked.get(message.id or "")) is not None:
+        elif (subscription := self._requested.get(message.id or "")) is not None:
             await self._hand(connection, subscription, message)
 
-    async def _hand(self, connection: StreamConnection, subscription: ClientSubscription, told: Told) -> None:
-        if isinstance(told, ResetMessage | ErrorMessage) and told.id is not None:
-            self._asked.pop(told.id)
-        if isinstance(told, ErrorMessage) and told.code == "unavailable":
+    async def _hand(
+        self, connection: StreamConnection, subscription: ClientSubscription, message: Told
+    ) -> None:
+        if isinstance(message, ResetMessage | ErrorMessage) and message.id is not None:
+            self._requested.pop(message.id)
+        if isinstance(message, ErrorMessage) and message.code == "unavailable":
             self._start(self._ask_later(connection, subscription))
             return
-        await subscription.take(told, self._log)
-        if isinstance(told, ResetMessage):
+        await subscription.take(message, self._log)
+        if isinstance(message, ResetMessage):
             await self._ask(connection, subscription)
-        elif isinstance(told, ErrorMessage):
+        elif isinstance(message, ErrorMessage):
             self._subscriptions.pop(subscription, None)
 
     def _drop(self, subscription: ClientSubscription) -> None:
         """End a subscription that its consumer closed."""
         self._subscriptions.pop(subscription, None)
-        for name in [name for name, asked in self._asked.items() if asked is subscription]:
-            del self._asked[name]
+        for name in [name for name, requested in self._requested.items() if requested is subscription]:
+            del self._requested[name]
             if self._connection is not None:
                 self._start(self._connection.send(Unsubscribe(id=name)))
 

@@ -1,4 +1,4 @@
-"""A subscription at the client: what is wished for, and how far it was received and handed on."""
+"""A client's subscription: its wish, and the positions received and handed to the consumer."""
 
 import asyncio
 from collections import deque
@@ -25,13 +25,13 @@ from core.lists.filter import Filter
 from entrypoints.client.errors import SubscriptionRefused
 
 WAITING_MESSAGES = 16
-"""How many messages (256 KiB each, about) wait for the consumer before the connection is read no further."""
+"""How many messages (about 256 KiB each) wait for the consumer before reading pauses."""
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A page of the alarm list. `first`: forget the pages before it; `done`: it was the last.
+    """A page of the alarm list. `first`: forget the pages before it; `done`: it is the last.
 
-    The rule for what follows: an event at or below the `position` of its alarm's row is in it already.
+    A later event at or below the `position` of its alarm's row is already in that row.
     """
 
     alarms: Sequence[Alarm]
@@ -40,7 +40,7 @@ class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StartOver(msgspec.Struct, frozen=True, gc=False):
-    """All that was received is void. A subscription with a snapshot gets a new one, others go on from now."""
+    """Everything received is void. A subscription with a snapshot gets a new one, others go on from now."""
 
     reason: ResetReason
 
@@ -51,7 +51,7 @@ Told = Subscribed | SnapshotMessage | EventsMessage | PositionMessage | ResetMes
 
 @dataclass(slots=True)
 class _Received:
-    """What one message brought, and how far everything is received with it."""
+    """The items of one message, and the position and log up to which everything is received with it."""
 
     items: deque[Item]
     position: int | None
@@ -61,12 +61,12 @@ class _Received:
 class ClientSubscription:
     """An async iterator of items, for one consumer: each event once, positions strictly increasing.
 
-    A consumer that is slow holds the whole connection back (TCP tells the server), so that nothing piles
-    up; one that stops early calls `aclose`.
+    A slow consumer holds back the whole connection (TCP tells the server), so that nothing piles up; a
+    consumer that stops early must call `aclose`.
     """
 
     def __init__(self, wish: Subscribe, end: Callable[["ClientSubscription"], None]) -> None:
-        # `after` and `log` of the wish move along with what was received.
+        # `after` and `log` of the wish follow the received messages.
         self._wish = wish
         self._end = end
         self._first = True
@@ -80,7 +80,7 @@ class ClientSubscription:
 
     @property
     def position(self) -> int | None:
-        """All up to here was handed to the consumer: `after` of a later subscription. None: unknown."""
+        """The consumer has everything up to here: `after` of a later subscription. None: unknown."""
         return self._position
 
     @property
@@ -95,7 +95,7 @@ class ClientSubscription:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Receive nothing more, and let the connection go on with the others."""
+        """End this subscription; the connection's others go on."""
         self._end(self)
         self._closed = True
         self._received.clear()
@@ -114,40 +114,40 @@ class ClientSubscription:
         return item
 
     def request(self, name: str) -> Subscribe:
-        """Return what to ask the server for, under this id."""
+        """Return the request to send to the server, under this id."""
         self._first = True
         snapshot = self._wish.snapshot and self._wish.after is None
         return msgspec.structs.replace(self._wish, id=name, snapshot=snapshot)
 
     def fail(self, error: TocsinError) -> None:
-        """Let the consumer have what was received, and then the error."""
+        """Give the consumer what was received, then the error."""
         self._failure = error
         self._wake()
 
-    async def take(self, told: Told, log: str | None) -> None:
-        """Take what the server said; waits while the consumer is behind."""
-        match told:
+    async def take(self, message: Told, log: str | None) -> None:
+        """Take a message of the server; wait while the consumer is behind."""
+        match message:
             case Subscribed():
                 self.failures = 0
                 if not self._wish.snapshot or self._wish.after is not None:
-                    await self._advance([], told.position, log)
+                    await self._advance([], message.position, log)
             case SnapshotMessage():
-                page = SnapshotPage(alarms=told.alarms, first=self._first, done=told.done)
+                page = SnapshotPage(alarms=message.alarms, first=self._first, done=message.done)
                 self._first = False
-                await self._advance([page], told.position if told.done else None, log)
+                await self._advance([page], message.position if message.done else None, log)
             case EventsMessage():
                 known = -1 if self._wish.after is None else self._wish.after
-                news: list[Item] = [event for event in told.events if event.position > known]
-                await self._advance(news, max(told.position, known), log)
+                news: list[Item] = [event for event in message.events if event.position > known]
+                await self._advance(news, max(message.position, known), log)
             case PositionMessage():
-                await self._advance([], max(told.position, self._wish.after or 0), log)
+                await self._advance([], max(message.position, self._wish.after or 0), log)
             case ResetMessage():
-                await self._advance([StartOver(told.reason)], None, None)
+                await self._advance([StartOver(message.reason)], None, None)
             case ErrorMessage():
-                self.fail(SubscriptionRefused(f"{told.code}: {told.detail}"))
+                self.fail(SubscriptionRefused(f"{message.code}: {message.detail}"))
 
     async def _advance(self, items: Iterable[Item], position: int | None, log: str | None) -> None:
-        # The wish first: what waits for the consumer must not be asked for again.
+        # The wish first: a reconnection must not request again what waits for the consumer.
         self._wish = msgspec.structs.replace(self._wish, after=position, log=log)
         while len(self._received) >= WAITING_MESSAGES and not self._over:
             self._room.clear()
@@ -177,7 +177,7 @@ class ClientSubscription:
 
 
 def wish(wanted: Filter, after: int | None, log: str | None, *, snapshot: bool, conflate: bool) -> Subscribe:
-    """Return a wish. Raises InvalidInput if the filter is, or ValueError for `after` with a snapshot."""
+    """Return a wish. Raises InvalidInput for an invalid filter, ValueError for `after` with a snapshot."""
     wanted.check()
     if snapshot and after is not None:
         raise ValueError("a snapshot starts over: leave `after` out")

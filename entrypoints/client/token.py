@@ -1,4 +1,4 @@
-"""The client's own token: asked for in bounded time, and replaced before it expires."""
+"""The client's token: got in bounded time, and replaced before it expires."""
 
 import asyncio
 import base64
@@ -14,14 +14,14 @@ from entrypoints.client.errors import TokenUnavailable
 logger = logging.getLogger("tocsin.client")
 
 TOKEN_SECONDS = 30.0
-"""How long a token may take to get."""
+"""How long getting a token may take."""
 REFRESH_EARLY = 30.0
 """How many seconds before its end a token is replaced."""
 REFRESH_EVERY = 5.0
-"""How often that is tried at most, whatever the clocks say."""
+"""The shortest time between two tries, whatever the clocks say."""
 
 GetToken = Callable[[bool], Awaitable[str]]
-"""Gets a token; told whether the server did not take the last one, so that a kept one is of no use."""
+"""Gets a token; its argument: whether the server refused the last one, so that a cached one is useless."""
 
 
 class _Claims(msgspec.Struct):
@@ -29,11 +29,11 @@ class _Claims(msgspec.Struct):
 
 
 class ClientToken:
-    """Where a client gets its tokens from."""
+    """Gets a client's tokens, and renews them."""
 
     def __init__(self, get: GetToken) -> None:
         self._get = get
-        # Whether the server did not take the last one.
+        # Whether the server refused the last token.
         self.refused = False
 
     async def get(self) -> str:
@@ -42,18 +42,18 @@ class ClientToken:
             async with asyncio.timeout(TOKEN_SECONDS):
                 return await self._get(self.refused)
         except Exception as error:
-            # Whatever a caller's function raises: it may well succeed the next time.
+            # A caller's function may raise anything, and may succeed the next time.
             raise TokenUnavailable(f"no token: {error!r}") from error
 
     async def renew(self, token: str, send: Callable[[str], Awaitable[None]]) -> None:
-        """Hand a new token to `send` each time before the old one expires; ends with one that never does."""
+        """Hand `send` a new token each time before the old one expires; return when one never expires."""
         wait = refresh_in(token, time.time())
         while wait is not None:
             await asyncio.sleep(wait)
             try:
                 token = await self.get()
             except TokenUnavailable as error:
-                # The old one is good for a while; when it is not, the server says so by 4401.
+                # The old token is valid for a while; then the server closes with 4401.
                 logger.warning("%s", error)
                 wait = REFRESH_EVERY
             else:
@@ -62,7 +62,7 @@ class ClientToken:
 
 
 def refresh_in(token: str, now: float) -> float | None:
-    """Return after how many seconds a JWT (RFC 7519) has to be replaced; None: it does not expire."""
+    """Return in how many seconds a JWT (RFC 7519) must be replaced; None: it does not expire."""
     try:
         part = token.split(".")[1]
         claims = msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), type=_Claims)
