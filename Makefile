@@ -1,19 +1,19 @@
-# Everything happens in .venv, made from pyproject.toml and .ci/constraints.txt. No root needed. `make run`
-# installs what running needs; whatever tests or checks adds its tools to the same .venv. Each is done once.
+# Everything runs in .venv, made from pyproject.toml and .ci/constraints.txt, without root. `make run` installs
+# what running needs; targets that test or check add their tools to the same .venv. Each is done once.
 
 VENV := .venv
 BIN := $(VENV)/bin
-# The stamps of what is installed: to run, and the tools on top.
+# Stamps of finished installations: what running needs, and the tools on top.
 RUNTIME := $(VENV)/.runtime
 TOOLS := $(VENV)/.tools
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
-# Which Python makes .venv: the first of these that is 3.11 or newer.
+# The first of these that is Python 3.11 or newer makes .venv.
 PYTHON ?= python3.11 python3 python3.12 python3.13
-# More for pytest, e.g. make test PYTEST_ARGS="-k log"; by default the tests run in two processes
+# Arguments for pytest, e.g. make test PYTEST_ARGS="-k log"; by default the tests run in two processes
 PYTEST_ARGS ?= -n 2 --dist loadfile
 # Which benches, e.g. make bench BENCH_ARGS=log
 BENCH_ARGS ?=
-# Anything at all has a simulated plant raise alarms: make run DEMO=1
+# If set, a simulated plant raises alarms: make run DEMO=1
 DEMO ?=
 
 .DEFAULT_GOAL := help
@@ -23,7 +23,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(RUNTIME) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C ends both
-	@# The trap keeps this shell until Tocsin has ended; 130 is how Ctrl-C may look from here.
+	@# The trap keeps this shell until Tocsin has ended; Ctrl-C may show as status 130.
 	@trap : INT; $(BIN)/tocsin up $(if $(DEMO),--demo) || test $$? -eq 130
 
 test: lint ## Set up, lint, run every test against a real MongoDB
@@ -39,7 +39,7 @@ format: $(TOOLS) ## Format the code and fix what ruff can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(TOOLS) ## Measure: ratios to a floor of the same run
+bench: $(TOOLS) ## Run the benches: ratios to a floor measured in the same run
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
 faults: $(TOOLS) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
@@ -49,7 +49,7 @@ clean: ## Remove .venv and caches; the data in .tocsin stays
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find core adapters entrypoints tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Without ensurepip (Debian has it in python3-venv) the pip that is there fills a .venv that has none.
+# Without ensurepip (on Debian in python3-venv), the system's pip installs pip into a .venv made without it.
 $(RUNTIME): pyproject.toml .ci/constraints.txt
 	@set -e; \
 	python=; \
