@@ -1,4 +1,4 @@
-// What is shown, in the address: it survives a reload, can be sent to others, and Back leads to what was before.
+// Keeps the page's state in the address: it survives a reload, can be shared, and Back returns to the last one.
 
 import { queryOf } from "./filters.js";
 
@@ -7,10 +7,10 @@ const OWN = ["as_of", "alarm", "page"];
 /** The page's query: the filter, under the names of the API, and `as_of`, `alarm`, `page`. */
 export class Address {
   params = new URLSearchParams(location.search);
-  // What goes on changing: its changes are one step of Back together.
+  // The part under continuous change: its changes together are one step of Back.
   #moving = null;
 
-  /** `onVisit()`: another address was gone to, by Back or Forward. */
+  /** `onVisit()`: Back or Forward led to another address. */
   constructor(onVisit) {
     addEventListener("popstate", () => {
       this.params = new URLSearchParams(location.search);
@@ -24,9 +24,9 @@ export class Address {
   }
 
   /**
-   * Say what is shown: this filter, and `parts` of the rest; null: not any more.
+   * Put this filter and `parts` of the rest into the address; a null part is removed.
    *
-   * `moving` names what is changed bit by bit, a text while it is typed or the slider while it is moved.
+   * `moving` names a part under continuous change: a text while it is typed, the slider while it is moved.
    */
   show(filter, parts = {}, moving = null) {
     const params = queryOf(filter);

@@ -1,4 +1,4 @@
-// The alarm list at a client: a snapshot, and the events after it.
+// A client's alarm list: a snapshot, and the events after it.
 
 /**
  * Keeps the rows of a subscription with `snapshot: true`: give `list.handlers` to subscribe().
@@ -6,9 +6,9 @@
  *   const list = new AlarmList((list) => draw([...list.rows.values()]));
  *   client.subscribe({ snapshot: true, filter }, list.handlers);
  *
- * `onChange(list, events)` is called after everything that changed it; `events`: those it was changed by, or
- * null: it is another list altogether. While a snapshot is coming in, after a reconnection too, the rows of
- * before stay until it is whole: no reader sees a half of it.
+ * `onChange(list, events)` is called after each change; `events`: those that changed the list, or null: the
+ * whole list was replaced. While a snapshot comes in, after a reconnection too, the old rows stay until it is
+ * whole: no reader sees half of it.
  */
 export class AlarmList {
   /** Alarms by id: all that match the filter and are not normal. */
@@ -29,7 +29,7 @@ export class AlarmList {
 
   #snapshot(alarms, { first, done }) {
     if (first) this.#coming = new Map();
-    // A scan that starts over brings rows again, and newer.
+    // A scan that starts over brings rows again, some of them newer.
     for (const alarm of alarms) put(this.#coming, alarm);
     if (!done) return;
     this.rows = this.#coming;

@@ -1,17 +1,17 @@
-// Which events call the operator: those after which an alarm was announced later than it was known to be.
+// Finds the events that call the operator: those that announce an alarm anew.
 
 import { SEVERITY_WORDS } from "./words.js";
 
-/** Remembers up to where operators were called, so that a list that fell behind or came back calls, too, and once. */
+/** Remembers the last announcement of each alarm, so that a list that fell behind or reconnected calls just once. */
 export class Caller {
   #known = new Map();
 
-  /** A list is there: what stands in it calls nobody any more. */
+  /** Take the alarms of a new list as known: they call nobody. */
   know(alarms) {
     this.#known = new Map([...alarms].map((alarm) => [alarm.id, alarm.announced_revision]));
   }
 
-  /** Return the severities that call, and what to say of a critical one, or null. */
+  /** Return the severities that call, and the text for a critical alarm, or null. */
   calls(events) {
     const severities = new Set();
     let critical = null;
@@ -25,7 +25,7 @@ export class Caller {
 
   #isCall({ id, state, annunciate, announced_revision: announced }) {
     if (state === "normal") this.#known.delete(id);
-    // A journal entry calls nobody; what is shelved calls when it is back.
+    // A journal entry calls nobody; a shelved alarm calls when it is back.
     if (state !== "unacked" || !annunciate || announced <= (this.#known.get(id) ?? 0)) return false;
     this.#known.set(id, announced);
     return true;

@@ -1,10 +1,9 @@
-// Tocsin over HTTP: commands, lists of earlier moments, histories, statistics.
+// Tocsin's HTTP API: commands, lists of earlier moments, histories, statistics.
 
-// A command that may or may not have been carried out is asked for again under the same key.
-// Long enough for a process to be started again.
+// A command whose outcome is unknown is sent again under the same key, for long enough that a process can restart.
 const TRIES = 6;
 const FIRST_PAUSE_MS = 300;
-// What POST /v1/commands takes at once.
+// The most commands of one POST /v1/commands.
 const COMMANDS = 1_000;
 const PAGE = 1_000;
 const CALL_MS = 20_000;
@@ -18,22 +17,22 @@ export class Problem extends Error {
   }
 }
 
-/** Asks the server that the page came from; `token()` gives the token to send, or null. */
+/** Calls the server that the page came from; `token()` gives the token to send, or null. */
 export class Api {
   #token;
   #onRefused;
 
-  /** `onRefused()` is called when the server wants a token, or another one. */
+  /** `onRefused(detail)` is called when the server wants a token, or another one. */
   constructor(token, onRefused) {
     this.#token = token;
     this.#onRefused = onRefused;
   }
 
   /**
-   * Give these commands; return an answer for each, in order: an item of POST /v1/commands, or a problem.
+   * Send these commands; return an answer for each, in order: an item of POST /v1/commands, or a problem.
    *
-   * Without a word from the server they are sent again, a few times, under the same Idempotency-Key. Raises
-   * Problem when that did not help.
+   * Without an answer they are sent again, a few times, under the same Idempotency-Key. Raises Problem when
+   * that did not help.
    */
   async command(commands) {
     const answers = [];
@@ -43,7 +42,7 @@ export class Api {
     return answers;
   }
 
-  /** Return what GET /v1/alarms lists: {alarms, position, whole}; at most `pages` pages of it. */
+  /** Return at most `pages` pages of GET /v1/alarms: {alarms, position, whole}. */
   async list(query, pages, signal) {
     const params = new URLSearchParams(query);
     params.set("limit", PAGE);
@@ -57,17 +56,17 @@ export class Api {
     return { alarms, position: null, whole: false };
   }
 
-  /** Return a page of an alarm's events, those after a revision. */
+  /** Return a page of an alarm's events after a revision. */
   history(id, after, limit) {
     return this.get(`/v1/alarms/${encodeURIComponent(id)}/events?after=${after}&limit=${limit}`);
   }
 
-  /** Return what GET answers. Raises Problem, or AbortError. */
+  /** Return the answer to a GET. Raises Problem, or AbortError. */
   async get(path, signal) {
     return this.#json(await this.#fetch(path, { signal: bounded(signal) }));
   }
 
-  /** Return a file that GET answers. Raises Problem. */
+  /** Return the file that a GET answers. Raises Problem. */
   async file(path) {
     const answer = await this.#fetch(path, {});
     if (!answer.ok) throw await problem(answer);
@@ -122,7 +121,7 @@ function bounded(signal) {
   return signal ? AbortSignal.any([signal, late]) : late;
 }
 
-// crypto.randomUUID is for secure contexts only; this is for plain HTTP inside a plant, too.
+// crypto.randomUUID needs a secure context; this also serves plain HTTP inside a plant.
 function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

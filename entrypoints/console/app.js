@@ -1,4 +1,4 @@
-// The console: puts its parts together.
+// Puts the parts of the console together.
 
 import { Address } from "./address.js";
 import { AlarmList } from "./alarms.js";
@@ -108,7 +108,7 @@ class Console {
     );
     new Connection(this.#session, this.#api, this.#live, (lost) => this.#grid.classList.toggle("stale", lost)).open();
     setInterval(() => document.hidden || this.#list.draw(), AGE_MS);
-    // All in one beat; the style sheet leaves it out for who wants no motion.
+    // All rows blink together; the style sheet stops it for people who prefer no motion.
     setInterval(() => (this.#grid.dataset.blink = this.#grid.dataset.blink === "off" ? "on" : "off"), BLINK_MS);
     await this.#pages.show(this.#address.get("page"));
     this.#travel.visit(this.#address.get("as_of"));
@@ -123,7 +123,7 @@ class Console {
     this.#opening.visit();
   }
 
-  // What came from the server. The list is drawn in the next frame, whatever the rate.
+  // Take changes from the server. The list is drawn in the next frame, whatever the rate.
   #heard(list, events) {
     if (events === null) {
       this.#others();
@@ -134,15 +134,15 @@ class Console {
       this.#normals.heard(events);
       this.#view.changed(events.map(({ alarm }) => alarm.id));
       this.#announce(events);
-      const own = events.findLast(({ alarm }) => alarm.id === this.#details.id);
-      // Also when it has become normal, and left the list.
-      if (own && !this.#travel.active) this.#details.show(own.alarm);
+      const opened = events.findLast(({ alarm }) => alarm.id === this.#details.id);
+      // Also when the alarm became normal and left the list.
+      if (opened && !this.#travel.active) this.#details.show(opened.alarm);
     }
     this.#server.stale();
     this.#later();
   }
 
-  // There are other alarms altogether.
+  // Show a list that was replaced.
   #others() {
     if (!this.#travel.active) this.#view.take(this.#normals);
     this.#later();

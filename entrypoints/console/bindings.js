@@ -2,7 +2,7 @@
 
 import { byId } from "./dom.js";
 
-/** Return what keys() takes. parts: {cursor, list, selection, travel, sound, open(), command(name), pause(), escape()} */
+/** Return the bindings for keys(). parts: {cursor, list, selection, travel, sound, open(), command(name), pause(), escape()} */
 export function bindings({ cursor, list, selection, travel, sound, open, command, pause, escape }) {
   return [
     [["j", "ArrowDown"], "Next alarm", () => cursor.move(1)],

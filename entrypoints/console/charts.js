@@ -3,7 +3,7 @@
 import uPlot from "./vendor/uPlot.esm.js";
 
 const HEIGHT = 240;
-// Per 10 minutes (EEMUA 191, IEC 62682): acceptable, and the most that can be managed.
+// Alarms per 10 minutes (EEMUA 191, IEC 62682): acceptable, and the most that can be managed.
 const ACCEPTABLE = 1;
 const MANAGEABLE = 2;
 
@@ -31,7 +31,7 @@ function options(element) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    // Room for the limits also while all is quiet.
+    // Leave room for the limits even while all is quiet.
     scales: { y: { range: (_, __, most) => [0, Math.max(MANAGEABLE * 1.5, most * 1.05)] } },
     axes: [axis, { ...axis, size: 56 }],
     series: [
@@ -43,7 +43,7 @@ function options(element) {
   };
 }
 
-// A canvas needs the colour itself: an element is asked what the property comes to.
+// A canvas needs the computed colour: read it from an element that uses the property.
 function colour(property) {
   const probe = document.createElement("i");
   probe.style.color = `var(${property})`;

@@ -1,4 +1,4 @@
-// The commands an operator gives: to one alarm or to many, asking first for what they need to know.
+// The commands an operator gives to one alarm or to many; dialogs ask for what they need.
 
 import { byId, make } from "./dom.js";
 import { RowNotice, toast } from "./notices.js";
@@ -17,8 +17,8 @@ const reason = { name: "reason", label: "Reason", required: true, long: true };
 const reported = (alarm) => Object.keys(alarm.origins).length > 0;
 
 /**
- * By name: what its button says, what became of the alarm, whether an alarm takes it, what has to be asked,
- * and what is sent beside command and alarm_id.
+ * By name: `word`, on its button; `done`, the alarm's new state in words; `fits`, whether an alarm takes it;
+ * `ask`, its dialog; `more`, what is sent beside command and alarm_id.
  */
 export const COMMANDS = {
   acknowledge: {
@@ -31,7 +31,7 @@ export const COMMANDS = {
     word: "Clear",
     done: "cleared",
     fits: (alarm) => reported(alarm),
-    ask: { text: "For alarms whose source will not say that the condition is gone." },
+    ask: { text: "For alarms whose source will not report that the condition is gone." },
   },
   reset: { word: "Reset", done: "reset", fits: (alarm) => alarm.latched && !reported(alarm) },
   confirm: { word: "Confirm", done: "confirmed", fits: (alarm) => alarm.acked && !alarm.confirmed && alarm.occurrence > 0 },
@@ -82,7 +82,7 @@ export function fitting(alarms) {
   return Object.keys(COMMANDS).filter((name) => alarms.some(COMMANDS[name].fits));
 }
 
-/** Asks for what a command needs, gives it, and says what became of it. */
+/** Asks for what a command needs, sends it, and shows its outcome. */
 export class Commander {
   /** Ids of alarms with a command under way. */
   pending = new Set();
@@ -90,7 +90,7 @@ export class Commander {
   #onChange;
   #notice;
 
-  /** `onChange()`: something is pending, or not any more. `offset`: see RowNotice. */
+  /** `onChange()`: `pending` has changed. `offset`: see RowNotice. */
   constructor(api, onChange, offset) {
     this.#api = api;
     this.#onChange = onChange;
@@ -105,9 +105,9 @@ export class Commander {
       if (alarms.length > 0) toast(`${word}: ${alarms.length === 1 ? "the alarm does" : "these alarms do"} not take it now.`, "problem");
       return false;
     }
-    const given = ask ? await asked(word, ask, fit) : {};
-    if (given === null) return false;
-    const items = fit.map((alarm) => ({ command: name, alarm_id: alarm.id, ...more(alarm, given) }));
+    const values = ask ? await askFor(word, ask, fit) : {};
+    if (values === null) return false;
+    const items = fit.map((alarm) => ({ command: name, alarm_id: alarm.id, ...more(alarm, values) }));
     await this.#send(name, items, fit);
     return true;
   }
@@ -142,8 +142,8 @@ export class Commander {
   }
 }
 
-// Ask in a dialog; resolve to the values by name, or null.
-function asked(word, { text = "", fields = [] }, alarms) {
+// Ask in a dialog; resolve to the values by name, or null if it was cancelled.
+function askFor(word, { text = "", fields = [] }, alarms) {
   const dialog = byId("asking");
   const [{ source, type }] = alarms;
   byId("asking-title").textContent = alarms.length === 1 ? `${word}: ${source} ${type}` : `${word}: ${count(alarms.length, "alarm")}`;

@@ -1,11 +1,11 @@
-// The live connection: says how it stands, and shows unmistakably when it is lost.
+// The live connection: shows its state, and unmistakably when it is lost.
 
 import { byId, say } from "./dom.js";
 import { TocsinClient } from "./tocsin.js";
 import { moment } from "./words.js";
 
 const WORDS = { live: "Live", connecting: "Connecting", lost: "Not connected" };
-// A restarting process hands its clients over in less than this: no reason to alarm anybody.
+// Clients of a restarting process are back in less than this: no reason to alarm anybody.
 const PATIENCE_MS = 700;
 const ASK_AGAIN_MS = 2_000;
 
@@ -27,7 +27,7 @@ export class Connection {
     this.#onLost = onLost;
   }
 
-  /** Connect; where the server wants a token, ask for it first. */
+  /** Connect; if the server wants a token, ask for it first. */
   async open() {
     const needed = await this.#needsToken();
     const client = new TocsinClient({
@@ -46,7 +46,7 @@ export class Connection {
         await this.#api.get("/v1/alarms?limit=1");
         return false;
       } catch (error) {
-        // Nobody answered: neither yes nor no.
+        // Without an answer it stays unknown.
         if (error.status !== 0) return error.status === 401;
       }
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
@@ -78,7 +78,7 @@ export class Connection {
     this.#show("live");
   }
 
-  // Shown until it is back; the words change with the time that is left.
+  // Show the loss until the connection is back, with the seconds that are left.
   #lost() {
     this.#timer = setTimeout(() => this.#lost(), 1000);
     byId("lost").hidden = false;
@@ -89,7 +89,7 @@ export class Connection {
   }
 
   #next() {
-    if (this.#retryAt === Infinity) return `The server wants no more of us: ${this.#reason || "reload the page"}.`;
+    if (this.#retryAt === Infinity) return `The server refuses this page: ${this.#reason || "reload the page"}.`;
     const seconds = this.#retryAt === null ? 0 : Math.ceil((this.#retryAt - Date.now()) / 1000);
     return seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again …";
   }

@@ -1,4 +1,4 @@
-// The numbers: of the whole list, whatever the filters hide.
+// The numbers of the whole list, whatever the filters hide.
 
 import { byId, make, say } from "./dom.js";
 import { count } from "./words.js";
@@ -24,7 +24,7 @@ export function counted(rows) {
 
 const add = (counts, key) => counts.set(key, (counts.get(key) ?? 0) + 1);
 
-/** Say the numbers in the header and in the tab's title. */
+/** Show the numbers in the header and in the tab's title. */
 export function tell({ counts, criticals, total }, current) {
   const unacked = (counts.get("state:unacked") ?? 0) + (counts.get("state:rtn_unacked") ?? 0);
   const parts = [count(total, "alarm"), `${unacked.toLocaleString()} unacknowledged`];
@@ -40,7 +40,7 @@ export function tell({ counts, criticals, total }, current) {
   say(document.querySelector("title"), unacked ? `(${unacked}) ${TITLE}` : TITLE);
 }
 
-// Who listens is told now and then: each number of a flood would be said one after the other.
+// Screen readers get the text only now and then: in a flood they would read every number aloud.
 let saying = null;
 function later(text) {
   byId("counts").dataset.text = text;
@@ -55,9 +55,9 @@ function numbered(part) {
   return make("span", { class: "count" }, make("b", { text: part.slice(0, space) }), part.slice(space));
 }
 
-/** What the server counts (GET /v1/stats), asked at most once in five seconds: the list itself is up to date at once. */
+/** The server's counts (GET /v1/stats), asked for at most once in five seconds. */
 export class ServerCounts {
-  /** Its `current`; null: there is none. */
+  /** `current` of the answer; null: there is none. */
   current = null;
   #api;
   #onChange;
@@ -70,7 +70,7 @@ export class ServerCounts {
     this.#onChange = onChange;
   }
 
-  /** Something happened: the counts may be others. */
+  /** Ask again soon: the counts may have changed. */
   stale() {
     if (this.#timer !== null || document.hidden) return;
     const wait = Math.max(this.current ? STATS_MS : 0, this.#notBefore - performance.now());

@@ -1,9 +1,9 @@
-// A filter, or a look into the past, never hides that a critical alarm waits.
+// Warns of critical alarms that a filter or a look into the past would hide.
 
 import { byId, say } from "./dom.js";
 import { count } from "./words.js";
 
-/** Tell of the unacknowledged critical ones among `alarms` that are not shown; `past`: none of them are. */
+/** Tell how many unacknowledged critical alarms of `alarms` are not shown; `past`: none of them is. */
 export function tellHidden(alarms, view, past) {
   let hidden = 0;
   for (const { id, severity, state } of alarms) {

@@ -1,6 +1,6 @@
-// The row that keys act on. The list has the focus, and says which row is meant (aria-activedescendant).
+// The row that keys act on. The list has the focus, and names the row (aria-activedescendant).
 
-/** Remembers an alarm, and where it was: when it goes, the one that takes its place is meant. */
+/** Remembers an alarm and its place: when the alarm goes, the cursor is on the next one in that place. */
 export class Cursor {
   /** The alarm's id; null: none. */
   id = null;
@@ -15,13 +15,13 @@ export class Cursor {
     this.#list = list;
   }
 
-  /** Put it on an alarm. */
+  /** Put the cursor on an alarm. */
   put(id) {
     this.id = id;
     this.settle();
   }
 
-  /** Move it by so many rows, and bring it into sight. */
+  /** Move the cursor by so many rows, and bring it into sight. */
   move(by) {
     const last = this.#view.rows.length - 1;
     const from = this.id === null && by > 0 ? -1 : this.#index;
@@ -32,7 +32,7 @@ export class Cursor {
     this.#grid.focus({ preventScroll: true });
   }
 
-  /** The rows may have moved. */
+  /** Find the alarm again after the rows may have moved. */
   settle() {
     if (this.id === null) return;
     const index = this.#view.indexOf(this.id);

@@ -13,7 +13,7 @@ export class Details {
   #parts;
   #timeline = null;
   #drawn = null;
-  /** The alarm that is shown; null: none is. */
+  /** The id of the alarm that is shown; null: none. */
   id = null;
 
   /** parts: {onCommand(name, alarm), onClose(), past()} */
@@ -22,7 +22,7 @@ export class Details {
     this.#parts = parts;
   }
 
-  /** Show an alarm, or bring up to date what is shown of it. */
+  /** Show an alarm, or bring its details up to date. */
   show(alarm) {
     if (this.id !== alarm.id) {
       this.id = alarm.id;
@@ -37,7 +37,7 @@ export class Details {
     const focused = document.activeElement?.dataset?.command;
     head.replaceChildren(...this.#head(alarm));
     facts.replaceChildren(factsOf(alarm));
-    // What was replaced had the focus: it stays on the same command.
+    // The replaced button had the focus: keep it on the same command.
     if (focused) head.querySelector(`[data-command="${focused}"]`)?.focus();
     this.#timeline.reach(alarm.revision);
   }

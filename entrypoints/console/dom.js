@@ -1,12 +1,12 @@
-// Building elements. Text only ever becomes text: nothing here, or anywhere in the console, parses markup.
+// Builds elements. Text only ever becomes text: nothing in the console parses markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
  * Return a new element.
  *
- * props: `class`, `text`, `onclick` and other handlers, properties that are no strings (`hidden`, `checked`),
- *        and attributes; null and undefined are left out
+ * props: `class`, `text`, `onclick` and other handlers, boolean properties (`hidden`, `checked`) and
+ *        attributes; null and undefined are left out
  */
 export function make(tag, props = {}, ...children) {
   const element = document.createElement(tag);
@@ -23,7 +23,7 @@ function set(element, name, value) {
   else element.setAttribute(name, value);
 }
 
-/** Return an icon of the sprite in index.html; it says nothing to screen readers. */
+/** Return an icon of the sprite in index.html, hidden from screen readers. */
 export function icon(name, className = "icon") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", className);
@@ -33,12 +33,12 @@ export function icon(name, className = "icon") {
   return svg;
 }
 
-/** Let an icon show another. */
+/** Change an icon. */
 export function setIcon(svg, name) {
   svg.firstChild.setAttribute("href", `#i-${name}`);
 }
 
-/** Set a node's text, if it is another: writing the same would cost a layout. */
+/** Set a node's text if it differs: writing the same text would cost a layout. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

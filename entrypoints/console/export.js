@@ -1,12 +1,12 @@
-// The list as a file.
+// Saves the list as a file.
 
 import { byId, make } from "./dom.js";
 import { toast } from "./notices.js";
 
-// How long the browser may take to begin with the file.
+// How long the browser may take to begin saving the file.
 const KEPT_MS = 10_000;
 
-/** Let the button save GET /v1/alarms/export of the query that `query()` gives. */
+/** Let the button save GET /v1/alarms/export of the query that `query()` returns. */
 export function exports(api, query) {
   byId("export").addEventListener("click", async () => {
     try {

@@ -1,5 +1,4 @@
-// The filter and the order of the list: in the address, so that they survive a reload and can be sent to others.
-// Their names and values there are those of GET /v1/alarms.
+// The filter and the order of the list. The address holds them, under the names and values of GET /v1/alarms.
 
 import { byId, make, icon } from "./dom.js";
 import { SORTS, reversed } from "./view.js";
@@ -9,7 +8,7 @@ const SETS = { severity: SEVERITIES, state: STATES };
 const TEXTS = ["q", "source", "type", "assignee"];
 const WORD = /[\p{L}\p{N}]+/gu;
 
-/** Return the filter that an address's query names: {severity, state: Set, q, source, type, assignee, labels, sort}. */
+/** Return the filter in an address's query: {severity, state: Set, q, source, type, assignee, labels, sort}. */
 export function filterOf(params) {
   const filter = { labels: [] };
   for (const [name, known] of Object.entries(SETS)) {
@@ -24,7 +23,7 @@ export function filterOf(params) {
   return filter;
 }
 
-/** Return the filter as a query of GET /v1/alarms, which is also how it stands in the address. */
+/** Return the filter as a query of GET /v1/alarmsand of the address. */
 export function queryOf(filter) {
   const params = new URLSearchParams();
   for (const name of Object.keys(SETS)) if (filter[name].size > 0) params.set(name, [...filter[name]].join(","));
@@ -34,7 +33,7 @@ export function queryOf(filter) {
   return params;
 }
 
-/** Return what tells whether an alarm matches, as the server would tell. */
+/** Return a function that tells whether an alarm matches, as the server would. */
 export function matching(filter) {
   const conditions = filter.state.size > 0 ? [] : [(alarm) => alarm.state !== "normal"];
   for (const name of Object.keys(SETS)) {
@@ -49,7 +48,7 @@ export function matching(filter) {
   return (alarm) => conditions.every((holds) => holds(alarm));
 }
 
-// A comma parts values; `\,` is one of a value.
+// A comma separates values; `\,` is a comma in a value.
 function parted(value) {
   return value.replaceAll("\\,", "\0").split(",").map((part) => part.replaceAll("\0", ",")).filter(Boolean);
 }
@@ -60,7 +59,7 @@ function one(name, values) {
   return (alarm) => exact.has(alarm[name]) || prefixes.some((prefix) => alarm[name].startsWith(prefix));
 }
 
-// Each of its words begins a word of the alarm.
+// Matches when each word of the text begins a word of the alarm.
 function search(text) {
   const sought = words(text);
   const known = new WeakMap();
@@ -74,10 +73,10 @@ function search(text) {
   };
 }
 
-// Through capitals, so that STRASSE finds Straße.
+// By way of capitals, so that STRASSE finds Straße.
 const words = (text) => text.toUpperCase().toLowerCase().match(WORD) ?? [];
 
-/** Return the query of the normal alarms that a filter wants; null: none. */
+/** Return the query of the normal alarms that a filter wants; null: it wants none. */
 export function normalsOf(filter) {
   return filter.state.has("normal") ? queryOf({ ...filter, state: new Set(["normal"]), sort: "state" }) : null;
 }
@@ -87,7 +86,7 @@ export class FilterBar {
   #onChange;
   #chips = new Map();
 
-  /** `onChange(filter, moving)` is called with every other filter; `moving`: what is being typed, or null. */
+  /** `onChange(filter, moving)` is called with each new filter; `moving`: the field being typed in, or null. */
   constructor(filter, onChange) {
     this.filter = filter;
     this.#onChange = onChange;
@@ -111,7 +110,7 @@ export class FilterBar {
     this.#onChange(this.filter, moving);
   }
 
-  /** Take another filter, as from the address; nobody is told. */
+  /** Take another filter, as from the address, without calling `onChange`. */
   take(filter) {
     this.filter = filter;
     this.show();
@@ -122,7 +121,7 @@ export class FilterBar {
     this.change({ ...filterOf(new URLSearchParams()), sort: this.filter.sort });
   }
 
-  /** Whether it hides anything. */
+  /** Whether the filter hides anything. */
   get active() {
     return [...queryOf(this.filter).keys()].some((name) => name !== "sort");
   }

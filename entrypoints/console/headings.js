@@ -26,8 +26,8 @@ export class Headings {
   show(sort) {
     this.#sort = sort;
     for (const head of this.#node.querySelectorAll("[data-sort]")) {
-      const own = head.dataset.sort;
-      if (own !== sort && own !== reversed(sort)) head.removeAttribute("aria-sort");
+      const column = head.dataset.sort;
+      if (column !== sort && column !== reversed(sort)) head.removeAttribute("aria-sort");
       else head.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
     }
   }

@@ -8,8 +8,8 @@ const WRITING = "input:not([type=checkbox]), textarea, select";
 /**
  * Let keys act. bindings: [[keys], words, action][]; a key is as in KeyboardEvent.key, `Ctrl+a` with Ctrl or Cmd.
  *
- * `active()`: whether the list is there for them to act on; the page of keys itself (`?`) always is.
- * Single characters can be turned off (WCAG 2.2, 2.1.4), and never act while somebody writes.
+ * `active()`: whether the list is there for them to act on; `?`, the page of keys, always acts.
+ * Single characters can be turned off (WCAG 2.2, 2.1.4), and never act in a text field.
  */
 export function keys(bindings, active) {
   const actions = new Map(bindings.flatMap(([names, , action]) => names.map((name) => [name, action])));
@@ -25,7 +25,7 @@ export function keys(bindings, active) {
     const action = actions.get(name);
     if (!action || event.altKey || (name !== "?" && !active()) || document.querySelector("dialog[open]")) return;
     if (event.target.matches(WRITING)) return name === "Escape" && event.target.blur();
-    // Enter and Space on a button are the button's own.
+    // Enter and Space on a button press the button.
     if ((name === "Enter" || name === " ") && !event.target.matches("[role=grid], body")) return;
     if (name.length === 1 && !box.checked) return;
     if (action(event) !== false) event.preventDefault();

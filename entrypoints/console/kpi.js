@@ -1,4 +1,4 @@
-// How well the alarm system does, by IEC 62682 and EEMUA 191: the numbers of GET /v1/stats.
+// The performance of the alarm system, by IEC 62682 and EEMUA 191: the numbers of GET /v1/stats.
 
 import { byId, icon, make, say } from "./dom.js";
 import { rateChart } from "./charts.js";
@@ -13,7 +13,7 @@ const PERIODS = [
 const REFRESH_MS = 30_000;
 const ROWS = 10;
 
-/** The page; it asks anew every half a minute while it is in sight. */
+/** The page; it asks again every half a minute while it is in sight. */
 export class KpiPage {
   #node = byId("kpis-page");
   #api;
@@ -33,7 +33,7 @@ export class KpiPage {
     this.#node.append(head, this.body);
   }
 
-  /** Be in sight, or not. */
+  /** Show the page or hide it. */
   show(visible) {
     clearInterval(this.#timer);
     if (!visible) return;
@@ -41,7 +41,7 @@ export class KpiPage {
     this.#ask();
   }
 
-  /** Draw again: colours or sizes are others. */
+  /** Draw again, in other colours or sizes. */
   redraw() {
     if (this.#stats !== null) this.#draw();
   }
@@ -97,7 +97,7 @@ function tile({ title, name, value, unit, target, limit, met }) {
   );
 }
 
-// A number in the unit that the server names, as people read it.
+// Format a number in the server's unit for people.
 function number(value, unit = "") {
   if (value == null) return { text: "–", unit: "" };
   if (unit === "share") return { text: `${round(value * 100)} %`, unit: "" };
@@ -118,7 +118,7 @@ function legend() {
   );
 }
 
-// What the plot shows, for who cannot see it.
+// The plot in words, for people who cannot see it.
 function rateTable(series) {
   const most = series.reduce((best, each) => (each.raised > (best?.raised ?? -1) ? each : best), null);
   const all = series.reduce((sum, each) => sum + each.raised, 0);
@@ -188,7 +188,7 @@ function stale(rows) {
   return alarmTable(rows, "Active for", (each) => duration((Date.now() - Date.parse(each.raised_at)) / 1000));
 }
 
-// Alarms that need somebody's work, with a way to them.
+// Alarms that need somebody's work, with links to them.
 function alarmTable(rows, heading, value) {
   if (rows.length === 0) return make("p", { text: "None." });
   const lines = rows.slice(0, ROWS).map((each) =>

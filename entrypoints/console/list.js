@@ -1,4 +1,4 @@
-// A list of any length of which only the rows in sight are elements. It draws at most once a frame.
+// A list of any length: only the rows in sight have elements. It draws at most once a frame.
 
 // Rows above and below those in sight, so that scrolling shows no gap before the next frame.
 const SPARE = 8;
@@ -99,7 +99,7 @@ export class VirtualList {
       this.#body.append(slot.element);
     }
     for (const slot of this.#slots.splice(number)) slot.element.remove();
-    // Their places depend on how many there are.
+    // The rows of slots depend on how many slots there are.
     for (const slot of this.#slots) slot.index = null;
   }
 }
@@ -109,6 +109,6 @@ function vacate(slot) {
   slot.index = null;
   slot.drawn = null;
   slot.element.hidden = true;
-  // Its row may be shown by another.
+  // Another slot may show its row.
   slot.element.removeAttribute("id");
 }

@@ -1,14 +1,14 @@
-// Normal alarms: no part of the live list, they are read when a filter wants them.
+// Normal alarms. They are not in the live list, but read when a filter wants them.
 
 const PAGES = 1;
 const MOST = 2_000;
 const PAUSE_MS = 200;
 
-/** The normal alarms that changed last, as far as they are wanted, kept up to date by the events. */
+/** The wanted normal alarms that changed last, kept up to date by the events. */
 export class Normals {
-  /** By id, those that changed last at the end. */
+  /** By id, the latest changed at the end. */
   rows = new Map();
-  /** Whether there are no more of them. */
+  /** Whether these are all of them. */
   whole = true;
   #api;
   #live;
@@ -17,14 +17,14 @@ export class Normals {
   #timer = null;
   #asking = null;
 
-  /** `live`: the live list. `onChange()` is called when others are here. */
+  /** `live`: the live list. `onChange()` is called when the alarms were read anew. */
   constructor(api, live, onChange) {
     this.#api = api;
     this.#live = live;
     this.#onChange = onChange;
   }
 
-  /** Read those that a query of GET /v1/alarms lists; null: none are wanted. */
+  /** Read the normal alarms of a query of GET /v1/alarms; null: none are wanted. */
   want(query) {
     if (query?.toString() === this.#query?.toString()) return;
     this.#query = query;
@@ -32,14 +32,14 @@ export class Normals {
     this.again();
   }
 
-  /** Read them anew: some may have been missed. */
+  /** Read them again: changes may have been missed. */
   again() {
     clearTimeout(this.#timer);
     this.#asking?.abort();
     if (this.#query !== null) this.#timer = setTimeout(() => this.#read(), PAUSE_MS);
   }
 
-  /** Bring them up to date. */
+  /** Bring them up to date by these events. */
   heard(events) {
     if (this.#query === null) return;
     for (const { alarm } of events) {
@@ -54,12 +54,12 @@ export class Normals {
     }
   }
 
-  /** Give the alarm of an id, of these or of the live list. */
+  /** Return the alarm of an id, from the live list or these. */
   get(id) {
     return this.#live.rows.get(id) ?? this.rows.get(id);
   }
 
-  /** Give all of them, and all of the live list. */
+  /** Yield all alarms of the live list and of these. */
   *values() {
     yield* this.#live.rows.values();
     yield* this.rows.values();
@@ -74,11 +74,11 @@ export class Normals {
       const { alarms, whole } = await this.#api.list(query, PAGES, asking.signal);
       this.#take(alarms, whole);
     } catch {
-      // The connection is lost or the query refused: both are said elsewhere, and a new one reads again.
+      // The connection is lost or the query refused: both show elsewhere, and a new one reads again.
     }
   }
 
-  // What events have brought meanwhile is newer; what is in the live list will leave it by an event.
+  // Alarms that events brought meanwhile are newer; those in the live list will leave it by an event.
   #take(alarms, whole) {
     const news = this.#query === null ? [] : [...this.rows.values()];
     this.rows = new Map(alarms.toReversed().map((alarm) => [alarm.id, alarm]));

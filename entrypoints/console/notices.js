@@ -1,11 +1,11 @@
-// Short words about what became of a command: beside the row, or at the edge of the page.
+// Short notices of a command's outcome: beside the row, or at the edge of the page.
 
 import { byId, icon, make } from "./dom.js";
 
 const SECONDS = 8;
 const TOASTS = 4;
 
-/** Say something at the edge of the page; `kind`: "done" or "problem". */
+/** Show a notice at the edge of the page; `kind`: "done" or "problem". */
 export function toast(text, kind = "done") {
   const holder = byId("toasts");
   const close = make("button", { type: "button", class: "close", "aria-label": "Dismiss" }, icon("close"));
@@ -16,7 +16,7 @@ export function toast(text, kind = "done") {
   setTimeout(() => shown.remove(), SECONDS * 1000);
 }
 
-/** Says something right below a row, where that is in sight; otherwise at the edge. */
+/** Shows a notice right below a row, or at the edge if the row is out of sight. */
 export class RowNotice {
   #node = byId("row-notice");
   #timer = null;

@@ -1,4 +1,4 @@
-// Which alarm is shown beside the list: the one that the address names.
+// Opens the details of the alarm that the address names.
 
 import { toast } from "./notices.js";
 
@@ -8,20 +8,20 @@ export class Opening {
   #details;
   #parts;
 
-  /** parts: {wanted(), find(id), remember(id)}; `wanted()`: the id in the address, `find`: among the alarms here. */
+  /** parts: {wanted(), find(id), remember(id)}; `wanted()`: the address's id, `find`: among the alarms here. */
   constructor(api, details, parts) {
     this.#api = api;
     this.#details = details;
     this.#parts = parts;
   }
 
-  /** Show an alarm, and say so in the address. */
+  /** Show an alarm, and put it into the address. */
   open(alarm) {
     this.#details.show(alarm);
     this.#parts.remember(alarm.id);
   }
 
-  /** Show what the address names, once there is a list; or nothing, if it names none. */
+  /** Show the alarm that the address names, once there is a list; without one, close the details. */
   async visit() {
     const id = this.#parts.wanted();
     if (!id && this.#details.id) this.#details.close();

@@ -1,4 +1,4 @@
-// The pages: the alarms, and the KPIs, which are loaded when somebody wants them.
+// The pages: the alarms, and the KPIs, which are loaded on first use.
 
 import { byId } from "./dom.js";
 import { toast } from "./notices.js";
@@ -25,15 +25,15 @@ export class Pages {
     const kpis = page === "kpis";
     byId("alarms-page").hidden = kpis;
     byId("kpis-page").hidden = !kpis;
-    for (const [id, own] of LINKS) {
-      if ((own === "kpis") === kpis) byId(id).setAttribute("aria-current", "page");
+    for (const [id, linked] of LINKS) {
+      if ((linked === "kpis") === kpis) byId(id).setAttribute("aria-current", "page");
       else byId(id).removeAttribute("aria-current");
     }
     if (kpis) await this.#load();
     this.#kpis?.show(kpis);
   }
 
-  /** Colours are others now. */
+  /** Draw again, in other colours. */
   redraw() {
     this.#kpis?.redraw();
   }

@@ -1,9 +1,9 @@
-// One row of the list. Its texts come from outside: they are only ever set as text.
+// One row of the list. Its texts come from outside, so they are only ever set as text.
 
 import { icon, make, say, setIcon } from "./dom.js";
 import { age, moment, SEVERITY_WORDS, STATE_WORDS } from "./words.js";
 
-/** The columns: class, heading, sort that a click on the heading makes. */
+/** The columns: class, heading, sort by a click on the heading. */
 export const COLUMNS = [
   ["select", "Select", null],
   ["severity", "Severity", "-severity"],
@@ -98,7 +98,7 @@ function fillTexts(slot, alarm) {
   slot.button.setAttribute("aria-label", `Acknowledge ${alarm.source} ${alarm.type}`);
 }
 
-/** Until when an alarm is shelved, in words. */
+/** The end of an alarm's shelf, in words. */
 export function shelvedUntil(alarm) {
   if (alarm.shelving === "timed") return moment(alarm.shelved_until);
   return alarm.shelving === "one_shot" ? "it clears" : "";

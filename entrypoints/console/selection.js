@@ -1,10 +1,10 @@
-// Which alarms are selected, and the bar that acts on them.
+// The selected alarms, and the bar that acts on them.
 
 import { COMMANDS, fitting } from "./commands.js";
 import { byId, make } from "./dom.js";
 import { count } from "./words.js";
 
-/** Selected alarms, by id: only ones that are shown. */
+/** Selected alarms, by id; only alarms that are shown. */
 export class Selection {
   #ids = new Set();
   #anchor = null;
@@ -26,7 +26,7 @@ export class Selection {
     return this.#ids.size > 0 ? this.#view.rows.filter(({ id }) => this.#ids.has(id)) : [];
   }
 
-  /** Select one, or no more; `through`: all from the last one to it. */
+  /** Select an alarm, or deselect it; `through`: select all from the last one to it. */
   toggle(id, through = false) {
     if (through && this.#anchor !== null) this.#addThrough(id);
     else if (!this.#ids.delete(id)) this.#ids.add(id);
@@ -44,7 +44,7 @@ export class Selection {
     this.#parts.onChange();
   }
 
-  /** The rows may have changed: what is not shown is not selected, or a command would reach it unseen. */
+  /** Deselect alarms that are not shown any more: a command would reach them unseen. */
   settle() {
     for (const id of this.#ids) if (!this.#view.get(id)) this.#ids.delete(id);
     this.#bar();

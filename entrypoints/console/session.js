@@ -1,15 +1,15 @@
-// Who is signed in: a token, kept for as long as the tab is open.
+// The operator's token, kept for as long as the tab is open.
 
 import { byId } from "./dom.js";
 
 const KEY = "tocsin.token";
 
-/** Asks for a token where the server wants one. */
+/** Asks for a token if the server wants one. */
 export class Session {
   #dialog = byId("sign-in");
   #signedIn = null;
 
-  /** `check(token)` resolves if the server takes it. */
+  /** `check(token)` resolves if the server accepts the token. */
   constructor(check) {
     byId("sign-in-form").addEventListener("submit", async (event) => {
       event.preventDefault();
@@ -21,7 +21,7 @@ export class Session {
         this.#explain(error.message);
       }
     });
-    // There is nothing to see without it.
+    // Without a token there is nothing to see.
     this.#dialog.addEventListener("cancel", (event) => event.preventDefault());
     byId("sign-out").addEventListener("click", () => this.signOut());
     this.#show();
@@ -32,7 +32,7 @@ export class Session {
     return sessionStorage.getItem(KEY);
   }
 
-  /** Whose it is, as far as the token tells. */
+  /** The token's subject, if it can be read. */
   get name() {
     try {
       const payload = this.token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
@@ -42,7 +42,7 @@ export class Session {
     }
   }
 
-  /** Ask for a token, and resolve to it; `why`: what was wrong with the last one. */
+  /** Ask for a token, and resolve to it; `why`: the fault of the last one. */
   ask(why = "") {
     if (!this.#dialog.open) {
       this.#explain(why);

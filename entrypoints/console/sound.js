@@ -1,4 +1,4 @@
-// A sound for each severity, made here: no files. Off until somebody turns it on.
+// Synthesizes a sound for each severity. Off until the operator turns it on.
 
 import { byId, icon, make, setIcon } from "./dom.js";
 import { SEVERITIES, SEVERITY_WORDS } from "./words.js";
@@ -14,15 +14,15 @@ const TONES = {
   indeterminate: [[392, 0.15]],
 };
 const LOUDNESS = 0.12;
-// A flood is one sound every so often, not hundreds.
+// In a flood, one sound in this time instead of hundreds.
 const PAUSE_MS = 2_500;
 
-/** Plays a sound when alarms call, as the operator chose. */
+/** Plays the sounds that the operator chose when alarms call. */
 export class Sound {
   #choice = { ...AT_ONCE, ...stored() };
   #context = null;
   #quietUntil = 0;
-  /** How many sounds were played; for who wants to know without ears. */
+  /** How many sounds were played, for tests. */
   played = 0;
 
   constructor() {
@@ -31,17 +31,17 @@ export class Sound {
       this.#box("on", "Sound on"),
       ...SEVERITIES.map((severity) => this.#box(severity, SEVERITY_WORDS[severity], severity)),
     );
-    // Browsers let a page make sounds only after somebody did something in it.
+    // Browsers let a page make sounds only after somebody used it.
     for (const type of ["pointerdown", "keydown"]) addEventListener(type, () => this.#wake(), { capture: true });
     this.#show();
   }
 
-  /** Turn it on or off: the alarms stay as they are. */
+  /** Turn sound on or off: the alarms stay as they are. */
   toggle() {
     this.#choose("on", !this.#choice.on);
   }
 
-  /** Alarms of these severities call. */
+  /** Play a sound for alarms of these severities. */
   call(severities) {
     const loudest = SEVERITIES.find((severity) => severities.has(severity) && this.#choice[severity]);
     const now = performance.now();

@@ -1,10 +1,10 @@
-// What stands beside the list: how much of it is shown, and why there is nothing or nothing new.
+// The texts beside the list: how many alarms are shown, and why there are none or no new ones.
 
 import { byId, say } from "./dom.js";
 
-/** Tell how many alarms are shown; `ready`: whether there is a list, `whole`: whether all that match are here. */
+/** Tell how many alarms are shown; `ready`: whether there is a list, `whole`: whether all matching alarms are here. */
 export function tellShown({ rows, waiting, paused }, filtered, ready, whole) {
-  const newest = whole ? "" : ", of the normal ones the newest";
+  const newest = whole ? "" : ", only the newest normal ones";
   say(byId("shown"), filtered ? `${rows.length.toLocaleString()} shown${newest}` : "");
   const nothing = filtered ? "No alarm matches the filters." : "No alarms: everything is normal.";
   say(byId("empty"), ready ? nothing : "Reading the alarms …");

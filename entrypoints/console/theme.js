@@ -1,11 +1,11 @@
-// Dark, light, or as the system says.
+// Dark, light, or the system's theme.
 
 import { byId } from "./dom.js";
 
 const KEY = "tocsin.theme";
 const THEMES = ["auto", "dark", "light"];
 
-/** Let the button go round the themes; `onChange()` is called after each change. */
+/** Let the button cycle through the themes; `onChange()` is called after each change. */
 export function themes(onChange) {
   const show = () => {
     const theme = THEMES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : "auto";

@@ -1,11 +1,11 @@
-// What happened to one alarm, the newest first.
+// The events of one alarm, the newest first.
 
 import { make } from "./dom.js";
 import { EVENT_WORDS, SEVERITY_WORDS, duration, moment } from "./words.js";
 
 const PAGE = 100;
 
-/** Reads an alarm's events, and shows them; goes on with newer ones when asked to. */
+/** Reads an alarm's events and shows them; `reach` adds newer ones. */
 export class Timeline {
   element = make("ol", { class: "timeline" });
   #api;
@@ -24,7 +24,7 @@ export class Timeline {
     this.#more.addEventListener("click", () => this.#earlier());
   }
 
-  /** Read what there is up to a revision; more than one at a time wait for each other. */
+  /** Read the events up to a revision; calls that overlap wait for each other. */
   async reach(revision) {
     if (revision <= this.#newest) return;
     if (this.#reading) await this.#reading;
@@ -35,7 +35,7 @@ export class Timeline {
 
   async #read(revision) {
     if (revision <= this.#newest) return;
-    // A first look shows the newest page only.
+    // The first call reads the newest page only.
     const after = this.#oldest === null ? Math.max(0, revision - PAGE) : this.#newest;
     const { events } = await this.#api.history(this.#id, after, PAGE);
     this.#oldest ??= after;
@@ -75,12 +75,12 @@ function entry(event) {
     { class: `event ${event.type.replace("alarm.", "event-")}` },
     make("div", {}, make("b", { text: what }), make("span", { class: "soft", text: ` ${who}` })),
     make("time", { datetime: event.at, title: event.at, text: `${moment(event.at)} · event ${event.position.toLocaleString()}` }),
-    told(event).map((text) => make("p", { text })),
+    describe(event).map((text) => make("p", { text })),
   );
 }
 
-// What a person wants to know of the fact.
-function told({ type, data = {}, occurred_at: occurred, at }) {
+// The lines that describe an event to an operator.
+function describe({ type, data = {}, occurred_at: occurred, at }) {
   const lines = [];
   if (data.severity) {
     const before = data.previous?.severity;
@@ -91,9 +91,9 @@ function told({ type, data = {}, occurred_at: occurred, at }) {
   if (data.assignee) lines.push(`to ${data.assignee}`);
   if (data.until) lines.push(`until ${moment(data.until)}`);
   if (type === "alarm.shelved" && data.shelving === "one_shot") lines.push("until it clears");
-  if (data.cause === "expired") lines.push("its time was over");
-  if (data.unshelved) lines.push("its shelf ended with it");
+  if (data.cause === "expired") lines.push("its time ran out");
+  if (data.unshelved) lines.push("its shelf ended too");
   const late = (Date.parse(at) - Date.parse(occurred)) / 1000;
-  if (late >= 5) lines.push(`told ${duration(late)} after it happened`);
+  if (late >= 5) lines.push(`reported ${duration(late)} after it happened`);
   return lines;
 }

@@ -4,50 +4,50 @@
 const PROTOCOL = "tocsin.v1.json";
 const OPEN = 1;
 
-// What the server allows; more would end the whole connection.
+// The server's limits; exceeding one would end the whole connection.
 const SUBSCRIPTIONS = 32;
 const MESSAGE_BYTES = 64 * 1024;
 
-// Close codes after which coming back would change nothing: bad message, forbidden, duplicate id.
+// Close codes after which reconnecting would change nothing: bad message, forbidden, duplicate id.
 const FINAL_CODES = new Set([4400, 4403, 4409]);
 const UNAUTHENTICATED = 4401;
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 15_000;
-// A connection that lasted this long was a success: the pauses begin at the shortest again.
+// After a connection that lasted this long, pauses begin at the shortest again.
 const STABLE_MS = 10_000;
 
-// How long the token function may take, and how long it may take from connecting to the server's hello.
+// How long the token function may take, and how long connecting may take until the server's hello.
 const TOKEN_MS = 30_000;
 const HELLO_MS = 15_000;
 
-// A page cannot ping, and TCP takes many minutes to notice that the other side is gone. So after some quiet
-// the server is asked to end a subscription that never was, which it answers with an error.
+// A page cannot ping, and TCP takes many minutes to notice that the other side is gone. So after some quiet the
+// client asks to end a subscription that never was, which the server answers with an error.
 const QUIET_MS = 25_000;
 const ANSWER_MS = 10_000;
 const PROBE = JSON.stringify({ op: "unsubscribe", id: "probe" });
 
-// How long before its end a token is replaced, and how often that is tried at most.
+// How long before its end a token is replaced, and the shortest time between two tries.
 const REFRESH_EARLY_MS = 30_000;
 const REFRESH_EVERY_MS = 5_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * One connection for as long as it is wanted, whatever becomes of the sockets under it.
+ * One connection, which reconnects by itself until close().
  *
  * options:
- *   url          ws://host:port/v1/stream, or a list of such: after a failure it is the next one's turn
+ *   url          ws://host:port/v1/stream, or a list of such: after a failure the next one is tried
  *   token        optional: async ({refused}) => string; asked at every connection and before a token ends.
- *                `refused`: the server did not take the last one, so a remembered one is of no use
+ *                `refused`: the server refused the last one, so a cached one is useless
  *   onState      optional: (state, detail) => void, with
  *                  "connecting"  {url}
  *                  "live"        {url, log, position}
  *                  "waiting"     {code, reason, retryInMs}
- *                  "closed"      {code, reason}; by close(), or because the server wants no more of us
+ *                  "closed"      {code, reason}; by close(), or because the server refuses this client for good
  *   WebSocket    optional: the class to use
  *
- * Nothing is queued here: what arrives goes to the handlers at once. What a handler throws goes to the
- * page's (or process's) error handling; the connection goes on.
+ * Nothing is queued here: messages go to the handlers at once. A handler's errors go to the error handling of
+ * the page (or process); the connection goes on.
  */
 export class TocsinClient {
   #urls;
@@ -55,7 +55,7 @@ export class TocsinClient {
   #state = "closed";
   #log = null;
   #socket = null;
-  // Counts the connections: what belongs to an earlier one has no effect any more.
+  // Counts the connections: work for an earlier one has no effect any more.
   #generation = 0;
   #failures = 0;
   #liveSince = null;
@@ -63,8 +63,8 @@ export class TocsinClient {
   #retryAfterMs = null;
   #timers = { retry: null, refresh: null, watch: null };
   #subscriptions = new Set();
-  // By the id on the wire. Each request has a new one, so nothing meant for an earlier one is taken for it.
-  #asked = new Map();
+  // By the id on the wire. Each request has a new id, so late messages for an earlier one are ignored.
+  #requested = new Map();
   #lastId = 0;
   #onOnline = () => this.#online();
 
@@ -93,7 +93,7 @@ export class TocsinClient {
     return this;
   }
 
-  /** End the connection; open() begins anew, with the same subscriptions, where they were. */
+  /** End the connection; open() resumes the same subscriptions where they were. */
   close() {
     if (this.#state !== "closed") this.#finish({ code: 1000, reason: "closed here" });
   }
@@ -102,13 +102,13 @@ export class TocsinClient {
    * Subscribe now and after every reconnection.
    *
    * wish:     {filter, after, log, snapshot, conflate}, all optional; `after` is a position of `log`, and
-   *           not to be given together with `snapshot`
+   *           excludes `snapshot`
    * handlers, all optional:
-   *   onSubscribed(position)    nothing after it will be missed
-   *   onSnapshot(alarms, {position, first, done})    a page of the list; `first`: forget what came before
+   *   onSubscribed(position)    no event after it will be missed
+   *   onSnapshot(alarms, {position, first, done})    a page of the list; `first`: forget the pages before
    *   onEvents(events, position)    each event once, positions strictly increasing
-   *   onPosition(position)      nothing for you up to here
-   *   onReset(reason)           all that was received is void; with `snapshot` a new one follows by itself,
+   *   onPosition(position)      no more matching events up to here
+   *   onReset(reason)           everything received is void; with `snapshot` a new one follows by itself,
    *                             without it events go on from now
    *   onError({code, detail})   the server refused the subscription, which is over
    * Returns a subscription: {position, log, end()}; its `position` and `log` are `after` and `log` of a later one.
@@ -148,7 +148,7 @@ export class TocsinClient {
     try {
       socket = new Socket(url, PROTOCOL);
     } catch (error) {
-      // No address of a WebSocket: it will not become one.
+      // The URL is not a WebSocket's: trying again would not help.
       return this.#finish({ code: null, reason: error.message });
     }
     this.#socket = socket;
@@ -160,7 +160,7 @@ export class TocsinClient {
     socket.onmessage = ({ data }) => {
       if (isCurrent()) this.#receive(url, JSON.parse(data));
     };
-    // A close follows, with all that a page may know.
+    // A close event follows, with all that a page may know.
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => {
       if (isCurrent()) this.#lost(code, reason);
@@ -192,7 +192,7 @@ export class TocsinClient {
 
   #refreshIn(ms) {
     clearTimeout(this.#timers.refresh);
-    // The bound below keeps a clock that is wrong, or a token that is old, from asking without end.
+    // The lower bound keeps a wrong clock or an old token from causing endless requests.
     const wait = Math.min(Math.max(ms, REFRESH_EVERY_MS), LONGEST_TIMER_MS);
     this.#timers.refresh = setTimeout(() => this.#refresh(), wait);
   }
@@ -203,7 +203,7 @@ export class TocsinClient {
       const token = await this.#token();
       if (generation === this.#generation) this.#authenticate(token);
     } catch {
-      // The old token is still good for a while; when it is not, the server says so by 4401.
+      // The old token is valid for a while; then the server closes with 4401.
       if (generation === this.#generation) this.#refreshIn(REFRESH_EVERY_MS);
     }
   }
@@ -215,7 +215,7 @@ export class TocsinClient {
       this.#retryAfterMs = message.retry_after_ms;
       return undefined;
     }
-    const subscription = this.#asked.get(message.id);
+    const subscription = this.#requested.get(message.id);
     if (subscription === undefined) return undefined;
     switch (message.op) {
       case "reset":
@@ -228,14 +228,14 @@ export class TocsinClient {
   }
 
   #hello(url, { log, position }) {
-    // It comes again after a refreshed token, and when the log was replaced: then resets follow.
+    // Hello comes again after a refreshed token, and after the log was replaced: then resets follow.
     this.#log = log;
     if (this.#state === "live") return;
     this.#liveSince = Date.now();
     this.#refused = false;
     this.#watchQuiet();
-    this.#asked.clear();
-    // Before the page is told: what it subscribes then is asked for at once.
+    this.#requested.clear();
+    // Taken before `onState` is called: subscriptions made there are requested at once.
     const waiting = [...this.#subscriptions];
     this.#tell("live", { url, log, position }, () => waiting.forEach((each) => this.#ask(each)));
   }
@@ -243,20 +243,20 @@ export class TocsinClient {
   #ask(subscription) {
     this.#forget(subscription);
     subscription.wireId = `s${++this.#lastId}`;
-    this.#asked.set(subscription.wireId, subscription);
+    this.#requested.set(subscription.wireId, subscription);
     this.#send(subscription.request(subscription.wireId));
   }
 
   #forget(subscription) {
     clearTimeout(subscription.retry);
-    this.#asked.delete(subscription.wireId);
+    this.#requested.delete(subscription.wireId);
   }
 
   #end(subscription) {
     if (!this.#subscriptions.delete(subscription)) return;
-    const isAsked = this.#asked.has(subscription.wireId);
+    const isRequested = this.#requested.has(subscription.wireId);
     this.#forget(subscription);
-    if (isAsked && this.#state === "live") this.#send({ op: "unsubscribe", id: subscription.wireId });
+    if (isRequested && this.#state === "live") this.#send({ op: "unsubscribe", id: subscription.wireId });
   }
 
   #reset(subscription, { reason }) {
@@ -291,7 +291,7 @@ export class TocsinClient {
     if (this.#socket?.readyState === OPEN) this.#socket.send(PROBE);
   }
 
-  // The network is back: the pause has no reason any more, and a socket from before may be dead.
+  // The network is back: end the pause early, and probe a socket that may be dead.
   #online() {
     if (this.#state === "waiting" && this.#retryAfterMs === null) {
       clearTimeout(this.#timers.retry);
@@ -325,12 +325,12 @@ export class TocsinClient {
     this.#tell("closed", detail);
   }
 
-  // Have nothing more to do with the socket, which may take long to close.
+  // Let go of the socket, which may take long to close.
   #drop() {
     this.#generation += 1;
     for (const timer of Object.values(this.#timers)) clearTimeout(timer);
     for (const subscription of this.#subscriptions) this.#forget(subscription);
-    this.#asked.clear();
+    this.#requested.clear();
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);
@@ -346,7 +346,7 @@ export class TocsinClient {
     try {
       this.#options.onState?.(state, detail);
     } catch (error) {
-      // What the page does wrong must not keep the connection from coming back.
+      // An error of the page must not keep the connection from coming back.
       queueMicrotask(() => {
         throw error;
       });
@@ -354,13 +354,13 @@ export class TocsinClient {
   }
 }
 
-/** What is wished for, and how far it was received. */
+/** A subscription's wish, and the position up to which it was received. */
 class Subscription {
   #wish;
   #end;
   #position;
   #log;
-  // The next page of a snapshot is its first; a snapshot counts only when its last page is there.
+  // `#first`: the next page of a snapshot is its first; `#whole`: the snapshot's last page is there.
   #first = true;
   #whole;
 
@@ -376,7 +376,7 @@ class Subscription {
     this.retry = null;
   }
 
-  /** Everything for it up to here was received; null: not known yet. */
+  /** Every matching event up to here was received; null: not known yet. */
   get position() {
     return this.#whole ? this.#position : null;
   }
@@ -445,7 +445,7 @@ class Subscription {
     if (this.#advance(position) && news.length > 0) this.handlers.onEvents?.(news, position);
   }
 
-  // Before the handlers are called: what they throw must not bring the same events again.
+  // Called before the handlers: their errors must not bring the same events again.
   #advance(position) {
     if (this.#position !== null && position <= this.#position) return false;
     this.#position = position;
@@ -453,7 +453,7 @@ class Subscription {
   }
 }
 
-// Full jitter: clients that were cut off together do not come back together.
+// Full jitter: clients cut off together do not come back together.
 function pauseMs(failures) {
   return Math.random() * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 16));
 }
@@ -462,7 +462,7 @@ function isWait(ms) {
   return Number.isFinite(ms) && ms >= 0;
 }
 
-// How long a JWT is still good, in ms; null if it does not say.
+// The ms until a JWT expires; null if it does not say.
 function lifetimeMs(token) {
   try {
     const { exp } = JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/")));

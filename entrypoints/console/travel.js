@@ -30,7 +30,7 @@ export class Travel {
   #end = Date.now();
   #made = false;
 
-  /** parts: {onShow(alarms), onEnd(), remember(moment), states()}; `states()`: those wanted, "": not normal. */
+  /** parts: {onShow(alarms), onEnd(), remember(moment), states()}; `states()`: the wanted ones, "": not normal. */
   constructor(api, parts) {
     this.#api = api;
     this.#parts = parts;
@@ -44,19 +44,19 @@ export class Travel {
     }
   }
 
-  /** Be where the address is: at this moment, or live. */
+  /** Go to the address's moment; without one, to live. */
   visit(at) {
     if (!at) this.end();
     else if (!this.active) this.start(at);
     else if (at !== this.#at) this.#go(at);
   }
 
-  /** Other states may be wanted now. */
+  /** Read again if other states are wanted now. */
   again() {
     if (this.active && this.#parts.states() !== this.#states) this.#go(this.#at);
   }
 
-  /** Begin at a moment, a position or a time; without one at this moment. */
+  /** Begin at a position or a time; without one, now. */
   start(at = null) {
     this.active = true;
     this.#end = Date.now();
@@ -83,7 +83,7 @@ export class Travel {
     byId("travel").setAttribute("aria-pressed", on);
   }
 
-  // Wait a little while the slider moves; only the last moment is asked for.
+  // Wait a little while the slider moves: only the last moment is requested.
   #later(at) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#go(at), PAUSE_MS);
@@ -117,7 +117,7 @@ export class Travel {
     if (!byTime) this.#slider.value = Math.round(((this.now - min) / (max - min)) * STEPS);
     this.#slider.setAttribute("aria-valuetext", moment(this.now));
     this.#back.disabled = !position;
-    this.#say(event ? told(event) : "Nothing had been recorded by then.");
+    this.#say(event ? newestEvent(event) : "Nothing had been recorded by then.");
   }
 
   async #event(position, signal) {
@@ -141,13 +141,13 @@ export class Travel {
   }
 
   #say(text) {
-    say(this.#told, text);
+    say(this.#status, text);
   }
 
   #slider;
   #span;
   #when;
-  #told;
+  #status;
   #back;
 
   #make() {
@@ -156,7 +156,7 @@ export class Travel {
     this.#slider = make("input", { type: "range", min: "0", max: String(STEPS), value: String(STEPS), "aria-label": "Moment", oninput: () => this.#slid() });
     this.#span = make("select", { onchange: () => this.#slid() }, ...SPANS.map(([seconds, word]) => make("option", { value: String(seconds), text: word })));
     this.#when = make("span", { class: "travel-when" });
-    this.#told = make("p", { class: "travel-event", role: "status" });
+    this.#status = make("p", { class: "travel-event", role: "status" });
     this.#back = make("button", { type: "button", text: "◀ Event", onclick: () => this.#step(-1) });
     byId("travel-bar").append(
       make("span", { text: "As of" }),
@@ -166,12 +166,12 @@ export class Travel {
       this.#back,
       make("button", { type: "button", text: "Event ▶", onclick: () => this.#step(1) }),
       make("button", { type: "button", class: "primary", text: "Back to live", onclick: () => this.end() }),
-      this.#told,
+      this.#status,
     );
   }
 }
 
-function told({ position, type, alarm, actor, at }) {
+function newestEvent({ position, type, alarm, actor, at }) {
   const what = EVENT_WORDS[type] ?? type;
   return `Newest event by then: ${position.toLocaleString()}, ${moment(at)}: ${alarm.source} ${alarm.type}, ${what.toLowerCase()}${actor.kind === "system" ? "" : ` by ${actor.id}`}.`;
 }

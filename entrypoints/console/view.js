@@ -1,10 +1,10 @@
-// Which alarms are shown, and in which order: kept sorted while they change, one by one.
+// The alarms that are shown, in order: kept sorted while they change, one by one.
 
 import { SEVERITIES, STATES } from "./words.js";
 
 const STATE_RANK = new Map(STATES.map((state, rank) => [state, rank]));
 const SEVERITY_RANK = new Map(SEVERITIES.map((severity, rank) => [severity, rank]));
-// From so many changes at once on, sorting anew is cheaper.
+// Beyond so many changes at once, sorting anew is cheaper.
 const MANY = 500;
 
 const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
@@ -14,7 +14,7 @@ const byRaised = newest("raised_at");
 const byState = (a, b) =>
   (STATE_RANK.get(a.state) ?? 9) - (STATE_RANK.get(b.state) ?? 9) || bySeverity(a, b) || byRaised(a, b);
 
-/** The orders, by their names in the API; `-` in front of another turns it round. */
+/** The orders, by their names in the API; a `-` in front reverses the others. */
 const ORDERS = {
   state: byState,
   "-severity": (a, b) => bySeverity(a, b) || byRaised(a, b),
@@ -30,7 +30,7 @@ export const SORTS = Object.keys(ORDERS);
 /** The reverse of a sort, by name. */
 export const reversed = (sort) => (sort.startsWith("-") ? sort.slice(1) : `-${sort}`);
 
-/** Return what compares two alarms for this sort; no two are equal. */
+/** Return a function that compares two alarms for this sort; no two are equal. */
 export function comparing(sort) {
   const order = ORDERS[sort];
   if (order) return (a, b) => order(a, b) || text(a.id, b.id);
@@ -41,15 +41,15 @@ export function comparing(sort) {
 /**
  * The alarms that a filter matches, in order.
  *
- * While paused, changes wait; those that call for a critical alarm do not.
+ * While paused, changes wait, except those to an unacknowledged critical alarm.
  */
 export class AlarmView {
-  /** What is shown, in order. */
+  /** The shown alarms, in order. */
   rows = [];
   paused = false;
   #all = new Map();
   #shown = new Map();
-  // Ids of alarms that changed since; at most one for each alarm.
+  // Ids of alarms that changed since the last update.
   #changed = new Set();
   #matches;
   #compare;
@@ -64,20 +64,20 @@ export class AlarmView {
     return this.paused ? this.#changed.size : 0;
   }
 
-  /** Show these alarms (a Map by id, which goes on changing: say so by `changed`) from now on. */
+  /** Show these alarms from now on: a Map by id, whose later changes `changed` reports. */
   take(all) {
     this.#all = all;
     this.#rebuild();
   }
 
-  /** Show what this filter matches, in this order. */
+  /** Show the alarms that this filter matches, in this order. */
   arrange(matches, sort) {
     this.#matches = matches;
     this.#compare = comparing(sort);
     this.#rebuild();
   }
 
-  /** These alarms have changed, or are gone. */
+  /** Note that these alarms changed, or are gone. */
   changed(ids) {
     for (const id of ids) this.#changed.add(id);
   }
@@ -96,7 +96,7 @@ export class AlarmView {
     return this.#shown.get(id);
   }
 
-  /** Where the alarm is in the rows; -1: nowhere. */
+  /** The alarm's index in the rows; -1: it is not shown. */
   indexOf(id) {
     const shown = this.#shown.get(id);
     return shown === undefined ? -1 : this.#place(shown);
@@ -125,7 +125,7 @@ export class AlarmView {
     this.#shown.set(id, alarm);
   }
 
-  // Where it is, or would be: binary search.
+  // The alarm's index, or where it would go, by binary search.
   #place(alarm) {
     let low = 0;
     let high = this.rows.length;

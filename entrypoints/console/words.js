@@ -1,6 +1,6 @@
-// What the console calls things, and how it writes times.
+// The console's words for things, and how it writes times.
 
-/** Most severe first; the number is the one in its shape. */
+/** Most severe first, in the order of the numbers in their shapes. */
 export const SEVERITIES = ["critical", "major", "minor", "warning", "indeterminate"];
 
 /** In the order of the list (the server's sort `state`). */
@@ -24,7 +24,7 @@ export const SEVERITY_WORDS = {
   indeterminate: "Indeterminate",
 };
 
-/** What happened, by the event's type. */
+/** The console's words for event types. */
 export const EVENT_WORDS = {
   "alarm.raised": "Raised",
   "alarm.updated": "Updated",
@@ -50,7 +50,7 @@ const UNITS = [
   [1, "s"],
 ];
 
-/** How long, in at most two units: "3h 12m". */
+/** A duration in at most two units: "3h 12m". */
 export function duration(seconds) {
   let left = Math.max(0, Math.floor(seconds));
   const parts = [];
@@ -62,7 +62,7 @@ export function duration(seconds) {
   return parts.join(" ");
 }
 
-/** How long ago a time of the server was, or "" without one. */
+/** The time since a time of the server, or "" without one. */
 export function age(time, now) {
   return time ? duration((now - Date.parse(time)) / 1000) : "";
 }
@@ -70,14 +70,14 @@ export function age(time, now) {
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-/** A time as people write it: with its day where that is not today's. */
+/** A time as people write it, with the day unless it is today. */
 export function moment(time) {
   if (!time) return "";
   const date = new Date(time);
   return date.toDateString() === new Date().toDateString() ? clock.format(date) : full.format(date);
 }
 
-/** One or many: count(2, "alarm") is "2 alarms". */
+/** A number with its noun: count(2, "alarm") is "2 alarms". */
 export function count(number, noun) {
   return `${number.toLocaleString()} ${noun}${number === 1 ? "" : "s"}`;
 }
