@@ -80,7 +80,7 @@ class ClientSubscription:
 
     @property
     def position(self) -> int | None:
-        """All events up to here were handed to the consumer: `after` of a later subscription. None: unknown."""
+        """The consumer has everything up to here: `after` of a later subscription. None: unknown."""
         return self._position
 
     @property

@@ -125,13 +125,13 @@ class TestUser:
             assert (await store.log.tail()).position == 0
 
     async def test_one_who_may_only_read_is_refused(self, guarded: Mongod) -> None:
-        await refused(uri_of(guarded, "reader"), "guarded", r"user may not .* database guarded .*readWrite")
+        await refused(uri_of(guarded, "reader"), "guarded", r"user lacks .* database guarded .*readWrite")
 
     async def test_a_wrong_password_is_refused(self, guarded: Mongod) -> None:
         await refused(uri_of(guarded, "writer", "guessed"), "guarded", "does not accept the user name or the")
 
     async def test_nobody_is_refused(self, guarded: Mongod) -> None:
-        await refused(guarded.uri, "guarded", "user may not")
+        await refused(guarded.uri, "guarded", "user lacks rights")
 
 
 class TestIndexes:
