@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -38,6 +38,18 @@ from entrypoints.process.services import Services
 ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 
 
+class Ticking:
+    """A clock by which no two moments fall into one millisecond, the finest that the log tells apart."""
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        self._last = max(datetime.now(UTC), self._last + timedelta(milliseconds=1))
+        return self._last
+
+
 class HttpStage:
     """What stands behind the application of a test; its list moves only when `project` is called."""
 
@@ -54,7 +66,7 @@ class HttpStage:
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),
             checkpoints=self.checkpoints,
-            now=lambda: datetime.now(UTC),
+            now=Ticking().now,
             new_event_id=lambda: str(uuid.uuid4()),
             projected=self._projected,
             not_ready=lambda: self.reasons,
