@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -35,6 +34,7 @@ from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
 from core.log.known_alarms import KnownAlarms
 from tests.kit.jumping import run
+from tests.kit.workers import running
 from tests.unit.alarm.given import BEGINNING
 
 
@@ -124,15 +124,6 @@ class World:
         """Which alarm was unshelved by expiry, and when, in seconds."""
         expired = [event for event in self.events.all if event.data.get("cause") == "expired"]
         return [(event.alarm.source, (event.at - BEGINNING).total_seconds()) for event in expired]
-
-
-@asynccontextmanager
-async def running(*workers: Deadlines) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        started = [tasks.create_task(worker.run()) for worker in workers]
-        yield
-        for task in started:
-            task.cancel()
 
 
 def test_a_shelf_that_begins_while_it_runs_ends_on_time() -> None:
