@@ -16,7 +16,7 @@ from core.errors import InvalidInput, Refused
 from entrypoints.http.codes import CODES
 from entrypoints.http.routes.commands import BY_ID, raising
 from entrypoints.http.schemas.bodies import RaiseBody, utc
-from tests.unit.alarm.given import BEGINNING
+from tests.kit.given import BEGINNING
 
 Said = dict[str, Any]
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
@@ -34,6 +35,9 @@ from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
+
+RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}
+"""The body of a raise."""
 
 ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
 
@@ -114,3 +118,25 @@ class HttpStage:
 
     async def _projected(self, position: int, _: float) -> bool:
         return (await self.checkpoints.load(PROJECTION)).position >= position
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Check that the answer is a problem; return its status and code."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["status"] == answer.status_code
+    assert body["detail"]
+    return answer.status_code, body["code"]
+
+
+async def post(http: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
+    """Post the fields as a body."""
+    return await http.post(path, json=body)
+
+
+async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
+    """Raise an alarm, RAISE if not told otherwise; return it."""
+    answer = await post(http, "/v1/alarms", **RAISE | changes)
+    assert answer.is_success, answer.text
+    alarm: dict[str, Any] = answer.json()["alarm"]
+    return alarm

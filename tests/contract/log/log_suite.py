@@ -19,7 +19,7 @@ from core.alarm.commands import Acknowledge, Clear, Command, Raise
 from core.alarm.events import Event, Recorded
 from core.errors import DuplicateCommand, RevisionConflict
 from core.log.ports import START, EventLog
-from tests.contract.log.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
+from tests.kit.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
 
 LogFactory = Callable[[], Awaitable[EventLog]]
 

@@ -12,7 +12,7 @@ from core.errors import Unavailable, UnknownEvent
 from core.log import snapshots
 from core.log.handler import DECISIONS, Outcome
 from tests.integration.log.handling import Server
-from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
+from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
 
 
 @pytest.fixture

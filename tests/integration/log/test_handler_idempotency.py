@@ -21,7 +21,7 @@ from core.errors import (
 )
 from core.log.handler import Outcome
 from tests.integration.log.handling import Server
-from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
+from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
 
 
 @pytest.fixture

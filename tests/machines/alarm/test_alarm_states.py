@@ -33,8 +33,8 @@ from core.alarm.decider import allowed_commands, decide
 from core.alarm.events import Actor, Event, Raised, Updated
 from core.alarm.evolution import evolve, place
 from core.errors import Refused
+from tests.kit.given import PUMP, second
 from tests.machines.alarm.diagram import Diagram
-from tests.unit.alarm.given import PUMP, second
 
 MOST_SECONDS = 10
 SAME = (

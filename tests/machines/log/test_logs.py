@@ -16,7 +16,7 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import DuplicateCommand, RevisionConflict
 from core.log.ports import EventLog
-from tests.contract.log.chains import absent, check, raised
+from tests.kit.chains import absent, check, raised
 
 Result = TypeVar("Result")
 

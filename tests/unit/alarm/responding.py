@@ -16,7 +16,7 @@ from core.alarm.commands import (
     Unsuppress,
 )
 from core.alarm.events import ActorKind
-from tests.unit.alarm.given import PUMP, context, second
+from tests.kit.given import PUMP, context, second
 
 DAY = 24 * 60 * 60
 

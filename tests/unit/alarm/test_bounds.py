@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from core.alarm.alarm import Identity
 from core.alarm.bounds import check_details, check_raise
 from core.errors import InvalidInput
-from tests.unit.alarm.given import PUMP, raising
+from tests.kit.given import PUMP, raising
 
 LONE_SURROGATE = "\ud800"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from core.alarm.events import Acknowledged
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_active_alarm_is_acknowledged() -> None:

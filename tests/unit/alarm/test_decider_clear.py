@@ -4,7 +4,7 @@ import pytest
 
 from core.alarm.alarm import Severity
 from core.alarm.events import ActorKind, Cleared, Previous, Updated
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_acknowledged_alarm_returns_to_normal() -> None:

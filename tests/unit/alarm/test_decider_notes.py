@@ -6,7 +6,7 @@ import pytest
 
 from core.alarm.commands import Command
 from core.alarm.events import ActorKind, Assigned, Commented, Unassigned
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import assigning, commenting, removing, shelving, suppressing, unassigning
 
 STATES: list[list[Command]] = [

@@ -8,7 +8,7 @@ from core.alarm.bounds import ORIGINS
 from core.alarm.commands import Raise
 from core.alarm.decider import decide
 from core.alarm.events import Cleared, Previous, Raised, Updated
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def repeated(given: Given, command: Raise) -> None:

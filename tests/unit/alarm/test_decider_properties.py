@@ -14,7 +14,7 @@ from core.alarm.decider import allowed_commands, decide
 from core.alarm.events import Event, Raised, Updated, milliseconds
 from core.alarm.evolution import evolve, place
 from core.errors import Refused
-from tests.unit.alarm.given import PUMP, raising, second
+from tests.kit.given import PUMP, raising, second
 from tests.unit.alarm.worlds import after, any_command, decided, histories, raises
 
 ABSENT = Alarm.absent(PUMP.alarm_id)

@@ -7,7 +7,7 @@ from core.alarm.alarm import Alarm, Identity, Origin, Severity
 from core.alarm.commands import Command, Raise
 from core.alarm.decider import allowed_commands
 from core.alarm.events import SCHEMA_VERSION, Actor, Previous, Raised, Updated
-from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, raising, second
+from tests.kit.given import PUMP, Given, acknowledging, clearing, raising, second
 
 
 def with_context(command: Raise, **changes: Any) -> Raise:

@@ -6,7 +6,7 @@ import pytest
 
 from core.alarm.commands import Command
 from core.alarm.events import ActorKind, PlacedInService, RemovedFromService, Suppressed, Unsuppressed
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import placing, removing, shelving, suppressing, unshelving, unsuppressing
 
 

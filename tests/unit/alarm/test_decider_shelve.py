@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from core.alarm.commands import Command
 from core.alarm.events import ActorKind, Shelved, Unshelved
 from core.errors import InvalidInput
-from tests.unit.alarm.given import Given, acknowledging, clearing, context, raising, second
+from tests.kit.given import Given, acknowledging, clearing, context, raising, second
 from tests.unit.alarm.responding import DAY, expiring, shelving, unshelving
 
 

@@ -23,7 +23,7 @@ from core.alarm.commands import (
 from core.alarm.events import FACT_NAMES, FACT_TYPES, SCHEMA_VERSION, Event, Fact, Raised, Updated
 from core.alarm.evolution import evolve
 from core.errors import UnknownEvent
-from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, context, raising
+from tests.kit.given import PUMP, Given, acknowledging, clearing, context, raising
 from tests.unit.alarm.worlds import events
 
 EVERY_TYPE = {

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm
 from core.alarm.shelves import STALE_ENTRIES, Shelf, Shelves
-from tests.unit.alarm.given import second
+from tests.kit.given import second
 
 
 def shelved(alarm_id: str, until: int | None) -> Alarm:

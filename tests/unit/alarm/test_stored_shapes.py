@@ -10,7 +10,7 @@ import pytest
 from core.alarm.commands import Command
 from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event
 from core.alarm.evolution import evolve
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import (
     assigning,
     commenting,

@@ -11,8 +11,8 @@ from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
 from core.log.appender import QUEUE_ENTRIES, Submission
-from tests.machines.log.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
-from tests.unit.alarm.given import raising
+from tests.kit.given import raising
+from tests.kit.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
 
 Told = list[Event | TocsinError]
 

@@ -12,7 +12,7 @@ from core.alarm.decider import decide
 from core.alarm.events import SCHEMA_VERSION
 from core.alarm.evolution import place
 from core.errors import UnknownEvent
-from tests.unit.alarm.given import PUMP, raising
+from tests.kit.given import PUMP, raising
 
 
 def document() -> dict[str, Any]:

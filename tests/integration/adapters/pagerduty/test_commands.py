@@ -12,7 +12,7 @@ from core.alarm import bounds
 from core.alarm.alarm import Alarm, Severity
 from core.alarm.commands import Raise
 from core.alarm.decider import decide
-from tests.unit.alarm.given import context
+from tests.kit.given import context
 
 KEY = "R" * 32
 PAYLOAD: dict[str, Any] = {"summary": "disk full", "source": "db-1", "severity": "critical"}

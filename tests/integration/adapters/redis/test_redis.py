@@ -12,9 +12,8 @@ from redis.asyncio import Redis
 from adapters.redis import doorbell
 from core.errors import StartupRefused
 from entrypoints.process.storage import storage
-from tests.contract.log.doorbell_suite import burst
 from tests.kit import framing
-from tests.kit.members import Member, member, positions
+from tests.kit.members import Member, burst, member, positions
 from tests.kit.mongods import Mongod
 from tests.kit.proxy import Proxy
 from tests.kit.redis import RedisServer

@@ -12,10 +12,13 @@ import pytest
 import pytest_asyncio
 from rich.console import Console
 
+from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.memory.kpis import MemoryKpiBuckets
+from adapters.memory.log import MemoryLog
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS
-from core.application.projections.kpis import PROJECTION, KpiModel, replay_kpis
+from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECTION, KpiModel, replay_kpis
 from core.application.projections.projector import AlarmModel
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.checking import check_alarms
@@ -269,3 +272,12 @@ async def test_what_if_refuses_what_it_cannot_do(log: Record) -> None:
         await compared(log, "default", early, early + HOUR, Rules())
     with pytest.raises(StartupRefused, match="TYPE=SEVERITY"):
         severities_of(["pressure=loud"])
+
+
+async def test_the_more_alarms_a_batch_changed_the_longer_the_next_one_waits() -> None:
+    made, model = Shift(), KpiModel(MemoryKpiBuckets(), MemoryCheckpoints())
+    assert model.pace == PACE_SECONDS
+    for number in range(2 * PACE_ALARMS):
+        made.raised(f"pump-{number}")
+    await model.write(MemoryLog("log"), made.events, 0)
+    assert model.pace == 3 * PACE_SECONDS

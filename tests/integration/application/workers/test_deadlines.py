@@ -33,9 +33,9 @@ from core.coordination.ports import Checkpoint, Lease
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
 from core.log.known_alarms import KnownAlarms
+from tests.kit.given import BEGINNING
 from tests.kit.jumping import run
 from tests.kit.workers import running
-from tests.unit.alarm.given import BEGINNING
 
 
 class Handler(CommandHandler):

@@ -11,9 +11,7 @@ from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from tests.kit.http import HttpStage
-
-RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}
+from tests.kit.http import RAISE, HttpStage, post, problem, raised
 
 
 @pytest.fixture
@@ -25,25 +23,6 @@ def stage() -> HttpStage:
 async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
     async with stage.client() as client:
         yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == answer.status_code
-    assert body["detail"]
-    return answer.status_code, body["code"]
-
-
-async def post(http: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
-    return await http.post(path, json=body)
-
-
-async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
-    answer = await post(http, "/v1/alarms", **RAISE | changes)
-    assert answer.is_success, answer.text
-    alarm: dict[str, Any] = answer.json()["alarm"]
-    return alarm
 
 
 async def test_a_new_activation_is_created(http: httpx.AsyncClient) -> None:

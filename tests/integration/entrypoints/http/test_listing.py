@@ -16,8 +16,7 @@ from core.alarm.alarm import Alarm
 from core.errors import TooBroad
 from core.lists.query import Sort
 from entrypoints.http.routes.export import COLUMNS
-from tests.integration.entrypoints.http.test_commands import post, problem, raised
-from tests.kit.http import HttpStage
+from tests.kit.http import HttpStage, post, problem, raised
 
 
 @pytest.fixture

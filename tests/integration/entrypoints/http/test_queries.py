@@ -7,8 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.integration.entrypoints.http.test_commands import post, problem, raised
-from tests.kit.http import HttpStage
+from tests.kit.http import HttpStage, post, problem, raised
 
 
 @pytest.fixture

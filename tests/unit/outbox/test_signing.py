@@ -1,3 +1,5 @@
+"""Signatures of what is sent, as Standard Webhooks has them."""
+
 from datetime import UTC, datetime
 
 import pytest

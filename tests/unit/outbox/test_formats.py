@@ -1,3 +1,5 @@
+"""An event as each kind of receiver is told of it."""
+
 from typing import Any
 
 import msgspec
@@ -8,10 +10,8 @@ from core.alarm.commands import Context, Raise
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
-from core.lists.filter import Filter
 from core.outbox.formats import incident_action, render, sealed, source_of
 from core.outbox.formats import test_body as body_of_test
-from core.outbox.routing import Routes
 from core.outbox.webhook import Format
 from tests.kit.history import History
 from tests.kit.outgoing import NOON, webhook
@@ -105,20 +105,3 @@ def test_the_routing_key_is_only_in_what_is_sent() -> None:
 def test_rendering_again_gives_the_same_bytes(wanted: Format) -> None:
     assert render(wanted, raised(), left=False) == render(wanted, raised(), left=False)
     assert body_of_test(webhook(format=wanted), "id", NOON)
-
-
-def test_events_are_routed_to_the_webhooks_of_their_tenant_that_they_match() -> None:
-    history = History()
-    for source in ("line/1", "tank/1"):
-        history.raised(source)
-    routes = Routes(
-        [
-            webhook("all"),
-            webhook("lines", filter=Filter(sources=frozenset({"line/*"}))),
-            webhook("late", after=1),
-            webhook("other", tenant="other"),
-        ]
-    )
-    rows = routes.rows(history.events, NOON)
-    assert [row.id for row in rows] == ["1:all", "1:lines", "2:all", "2:late"]
-    assert {row.state for row in rows} == {"pending"}
