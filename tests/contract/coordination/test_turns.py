@@ -20,7 +20,7 @@ async def held(turns: StreamTurns, stream: str, until: asyncio.Event) -> None:
         await until.wait()
 
 
-async def test_one_at_a_time_in_order_of_arrival() -> None:
+async def test_a_streams_turns_are_taken_one_at_a_time_in_order_of_arrival() -> None:
     turns, order, inside = StreamTurns(), list[int](), 0
 
     async def take(number: int) -> None:
@@ -45,7 +45,7 @@ async def test_streams_do_not_wait_for_each_other() -> None:
             until.set()
 
 
-def test_the_wait_is_bounded() -> None:
+def test_the_wait_for_a_turn_is_bounded() -> None:
     async def test() -> None:
         turns, until = StreamTurns(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:

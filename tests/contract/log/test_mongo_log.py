@@ -35,7 +35,7 @@ class MongoLogContract(LogContract):
 
             yield another
 
-    async def test_positions_that_others_took_are_gone_behind(
+    async def test_an_append_goes_on_behind_positions_that_others_took(
         self, log: EventLog, log_factory: LogFactory
     ) -> None:
         other = await log_factory()

@@ -15,7 +15,7 @@ from tests.kit.shifts import shift, steps
 
 
 @given(steps)
-def test_the_series_adds_up_to_what_was_annunciated(moves: list[tuple[str, str, float]]) -> None:
+def test_the_series_adds_up_to_the_alarms_that_were_annunciated(moves: list[tuple[str, str, float]]) -> None:
     events = shift(moves).events
     called = [each for event in events if (each := activity_of(event)) and each.kind == "annunciated"]
     end = start_of(BEGINNING + timedelta(days=2))
@@ -87,7 +87,7 @@ def test_a_bucket_has_a_bound_and_says_so(monkeypatch: pytest.MonkeyPatch) -> No
     assert some.series == [1]
 
 
-def test_nothing_at_all_has_no_shares() -> None:
+def test_a_period_without_alarms_has_no_shares() -> None:
     found = whole(Shift())
     assert found.series == [0] * 6
     assert value(found, "top_10_sources_share") is None

@@ -81,7 +81,7 @@ def test_leaders_that_get_in_each_others_way_make_the_same_buckets(
 
 
 @given(steps, st.integers(1, 9), st.lists(st.booleans(), max_size=20))
-def test_what_could_not_be_written_is_written_later(
+def test_buckets_that_could_not_be_written_are_written_later(
     moves: list[tuple[str, str, float]], size: int, fails: list[bool]
 ) -> None:
     events, kept = shift(moves).events, MemoryKpiBuckets()

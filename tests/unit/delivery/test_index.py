@@ -59,7 +59,7 @@ def test_index_and_matcher_agree_with_the_long_way(
     assert not index
 
 
-def test_who_is_not_concerned_is_not_found() -> None:
+def test_a_subscription_that_is_not_concerned_is_not_found() -> None:
     index: Index[str] = Index()
     index.add(Filter(sources=frozenset({"a"})), "a")
     index.add(Filter(sources=frozenset({"b"})), "b")

@@ -12,7 +12,7 @@ def test_a_burst_is_taken_at_once_and_then_the_rate() -> None:
 
 
 @given(st.lists(st.floats(0.0, 5.0), max_size=60))
-def test_never_more_than_burst_and_rate(gaps: list[float]) -> None:
+def test_no_client_is_allowed_more_than_burst_and_rate(gaps: list[float]) -> None:
     allowance, now, taken = Allowance(3.0, 5.0, 0.0), 0.0, 0
     for gap in gaps:
         now += gap

@@ -26,7 +26,7 @@ def since(time: datetime) -> float:
 
 
 @given(steps)
-def test_no_rules_change_nothing(moves: list[tuple[str, str, float]]) -> None:
+def test_without_rules_nothing_changes(moves: list[tuple[str, str, float]]) -> None:
     activities = activities_of(*moves)
     assert list(applied(activities, Rules())) == activities
     # Nor if the period begins in the middle of it all.
@@ -42,12 +42,12 @@ def test_rules_never_call_more_often(
     assert len(called(activities, rules)) <= len(called(activities, Rules()))
 
 
-def test_an_on_delay_lets_out_what_did_not_last() -> None:
+def test_an_on_delay_leaves_out_alarms_that_did_not_last() -> None:
     activities = activities_of(("raised", "a", 5), ("cleared", "a", 60), ("raised", "a", 60))
     assert called(activities, Rules(on_delay=10)) == [("a", 75.0)]
 
 
-def test_what_grew_worse_has_lasted_since_it_began() -> None:
+def test_an_alarm_that_grew_worse_has_lasted_since_it_began() -> None:
     made = Shift()
     made.raised("a", "minor")
     made.wait(50)
@@ -70,7 +70,7 @@ def test_an_off_delay_takes_one_that_comes_back_soon_for_the_same() -> None:
     assert called(activities, Rules(off_delay=10)) == [("a", 0.0), ("a", 185.0)]
 
 
-def test_what_is_bridged_by_an_off_delay_is_not_fleeting() -> None:
+def test_an_alarm_bridged_by_an_off_delay_is_not_fleeting() -> None:
     activities = activities_of(*[("raised", "a", 5), ("cleared", "a", 5)] * 4)
     kept = list(applied(activities, Rules(off_delay=10)))
     assert [each.kind for each in kept] == ["annunciated", "cleared"]
@@ -87,7 +87,7 @@ def test_a_shelved_source_calls_nobody() -> None:
     assert called(activities, Rules(shelved=frozenset({"a/*"}))) == [("b", 2.0)]
 
 
-def test_a_severity_may_be_another() -> None:
+def test_a_rule_may_give_an_alarm_another_severity() -> None:
     activities = activities_of(("raised", "a", 1))
     (one,) = applied(activities, Rules(severities={"pressure": "warning"}))
     assert one.severity == "warning"

@@ -68,7 +68,7 @@ def test_filters_that_say_the_same_are_the_same() -> None:
         (Filter(sources=frozenset({"a/" * 17 + "*"})), "at most 16 slashes"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused(wanted: Filter, detail: str) -> None:
+def test_a_filter_that_is_out_of_bounds_is_refused(wanted: Filter, detail: str) -> None:
     with pytest.raises(InvalidInput, match=detail.replace("*", r"\*")):
         wanted.check()
 

@@ -39,7 +39,7 @@ def test_a_newer_version_may_have_another_shape() -> None:
         event_of(stored)
 
 
-def test_a_known_version_may_not() -> None:
+def test_a_known_version_may_not_have_another_shape() -> None:
     stored = document()
     stored["alarm"]["severity"] = 3
     with pytest.raises(msgspec.ValidationError):

@@ -208,7 +208,7 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
         assert [sum(load.count for load in each.alarms.values()) for each in await kept(store)] == [41]
 
 
-async def test_on_a_standalone_it_is_all_the_same(standalone: Mongod, database: str) -> None:
+async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mongod, database: str) -> None:
     made = flood()
     async with storage(standalone.uri, database) as store:
         await plant(store.link.connection, made)

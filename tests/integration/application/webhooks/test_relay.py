@@ -118,7 +118,9 @@ async def test_dead_rows_are_retried_in_bulk(stage: Stage) -> None:
     check(receiver.deliveries, history.events)
 
 
-async def test_what_keeps_a_state_is_not_retried_once_it_was_overtaken(stage: Stage) -> None:
+async def test_a_dead_row_that_was_overtaken_is_not_retried_where_the_receiver_keeps_a_state(
+    stage: Stage,
+) -> None:
     history = history_of(1, rounds=1)
     async with receiving(lambda number: "error" if number < 10 else "ok") as receiver:
         await stage.hook(receiver, format="pagerduty", routing_key="R")
@@ -133,7 +135,7 @@ async def test_what_keeps_a_state_is_not_retried_once_it_was_overtaken(stage: St
     assert b'"routing_key":"R"' in receiver.deliveries[0].body
 
 
-async def test_killed_at_any_moment_nothing_is_lost(stage: Stage) -> None:
+async def test_workers_killed_at_any_moment_lose_nothing(stage: Stage) -> None:
     """Both workers are cancelled again and again, wherever they are; no lease is waited for."""
     history = history_of(12)
     behaviours: list[Behaviour] = ["ok", "ok", "slow", "ok", "error"]

@@ -17,7 +17,7 @@ from tests.kit.receiver import receiving
 from tests.kit.waiting import eventually
 
 
-async def test_gone_disables_the_webhook_and_enabling_it_goes_on_where_it_was(stage: Stage) -> None:
+async def test_a_webhook_disabled_by_410_goes_on_where_it_was_once_it_is_enabled(stage: Stage) -> None:
     history = history_of(3)
 
     async def has_left() -> bool:
@@ -59,7 +59,7 @@ async def test_a_webhook_that_comes_later_gets_what_lies_behind_its_start_and_no
     check(first.deliveries, history.events)
 
 
-async def test_now_is_behind_the_tail_and_filters_choose(stage: Stage) -> None:
+async def test_a_webhook_from_now_on_gets_what_its_filter_matches_behind_the_tail(stage: Stage) -> None:
     history = history_of(4)
     await stage.plant(history.events[:5])
     async with receiving() as receiver:

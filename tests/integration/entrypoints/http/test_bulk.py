@@ -111,7 +111,7 @@ async def test_commands_on_one_alarm_keep_their_order(http: httpx.AsyncClient) -
     assert told[-1]["alarm"]["state"] == "normal"
 
 
-async def test_suppression_is_not_up_to_an_operator_here_either(http: httpx.AsyncClient) -> None:
+async def test_suppression_in_bulk_is_not_up_to_an_operator(http: httpx.AsyncClient) -> None:
     told = await answers(http, raising(), on("pump", "suppress", reason="x"), on("pump", "unsuppress"))
     assert codes(told) == [201, "forbidden", "forbidden"]
 
@@ -149,7 +149,7 @@ async def test_an_invalid_element_is_refused_alone(http: httpx.AsyncClient, elem
     assert named in told[1]["detail"]
 
 
-async def test_an_element_that_is_no_valid_text(http: httpx.AsyncClient) -> None:
+async def test_an_element_that_is_no_valid_text_is_refused_alone(http: httpx.AsyncClient) -> None:
     body = b'[{"command": "confirm", "alarm_id": "\xff"}, {"command": "confirm", "alarm_id": "a"}]'
     answer = await http.post("/v1/commands", content=body, headers=JSON)
     assert codes(answer.json()) == ["invalid", "unknown_alarm"]
@@ -170,7 +170,7 @@ async def test_no_commands_have_no_answers(http: httpx.AsyncClient) -> None:
         (b"[" + b"1," * 1_000 + b"1]", (413, "too_many_commands")),
     ],
 )
-async def test_what_is_no_array_of_commands(
+async def test_a_body_that_is_no_array_of_commands_is_refused(
     http: httpx.AsyncClient, body: bytes, expected: tuple[int, str]
 ) -> None:
     answer = await http.post("/v1/commands", content=body, headers=JSON)
@@ -213,7 +213,7 @@ async def test_each_command_may_name_the_revision_it_is_for(http: httpx.AsyncCli
     assert (told[2]["status"], told[2]["revision"]) == (412, 2)
 
 
-async def test_if_match_for_all_of_them_is_refused(http: httpx.AsyncClient) -> None:
+async def test_if_match_for_a_whole_array_is_refused(http: httpx.AsyncClient) -> None:
     answer = await http.post("/v1/commands", json=[raising()], headers={"if-match": '"1"'})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 

@@ -69,7 +69,7 @@ def test_every_code_in_the_source_is_known_with_its_status() -> None:
     assert {*get_args(RefusalCode), *get_args(UnauthenticatedCode)} <= CODES.keys()
 
 
-def test_every_code_is_some_operations() -> None:
+def test_every_code_is_a_code_of_some_operation() -> None:
     told = {code for operation in OPERATIONS for code in operation.codes}
     everywhere = {
         *("internal", "forbidden", "forbidden_host", "forbidden_origin", "not_found", "method_not_allowed"),
@@ -108,7 +108,7 @@ def resolved(document: Any, reference: str) -> Any:
     return document
 
 
-async def test_what_is_taken_is_bounded(http: httpx.AsyncClient) -> None:
+async def test_everything_that_is_taken_is_bounded(http: httpx.AsyncClient) -> None:
     schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
     for operation in OPERATIONS:
         if isinstance(operation.body, type) and operation.path.startswith("/v1/ingest") is False:
@@ -133,5 +133,5 @@ async def test_the_page_shows_every_operation_without_any_script(http: httpx.Asy
     assert style.headers["content-type"].startswith("text/css")
 
 
-def test_who_may_read_it_is_everybody() -> None:
+def test_everybody_may_read_the_documents() -> None:
     assert {roles_for("GET", path) for path in DOCUMENTS} == {None}

@@ -55,7 +55,7 @@ async def is_kept(log: Database, event: Event) -> bool:
     return await EventStore(log).find(event.event_id) is not None
 
 
-async def test_what_a_plain_majority_read_shows_a_kill_undoes(
+async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
     standalone: Mongod, log: Database, history: History
 ) -> None:
     # Why there is a JournaledStore. If this ever fails, mongod does by itself what that is for.
@@ -72,7 +72,7 @@ async def test_what_a_plain_majority_read_shows_a_kill_undoes(
 
 
 @pytest.mark.parametrize("read", ["tail", "read", "find", "stamps"])
-async def test_what_a_journaled_store_has_shown_a_kill_leaves(
+async def test_a_kill_leaves_what_a_journaled_store_has_shown(
     standalone: Mongod, log: Database, history: History, read: str
 ) -> None:
     store = JournaledStore(log)

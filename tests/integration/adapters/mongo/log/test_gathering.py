@@ -35,7 +35,7 @@ async def asking(gathered: Gathering, *keys: str) -> list[asyncio.Task[int | Non
     return tasks
 
 
-async def test_what_waits_goes_out_together() -> None:
+async def test_reads_that_wait_go_out_together() -> None:
     store = Store()
     gathered = Gathering(store.read)
     tasks = await asking(gathered, "a", "b", "nothing", "a")
@@ -55,7 +55,7 @@ async def test_who_asks_while_a_read_is_under_way_gets_a_later_one() -> None:
     assert len(store.asked) == gathering.READERS + 1
 
 
-async def test_no_command_asks_for_more_than_it_may() -> None:
+async def test_no_read_asks_for_more_than_it_may() -> None:
     store = Store()
     store.go.set()
     gathered = Gathering(store.read)
@@ -63,7 +63,7 @@ async def test_no_command_asks_for_more_than_it_may() -> None:
     assert max(len(keys) for keys in store.asked) == gathering.KEYS
 
 
-async def test_an_error_is_everybodys_who_asked_and_nobody_elses() -> None:
+async def test_an_error_goes_to_everybody_who_asked_and_to_nobody_else() -> None:
     store = Store()
     store.error = Unavailable("no primary")
     store.go.set()
