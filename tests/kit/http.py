@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -124,7 +125,8 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     """Check that the answer is a problem; return its status and code."""
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert body["status"] == answer.status_code
+    phrase = HTTPStatus(answer.status_code).phrase
+    assert (body["status"], body["title"]) == (answer.status_code, phrase)
     assert body["detail"]
     return answer.status_code, body["code"]
 

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
 from core.alarm.events import SCHEMA_VERSION
 from core.errors import Unavailable, UnknownEvent
@@ -13,27 +12,6 @@ from core.log import snapshots
 from core.log.handler import DECISIONS, Outcome
 from tests.integration.log.handling import Server
 from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
-
-
-@pytest.fixture
-def answers() -> MemoryAnswers:
-    return MemoryAnswers()
-
-
-@pytest.fixture
-def here(events: Events, answers: MemoryAnswers) -> Server:
-    return Server(events, answers)
-
-
-@pytest.fixture
-def there(events: Events, answers: MemoryAnswers) -> Server:
-    """Another process on the same log."""
-    return Server(events, answers)
 
 
 async def test_a_command_is_answered_with_what_was_recorded(here: Server, events: Events) -> None:

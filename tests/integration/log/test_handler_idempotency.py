@@ -6,7 +6,6 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
 from core.alarm.alarm import Identity
 from core.alarm.commands import Command
@@ -22,27 +21,6 @@ from core.errors import (
 from core.log.handler import Outcome
 from tests.integration.log.handling import Server
 from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
-
-
-@pytest.fixture
-def answers() -> MemoryAnswers:
-    return MemoryAnswers()
-
-
-@pytest.fixture
-def here(events: Events, answers: MemoryAnswers) -> Server:
-    return Server(events, answers)
-
-
-@pytest.fixture
-def there(events: Events, answers: MemoryAnswers) -> Server:
-    """Another process on the same log."""
-    return Server(events, answers)
 
 
 async def test_the_same_key_gets_the_same_answer(here: Server, there: Server, events: Events) -> None:

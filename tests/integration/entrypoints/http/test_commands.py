@@ -5,24 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
 from tests.kit.http import RAISE, HttpStage, post, problem, raised
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
 
 
 async def test_a_new_activation_is_created(http: httpx.AsyncClient) -> None:

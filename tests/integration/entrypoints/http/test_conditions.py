@@ -1,22 +1,14 @@
 """If-Match: a command only happens to the alarm as its sender knows it (RFC 9110 §13.1.1)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from tests.kit.http import HttpStage
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
-
-
-@pytest_asyncio.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with HttpStage().client() as client:
-        yield client
 
 
 async def raised(http: httpx.AsyncClient) -> str:

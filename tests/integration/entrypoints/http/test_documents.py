@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import httpx
 import jsonschema_rs
-import pytest
 import pytest_asyncio
 from starlette.routing import Route
 
@@ -23,11 +22,6 @@ from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[4]
 DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", "/", "/console/{name:path}"}
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
 
 
 @pytest_asyncio.fixture

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from itertools import count
 from typing import Any
 
@@ -15,14 +14,14 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
-from adapters.memory.log import MemoryLog
-from core.alarm.alarm import Alarm, Identity
+from core.alarm.alarm import Identity
 from core.alarm.commands import Context, Raise
-from core.alarm.events import Actor, Event
+from core.alarm.events import Actor
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import alertmanager as ingest
-from tests.kit.http import HttpStage
+from tests.integration.entrypoints.http.watched import WatchedLog
+from tests.kit.http import HttpStage, problem
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
 INGEST = "/v1/ingest/alertmanager"
@@ -30,33 +29,13 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
 
 
-class Log(MemoryLog):
-    """Raises the error of a source, and counts how many append at once."""
-
-    def __init__(self) -> None:
-        super().__init__("a-log")
-        self.errors: dict[str, Exception] = {}
-        self.under_way = 0
-        self.most = 0
-
-    async def append(self, before: Alarm, event: Event) -> Event:
-        if event.alarm.source in self.errors:
-            raise self.errors[event.alarm.source]
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        try:
-            return await super().append(before, event)
-        finally:
-            self.under_way -= 1
+@pytest.fixture
+def log() -> WatchedLog:
+    return WatchedLog()
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def stage(log: Log) -> HttpStage:
+def stage(log: WatchedLog) -> HttpStage:
     return HttpStage(log)
 
 
@@ -70,14 +49,6 @@ async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
         yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert (body["status"], body["title"]) == (answer.status_code, HTTPStatus(answer.status_code).phrase)
-    assert body["detail"]
-    return answer.status_code, body["code"]
 
 
 async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
@@ -206,7 +177,9 @@ NO_TRACES = [
 
 
 @pytest.mark.parametrize("trace", NO_TRACES)
-async def test_a_header_that_is_no_trace_is_left_out(http: httpx.AsyncClient, log: Log, trace: str) -> None:
+async def test_a_header_that_is_no_trace_is_left_out(
+    http: httpx.AsyncClient, log: WatchedLog, trace: str
+) -> None:
     await http.post("/v1/alarms", json=RAISE, headers={"traceparent": trace})
     assert [event.trace for event in (await log.read(0, 10)).events] == [None]
 
@@ -398,7 +371,7 @@ async def test_truncated_alerts_are_logged_and_counted(
     [(Unavailable("no primary"), "unavailable"), (OutcomeUnknown("no answer"), "outcome_unknown")],
 )
 async def test_an_alert_that_a_retry_helps_is_answered_503_and_the_others_are_committed(
-    http: httpx.AsyncClient, log: Log, error: Exception, code: str
+    http: httpx.AsyncClient, log: WatchedLog, error: Exception, code: str
 ) -> None:
     log.errors["bad"] = error
     answer = await tell(http, alert("bad"), *(alert(f"good-{number}") for number in range(300)))
@@ -431,7 +404,7 @@ async def test_a_store_that_is_away_is_not_asked_for_every_alert(
 
 
 async def test_the_alarms_of_a_payload_go_side_by_side_and_not_all_at_once(
-    http: httpx.AsyncClient, log: Log
+    http: httpx.AsyncClient, log: WatchedLog
 ) -> None:
     await tell(http, *(alert(f"s-{number}") for number in range(1_000)))
     assert 1 < log.most <= ingest.ALARMS_AT_ONCE

@@ -4,30 +4,17 @@ import base64
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, get_args
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from core.alarm.alarm import Alarm
 from core.errors import TooBroad
 from core.lists.query import Sort
 from entrypoints.http.routes.export import COLUMNS
 from tests.kit.http import HttpStage, post, problem, raised
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
 
 
 async def listed(http: httpx.AsyncClient, query: str = "") -> list[str]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
@@ -18,17 +17,6 @@ from tests.kit.http import HttpStage
 
 KEY = "R" * 32
 PAYLOAD: dict[str, Any] = {"summary": "disk full", "source": "db-1", "severity": "error"}
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
 
 
 async def send(http: httpx.AsyncClient, action: str, key: str | None = "k", **more: Any) -> httpx.Response:

@@ -1,24 +1,11 @@
 """Queries over HTTP: the list and its pages, one alarm, its events, the log, health."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from tests.kit.http import HttpStage, post, problem, raised
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
 
 
 async def listed(http: httpx.AsyncClient, **query: Any) -> dict[str, Any]:

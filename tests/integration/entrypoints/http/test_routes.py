@@ -1,12 +1,10 @@
 """What every command's route has in common: keys, media types, sizes, methods, and how much it takes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.memory.log import MemoryLog
@@ -17,7 +15,7 @@ from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import bulk, commands
 from entrypoints.process.services import Services
-from tests.kit.http import HttpStage
+from tests.kit.http import HttpStage, problem
 
 ID = Identity("default", "pump", "hot").alarm_id
 RAISE: dict[str, Any] = {"source": "pump", "type": "hot", "severity": "major"}
@@ -39,22 +37,6 @@ JSON = {"content-type": "application/json"}
 
 def body_for(path: str) -> Any:
     return {} if path == BY_ID_CLEAR else BODIES.get(path.rpartition("/")[2], {})
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.status_code, answer.json()["code"]
 
 
 @pytest.mark.parametrize("path", PATHS)

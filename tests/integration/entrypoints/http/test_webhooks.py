@@ -22,11 +22,6 @@ from tests.kit.receiver import receiving
 URL = "http://127.0.0.1:9/hook"
 
 
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
 @pytest_asyncio.fixture
 async def client(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
     async with stage.client() as made:
