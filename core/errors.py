@@ -1,4 +1,4 @@
-"""Every error that core raises or expects a port to raise.
+"""Every error of the program; those of the client and of HTTP derive from the root in their own files.
 
 TocsinError
 ├─ Refused            the alarm's rules say no; nothing was recorded
@@ -11,39 +11,42 @@ TocsinError
 ├─ TooBroad           a query would look at too much
 ├─ OutcomeUnknown     it may have happened, and may still
 ├─ LogMismatch        the log is not the one a position belongs to
+├─ BadMessage         what a client of the stream sent is no message
+├─ InvalidEvent       what an integration sent is no event of its kind
+├─ UnknownWebhook     the tenant has no such webhook
+├─ UnknownRow         the tenant has no such row in its outbox
+├─ Conflict           a webhook or a row is not in a state that allows it
+├─ AddressRefused     a webhook must not be called there
 └─ StartupRefused     this process must not start; the message says why
 """
 
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     from core.alarm.alarm import Alarm
     from core.alarm.events import Event
 
-RefusalCode = Literal[
-    "unknown_alarm",
-    "not_active",
-    "still_active",
-    "already_acknowledged",
-    "not_acknowledged",
-    "already_confirmed",
-    "not_latched",
-    "already_shelved",
-    "not_shelved",
-    "already_suppressed",
-    "not_suppressed",
-    "already_out_of_service",
-    "not_out_of_service",
-    "forbidden",
-    "revision_outdated",
-    "revision_ahead",
-    "precondition_failed",
-    "too_many_origins",
-    "invalid",
-    "idempotency_key_reused",
-    "unknown_api_key",
-    "too_many_api_keys",
-]
+RefusalKind = Literal["absent", "conflict", "forbidden", "outdated", "invalid"]
+"""What is wrong: nothing of this id; as it stands; who asks; not the revision that was named; the input."""
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A reason to refuse, declared beside the rule that gives it.
+
+    `code` tells it apart, on the wire and in stored answers; `remedy`: what whoever gets it can do.
+    """
+
+    code: str
+    kind: RefusalKind
+    meaning: str
+    remedy: str
+
+
+INVALID = Refusal(
+    "invalid", "invalid", "something is missing, unknown or out of its bounds", "`detail` names it"
+)
 
 
 class TocsinError(Exception):
@@ -53,18 +56,23 @@ class TocsinError(Exception):
 class Refused(TocsinError):
     """The command is against the alarm's rules as it stands (`alarm`, where there is one)."""
 
-    def __init__(self, code: RefusalCode, detail: str, alarm: "Alarm | None" = None) -> None:
+    def __init__(self, refusal: Refusal, detail: str, alarm: "Alarm | None" = None) -> None:
         super().__init__(detail)
-        self.code = code
+        self.refusal = refusal
         self.detail = detail
         self.alarm = alarm
+
+    @property
+    def code(self) -> str:
+        """What tells the refusal apart."""
+        return self.refusal.code
 
 
 class InvalidInput(Refused):
     """A value is out of its bounds; `detail` names the field and the bound."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("invalid", detail)
+        super().__init__(INVALID, detail)
 
 
 UnauthenticatedCode = Literal["token_missing", "token_invalid", "expired", "revoked"]
@@ -112,6 +120,38 @@ class OutcomeUnknown(TocsinError):
 
 class LogMismatch(TocsinError):
     """The log is not the one that was read before: it was restored or replaced."""
+
+
+class BadMessage(TocsinError):
+    """What the client sent is no message of this protocol; the text says why."""
+
+
+class InvalidEvent(TocsinError):
+    """It is no event, for each of the reasons in `errors`; sending it again is of no use."""
+
+    def __init__(self, errors: list[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+
+
+class UnknownWebhook(TocsinError):
+    """The tenant has no such webhook."""
+
+
+class UnknownRow(TocsinError):
+    """The tenant has no such row in its outbox."""
+
+
+class Conflict(TocsinError):
+    """It cannot be done as things are: `code` tells why, the message in words."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class AddressRefused(TocsinError):
+    """The address must not be called; the message says why, without telling where a name leads."""
 
 
 class StartupRefused(TocsinError):

@@ -16,7 +16,8 @@ from msgspec import Meta
 from adapters.alertmanager.webhook import Alert, AlertmanagerWebhook
 from core.alarm import bounds
 from core.alarm.alarm import Identity, Severity
-from core.alarm.commands import Clear, Context, Raise
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 
 SEVERITIES: dict[str, Severity] = {
     "critical": "critical",

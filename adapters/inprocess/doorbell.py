@@ -8,7 +8,7 @@ from core.log.ports import Notice
 
 
 class LocalDoorbell:
-    """Rings for what it is told of (see core.ports.Doorbell), and for nothing that another process does.
+    """Rings for what it is told of (see core.log.ports.Doorbell), and for nothing that another process does.
 
     What is told while nobody listens is lost: a listener reads the log and looks at every topic first.
     Call it from the thread of the event loop.
@@ -32,7 +32,7 @@ class LocalDoorbell:
         ear = _Ear()
         self._ears.add(ear)
         try:
-            yield ear.rings()
+            yield ear.notices()
         finally:
             self._ears.discard(ear)
 
@@ -50,7 +50,7 @@ class _Ear:
         self._topics.update(topics)
         self._struck.set()
 
-    async def rings(self) -> AsyncIterator[Notice]:
+    async def notices(self) -> AsyncIterator[Notice]:
         while True:
             await self._struck.wait()
             self._struck.clear()

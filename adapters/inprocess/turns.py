@@ -11,7 +11,10 @@ TURN_SECONDS = 5.0
 
 
 class StreamTurns:
-    """Turns by stream, in order of arrival (see core.ports.Turns); nobody waits longer than `seconds`."""
+    """Turns by stream, in order of arrival (see core.coordination.ports.Turns).
+
+    Nobody waits longer than `seconds`.
+    """
 
     def __init__(self, seconds: float = TURN_SECONDS) -> None:
         self._seconds = seconds

@@ -14,7 +14,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class MemoryAlarmList:
-    """The read model `alarms` (see core.ports.AlarmList) in a dict."""
+    """The read model `alarms` (see core.lists.ports.AlarmList) in a dict."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Alarm] = {}
@@ -25,11 +25,6 @@ class MemoryAlarmList:
             known = self.rows.get(alarm_id)
             if known is None or known.position < alarm.position:
                 self.rows[alarm_id] = alarm
-
-    async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
-        """Return one row; None also for another tenant's."""
-        alarm = self.rows.get(alarm_id)
-        return alarm if alarm is not None and alarm.tenant == tenant else None
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list."""

@@ -4,7 +4,7 @@ from core.log.ports import KeptAnswer
 
 
 class MemoryAnswers:
-    """The answers (see core.ports.Answers) in a dict, kept for as long as it lasts."""
+    """The answers (see core.log.ports.Answers) in a dict, kept for as long as it lasts."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], KeptAnswer] = {}

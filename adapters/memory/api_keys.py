@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from core.access.ports import ApiKey
+from core.access.ports import TOO_MANY_API_KEYS, ApiKey
 from core.alarm.bounds import API_KEYS
 from core.errors import Refused
 
 
 class MemoryApiKeys:
-    """The API keys (see core.ports.ApiKeys) in a dict."""
+    """The API keys (see core.access.ports.ApiKeys) in a dict."""
 
     def __init__(self) -> None:
         self._keys: dict[str, ApiKey] = {}
@@ -16,7 +16,7 @@ class MemoryApiKeys:
     async def add(self, key: ApiKey) -> None:
         """Keep a new key. Raises Refused: the tenant has too many."""
         if len(await self.of_tenant(key.tenant)) >= API_KEYS:
-            raise Refused("too_many_api_keys", f"a tenant has at most {API_KEYS} API keys")
+            raise Refused(TOO_MANY_API_KEYS, f"a tenant has at most {API_KEYS} API keys")
         self._keys[key.id] = key
 
     async def find(self, key_id: str) -> ApiKey | None:

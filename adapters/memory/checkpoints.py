@@ -19,47 +19,47 @@ class KeptCheckpoint:
 
 
 class MemoryCheckpoints:
-    """The checkpoints (see core.ports.Checkpoints) in a dict."""
+    """The checkpoints (see core.coordination.ports.Checkpoints) in a dict."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, KeptCheckpoint] = {}
+        self.kept: dict[str, KeptCheckpoint] = {}
 
     async def load(self, projection: str) -> Checkpoint:
         """Return the checkpoint, NO_CHECKPOINT if there is none."""
-        entry = self.entries.get(projection)
-        return NO_CHECKPOINT if entry is None else entry.checkpoint
+        kept = self.kept.get(projection)
+        return NO_CHECKPOINT if kept is None else kept.checkpoint
 
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Move forward to `to`; False, and nothing changed, if that is not allowed."""
-        entry = self.entries.get(projection, KeptCheckpoint())
+        kept = self.kept.get(projection, KeptCheckpoint())
         if (
-            entry.checkpoint.generation != to.generation
-            or entry.token > lease.token
-            or entry.checkpoint.position > to.position
-            or entry.to is not None
+            kept.checkpoint.generation != to.generation
+            or kept.token > lease.token
+            or kept.checkpoint.position > to.position
+            or kept.to is not None
         ):
             return False
-        entry.checkpoint, entry.token = to, lease.token
-        self.entries[projection] = entry
+        kept.checkpoint, kept.token = to, lease.token
+        self.kept[projection] = kept
         return True
 
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
         """Refuse earlier holders of the lease, and return the checkpoint as it then stands."""
-        entry = self.entries.setdefault(projection, KeptCheckpoint())
-        if entry.token > lease.token or entry.to is not None:
+        kept = self.kept.setdefault(projection, KeptCheckpoint())
+        if kept.token > lease.token or kept.to is not None:
             return None
-        entry.token = lease.token
-        return entry.checkpoint
+        kept.token = lease.token
+        return kept.checkpoint
 
     async def set_back(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Set the checkpoint to `to`, of the next generation; False, and nothing changed, if not allowed."""
-        entry = self.entries.get(projection)
+        kept = self.kept.get(projection)
         if (
-            entry is None
-            or entry.checkpoint.generation + 1 != to.generation
-            or entry.token > lease.token
-            or entry.to is not None
+            kept is None
+            or kept.checkpoint.generation + 1 != to.generation
+            or kept.token > lease.token
+            or kept.to is not None
         ):
             return False
-        entry.checkpoint, entry.token = to, lease.token
+        kept.checkpoint, kept.token = to, lease.token
         return True

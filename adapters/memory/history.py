@@ -10,7 +10,7 @@ from core.log.projection import newest_rows
 
 
 class MemoryAlarmHistory:
-    """The history of the alarms (see core.ports.AlarmHistory)."""
+    """The history of the alarms (see core.lists.ports.AlarmHistory)."""
 
     def __init__(self, events: Events) -> None:
         self._events = events

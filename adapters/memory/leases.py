@@ -15,7 +15,7 @@ class _Held:
 
 
 class MemoryLeases:
-    """The leases (see core.ports.Leases, core.ports.Takeover); `clock` tells seconds and judges them all."""
+    """The leases (see core.coordination.ports.Takeover); `clock` tells seconds and judges them all."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

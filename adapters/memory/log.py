@@ -1,4 +1,4 @@
-"""The log of events in memory: what one process without a MongoDB, or a test, appends to."""
+"""The log of events in memory, for tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ class Events:
 
 
 class MemoryLog:
-    """The event log (see core.ports.EventLog) over `events`; `identity` is the log identity.
+    """The event log (see core.log.ports) over `events`; `identity` is the log identity.
 
     Several logs over the same events stand for several processes. Nothing in it ever fails.
     """

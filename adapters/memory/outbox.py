@@ -10,7 +10,7 @@ from core.outbox.row import Row, Settlement
 
 
 class MemoryOutbox:
-    """The outbox (see core.outbox.ports.Outbox) in a dict; `changed` is called after each change."""
+    """The outbox (see core.outbox.ports) in a dict; `changed` is called after each change."""
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self.rows: dict[tuple[int, str], Row] = {}

@@ -5,7 +5,7 @@ from time import monotonic
 
 
 class MemoryPresence:
-    """The processes (see core.ports.Presence); `clock` tells seconds."""
+    """The processes (see core.coordination.ports.Presence); `clock` tells seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

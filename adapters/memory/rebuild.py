@@ -13,7 +13,7 @@ ALARMS = "alarms"
 
 
 class MemoryAlarmRebuild:
-    """The rebuild of `alarms` (see core.ports.AlarmRebuild): the same writes, one by one, as on MongoDB."""
+    """The rebuild of `alarms` (see core.lists.ports.AlarmRebuild): the same single writes as on MongoDB."""
 
     def __init__(self, alarms: MemoryAlarmList, checkpoints: MemoryCheckpoints) -> None:
         self._alarms = alarms
@@ -25,7 +25,7 @@ class MemoryAlarmRebuild:
         """Return an empty list; no earlier one can be swapped in any more."""
         await self.settle()
         name = next(self._names)
-        self._entry().shadow = name
+        self._checkpoint().shadow = name
         self._shadows = {name: MemoryAlarmList()}
         return Shadow(name, self._shadows[name])
 
@@ -38,27 +38,27 @@ class MemoryAlarmRebuild:
 
     async def swap(self, shadow: Shadow, lease: Lease, to: Checkpoint) -> bool:
         """Put the shadow in the list's place and set the checkpoint to `to`, of the next generation."""
-        entry = self._entry()
+        kept = self._checkpoint()
         if (
-            entry.checkpoint.generation != to.generation - 1
-            or entry.token > lease.token
-            or entry.shadow != shadow.name
-            or entry.to not in (None, to)
+            kept.checkpoint.generation != to.generation - 1
+            or kept.token > lease.token
+            or kept.shadow != shadow.name
+            or kept.to not in (None, to)
         ):
             return False
-        entry.to, entry.token = to, lease.token
+        kept.to, kept.token = to, lease.token
         await self.settle()
         return True
 
     async def settle(self) -> None:
         """Carry out the swap that was written down, if there is one."""
-        entry = self._entry()
-        shadow, to = entry.shadow, entry.to
+        kept = self._checkpoint()
+        shadow, to = kept.shadow, kept.to
         if shadow is None or to is None:
             return
         await self._put_in_place(shadow)
-        if entry.shadow == shadow:
-            entry.checkpoint, entry.shadow, entry.to = to, None, None
+        if kept.shadow == shadow:
+            kept.checkpoint, kept.shadow, kept.to = to, None, None
 
     async def _put_in_place(self, name: str) -> None:
         shadow = self._shadows.pop(name, None)
@@ -66,5 +66,5 @@ class MemoryAlarmRebuild:
             # The list keeps its object: readers hold on to it as they do to a collection's name.
             self._alarms.rows = shadow.rows
 
-    def _entry(self) -> KeptCheckpoint:
-        return self._checkpoints.entries.setdefault(ALARMS, KeptCheckpoint())
+    def _checkpoint(self) -> KeptCheckpoint:
+        return self._checkpoints.kept.setdefault(ALARMS, KeptCheckpoint())

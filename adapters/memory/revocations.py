@@ -9,7 +9,7 @@ from core.access.revocations import Revocation
 
 
 class MemoryRevocations:
-    """The revocations (see core.ports.RevocationLog) in a list; `told` is called after each."""
+    """The revocations (see core.access.ports.RevocationLog) in a list; `told` is called after each."""
 
     def __init__(self, told: Callable[[], None] = lambda: None) -> None:
         self._rows: list[Revocation] = []

@@ -9,7 +9,7 @@ from core.outbox.webhook import Webhook, same_definition
 
 
 class MemoryWebhooks:
-    """The webhooks (see core.outbox.ports.Webhooks) in a dict; `changed` is called after each change."""
+    """The webhooks (see core.outbox.ports) in a dict; `changed` is called after each change."""
 
     def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
         self._webhooks: dict[str, Webhook] = {}

@@ -16,7 +16,7 @@ from pymongo.errors import (
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from core.errors import TooBroad, Unavailable
-from core.log.appender import NotSent, Unknown
+from core.log.ports import NotSent, Unknown
 
 T = TypeVar("T")
 

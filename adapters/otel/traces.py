@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import cast
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -14,7 +13,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.log.ports import EventLog
+from core.log.ports import EventAppender
 
 SERVER_ERROR = 500
 
@@ -64,9 +63,9 @@ class Traces:
                     spans.callback(span.end)
             yield
 
-    def log(self, log: EventLog) -> EventLog:
-        """Return the log, as far as handling commands needs it, with a span around each append."""
-        return cast(EventLog, TracedLog(log, self))
+    def appender(self, appender: EventAppender) -> EventAppender:
+        """Return the appender with a span around each append."""
+        return TracedAppender(appender, self)
 
     @contextmanager
     def appending(self, event: Event) -> Iterator[Span]:
@@ -80,20 +79,17 @@ class Traces:
         self._provider.shutdown()
 
 
-class TracedLog:
-    """A log whose appends are spans; what else a command handler asks goes straight to it."""
+class TracedAppender:
+    """Appends, with a span around each append (see core.log.ports.EventAppender)."""
 
-    def __init__(self, log: EventLog, traces: Traces) -> None:
-        self._log = log
+    def __init__(self, appender: EventAppender, traces: Traces) -> None:
+        self._appender = appender
         self._traces = traces
-        self.newest = log.newest
-        self.stream = log.stream
-        self.by_command = log.by_command
 
     async def append(self, before: Alarm, event: Event) -> Event:
         """Append, and say in the span at which position."""
         with self._traces.appending(event) as span:
-            recorded = await self._log.append(before, event)
+            recorded = await self._appender.append(before, event)
             span.set_attribute("tocsin.position", recorded.position)
             return recorded
 

@@ -15,7 +15,8 @@ from msgspec import Meta
 from adapters.pagerduty.event import PagerDutyEvent, Payload
 from core.alarm import bounds
 from core.alarm.alarm import Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.errors import InvalidInput
 
 TYPE = "event"

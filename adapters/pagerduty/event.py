@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from core.alarm.alarm import Severity
+from core.errors import InvalidEvent
 
 EVENT_BYTES = 512 * 1024
 DEDUP_KEY_LENGTH = 255
@@ -25,14 +26,6 @@ T = TypeVar("T")
 _LABELS = ("source", "component", "group", "class")
 _CONTEXT = ("client", "client_url", "links", "images")
 _ROUTING_KEY = re.compile(r"[\x21-\x7e]{1,128}")
-
-
-class InvalidEvent(Exception):
-    """It is no event, for each of the reasons in `errors`; sending it again is of no use."""
-
-    def __init__(self, errors: list[str]) -> None:
-        super().__init__("; ".join(errors))
-        self.errors = errors
 
 
 class Payload(msgspec.Struct, frozen=True):

@@ -47,7 +47,7 @@ class Bell(Protocol):
     def listen(
         self, moment: object, known: Callable[[], int]
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """See core.ports.Doorbell."""
+        """See core.log.ports.Doorbell."""
         ...
 
 
@@ -76,7 +76,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RedisDoorbell:
-    """Rings for what any process of the channel has committed (see core.ports.Doorbell).
+    """Rings for what any process of the channel has committed (see core.log.ports.Doorbell).
 
     `bell` is rung for this process; `journaled` is told every position that is known to be; `topics` are rung
     when messages about them may have been lost. Redis being away is no reason to break: the tail is read on.
@@ -122,11 +122,11 @@ class RedisDoorbell:
     async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything that is committed from now on. Raises Unavailable."""
         self._identity = await self._log.identity()
-        async with self._bell.listen(moment, known) as rings:
+        async with self._bell.listen(moment, known) as notices:
             work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
             tasks = [asyncio.create_task(each) for each in work]
             try:
-                yield rings
+                yield notices
             finally:
                 await _ended(tasks)
                 with suppress(RedisError, OSError):

@@ -25,7 +25,6 @@ from core.delivery.protocol import (
     TOO_MANY,
     TOO_SLOW,
     Auth,
-    BadMessage,
     ClientMessage,
     Close,
     Error,
@@ -34,7 +33,7 @@ from core.delivery.protocol import (
 from core.delivery.ring import RING_EVENTS
 from core.delivery.session import Session
 from core.delivery.subscribing import Subscribing
-from core.errors import Unauthenticated, Unavailable
+from core.errors import BadMessage, Unauthenticated, Unavailable
 
 logger = logging.getLogger("tocsin.delivery")
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from adapters.streaming.peer import Peer
 from core.alarm.alarm import Alarm
 from core.backoff import backoff
-from core.coordination.ports import Checkpoint, Checkpoints
+from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
 from core.delivery.pages import PAGE_EVENTS
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Stage, Subscription
 from core.delivery.subscribing import Subscribing
 from core.errors import LogMismatch, Unavailable
-from core.lists.ports import AlarmList, AlarmRebuild
-from core.log.ports import EventLog
+from core.lists.ports import AlarmListReader, DecidedSwap
+from core.log.ports import EventReader
 
 logger = logging.getLogger("tocsin.delivery")
 
@@ -39,10 +39,10 @@ PROJECTION = "alarms"
 class Sources:
     """Where events and rows come from that the ring does not hold."""
 
-    log: EventLog
-    alarms: AlarmList
-    checkpoints: Checkpoints
-    rebuild: AlarmRebuild
+    log: EventReader
+    alarms: AlarmListReader
+    checkpoints: CheckpointReader
+    rebuild: DecidedSwap
 
 
 class Fetching:

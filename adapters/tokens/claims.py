@@ -6,8 +6,9 @@ from typing import Annotated, get_args
 import msgspec
 from msgspec import Meta
 
-from core.access.callers import Caller, Role
+from core.access.callers import Caller
 from core.errors import Unauthenticated
+from core.roles import Role
 
 LEEWAY_SECONDS = 5
 """How far our clock may be behind the issuer's. A token's life is not lengthened by it: `exp` is exact."""

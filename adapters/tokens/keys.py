@@ -29,14 +29,17 @@ RSA_BITS = 2048
 Keys = dict[str | None, tuple[PyJWK, str]]
 
 
-class Unusable(Exception):
+class _Unusable(Exception):
     """The file has no key that tokens could be verified with."""
 
 
 class KeySetTokens:
-    """Tokens of the keys in a file (see core.ports.Tokens), which is read again for a key it did not have.
+    """Tokens of the keys in a file (see core.access.ports.TokenVerifier).
 
-    Raises StartupRefused: there is no usable key in it.
+    The file is read again for a key that it did not have.
+
+    Raises:
+        StartupRefused: there is no usable key in it.
     """
 
     def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,7 +47,7 @@ class KeySetTokens:
         self._clock = clock
         try:
             self._keys = _read(file)
-        except Unusable as error:
+        except _Unusable as error:
             raise StartupRefused(f"the JWKS file {file} cannot be used: {error}") from error
         self._read_at = clock()
 
@@ -71,7 +74,7 @@ class KeySetTokens:
         self._read_at = self._clock()
         try:
             self._keys = _read(self._file)
-        except Unusable as error:
+        except _Unusable as error:
             logger.error("the JWKS file %s: %s; its keys of before are kept", self._file, error)  # noqa: TRY400 (the message tells all)
 
 
@@ -80,15 +83,15 @@ def _read(file: Path) -> Keys:
         with file.open("rb") as opened:
             raw = opened.read(FILE_BYTES + 1)
         if len(raw) > FILE_BYTES:
-            raise Unusable(f"it has more than {FILE_BYTES} bytes")
+            raise _Unusable(f"it has more than {FILE_BYTES} bytes")
         listed = msgspec.json.decode(raw, type=dict[str, Any])["keys"]
         keys = _usable(msgspec.convert(listed, list[dict[str, Any]]))
     except OSError as error:
-        raise Unusable(error.strerror or "it cannot be read") from error
+        raise _Unusable(error.strerror or "it cannot be read") from error
     except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
-        raise Unusable("it is not a JSON object with a list of `keys`") from error
+        raise _Unusable("it is not a JSON object with a list of `keys`") from error
     if not keys:
-        raise Unusable(f"no key for RS256 (of {RSA_BITS} bits or more) or ES256 is in it")
+        raise _Unusable(f"no key for RS256 (of {RSA_BITS} bits or more) or ES256 is in it")
     return keys
 
 

@@ -15,7 +15,7 @@ SECRET_BYTES = 32
 
 
 class SecretTokens:
-    """Tokens of one secret (see core.ports.Tokens). Raises StartupRefused: it is too short."""
+    """Tokens of one secret (see core.access.ports.TokenVerifier). Raises StartupRefused: it is too short."""
 
     def __init__(self, secret: str) -> None:
         if len(secret.encode()) < SECRET_BYTES:

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpcore
 import httpx
 
-from adapters.webhook.ssrf import AddressRefused, SsrfGuard
+from adapters.webhook.ssrf import SsrfGuard
+from core.errors import AddressRefused
 
 RESOLVERS = 32
 """How many names are resolved at the same time; the system's resolver takes a thread each."""
@@ -79,11 +80,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,  # noqa: ASYNC109 (as above)
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Refuse."""
+        """Refuse: webhooks are called over TCP alone."""
         raise httpcore.ConnectError(f"webhooks are not called by {path}, {timeout}, {socket_options}")
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep."""
+        """Sleep for so many seconds."""
         await self._backend.sleep(seconds)
 
     async def _allowed(self, host: str, port: int) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""One call to a webhook over HTTP."""
+"""Calls to webhooks over HTTP."""
 
 import asyncio
 import ssl
@@ -11,10 +11,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
-from adapters.webhook.ssrf import AddressRefused, SsrfGuard
-from core.errors import InvalidInput
+from adapters.webhook.signing import signature
+from adapters.webhook.ssrf import SsrfGuard
+from core.errors import AddressRefused, InvalidInput
+from core.outbox.ports import WebhookMessage
 from core.outbox.schedule import Answer
+from core.outbox.webhook import Webhook
 
 CALL_SECONDS = 15.0
 """How long a call may take, from the name's resolution to what is read of the answer."""
@@ -28,7 +32,7 @@ KEEPALIVE = 256
 
 
 class HttpSender:
-    """Makes the calls (see core.outbox.ports.Caller); end it with `aclose`.
+    """Makes the calls (see core.outbox.ports.CheckingSender); end it with `aclose`.
 
     Redirects are not followed, proxies and credentials of the environment are not used, no cookie is kept.
     """
@@ -75,6 +79,21 @@ class HttpSender:
             self._guard.check_literal(host)
         except AddressRefused as refusal:
             raise InvalidInput(f"the url cannot be used: {refusal}") from None
+
+    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
+        """Post the message, sealed and signed for the webhook, and return what came of it; raises nothing."""
+        wanted = FORMATS[webhook.format]
+        sent, timestamp = wanted.sealed(webhook, message.body), int(now.timestamp())
+        headers = {
+            "content-type": wanted.content_type,
+            "webhook-id": message.id,
+            "webhook-timestamp": str(timestamp),
+        }
+        if webhook.secrets:
+            headers["webhook-signature"] = signature(webhook.secrets, message.id, timestamp, sent)
+        if message.trace is not None:
+            headers["traceparent"] = message.trace
+        return await self.call(webhook.url, headers, sent)
 
     async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Post the body and return what came of it, within CALL_SECONDS; raises nothing."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from core.errors import StartupRefused
+from core.errors import AddressRefused, StartupRefused
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -40,10 +40,6 @@ _REFUSED6: tuple[Network, ...] = tuple(
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-
-
-class AddressRefused(Exception):
-    """The address must not be called; the message says why, without telling where a name leads."""
 
 
 class SsrfGuard:

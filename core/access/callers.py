@@ -1,39 +1,11 @@
-"""Who asks, and what each role may do."""
+"""Who asks."""
 
 from datetime import datetime
-from typing import Literal, get_args
 
 import msgspec
 
 from core.errors import Unauthenticated
-
-Role = Literal["source", "operator", "viewer", "admin"]
-ROLES: frozenset[Role] = frozenset(get_args(Role))
-
-READERS: frozenset[Role] = frozenset({"operator", "viewer", "admin"})
-REPORTERS: frozenset[Role] = frozenset({"source", "admin"})
-OPERATORS: frozenset[Role] = frozenset({"operator", "admin"})
-ADMINS: frozenset[Role] = frozenset({"admin"})
-
-COMMAND_ROLES: dict[str, frozenset[Role]] = {
-    "raise": REPORTERS,
-    # By identity, as a device does; by id it is an operator's.
-    "clear_by_identity": REPORTERS,
-    "suppress": REPORTERS,
-    "unsuppress": REPORTERS,
-    "clear": OPERATORS,
-    "acknowledge": OPERATORS,
-    "confirm": OPERATORS,
-    "reset": OPERATORS,
-    "shelve": OPERATORS,
-    "unshelve": OPERATORS,
-    "remove_from_service": OPERATORS,
-    "place_in_service": OPERATORS,
-    "assign": OPERATORS,
-    "unassign": OPERATORS,
-    "comment": OPERATORS,
-}
-"""Who may give which command; what is not listed is for `admin` alone."""
+from core.roles import ROLES, Role
 
 DEFAULT_TENANT = "default"
 ANONYMOUS = "anonymous"
@@ -56,10 +28,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def has(self, roles: frozenset[Role]) -> bool:
         """Tell whether the caller has one of the roles."""
         return not self.roles.isdisjoint(roles)
-
-    def may(self, command: str) -> bool:
-        """Tell whether the caller may give the command, by its name."""
-        return self.has(COMMAND_ROLES.get(command, ADMINS))
 
     def check(self, now: datetime) -> None:
         """Raise Unauthenticated if the caller's time is over."""

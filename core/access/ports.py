@@ -6,8 +6,15 @@ from typing import Protocol
 
 import msgspec
 
-from core.access.callers import Caller, Role
+from core.access.callers import Caller
 from core.access.revocations import Revocation
+from core.errors import Refusal
+from core.roles import Role
+
+UNKNOWN_API_KEY = Refusal("unknown_api_key", "absent", "there is no such API key", "list the API keys")
+TOO_MANY_API_KEYS = Refusal(
+    "too_many_api_keys", "conflict", "the tenant has as many API keys as possible", "revoke one first"
+)
 
 
 class TokenVerifier(Protocol):

@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from core.alarm.commands import Raise
 from core.errors import InvalidInput
 
 TEXT_BYTES = 4 * 1024
@@ -21,25 +20,6 @@ API_KEYS = 1_000
 """How many API keys a tenant has; a few more where several are made at the same moment."""
 
 _INT64 = range(-(2**63), 2**63)
-
-
-def check_raise(command: Raise) -> None:
-    """Check every part of a raise. Raises InvalidInput, naming the part and its bound."""
-    identity = command.identity
-    if identity.tenant != command.context.tenant:
-        raise InvalidInput("an alarm belongs to the tenant that raises it")
-    for name, value in (("source", identity.source), ("type", identity.type)):
-        if not value:
-            raise InvalidInput(f"{name} must not be empty")
-        check_text(name, value, NAME_BYTES)
-    check_text("qualifier", identity.qualifier, NAME_BYTES)
-    check_text("text", command.text, TEXT_BYTES)
-    check_text("event_type", command.event_type or "", NAME_BYTES)
-    check_text("probable_cause", command.probable_cause or "", NAME_BYTES)
-    check_name("origin", command.origin, NAME_BYTES)
-    _check_labels(command.labels)
-    if command.details:
-        check_details(command.details)
 
 
 def check_text(name: str, value: str, limit: int) -> None:
@@ -68,7 +48,8 @@ def cut(text: str, limit: int) -> str:
     return raw[: limit - 3].decode(errors="ignore") + "…"
 
 
-def _check_labels(labels: dict[str, str]) -> None:
+def check_labels(labels: dict[str, str]) -> None:
+    """Check that there are not too many labels, and that each fits."""
     if len(labels) > LABELS:
         raise InvalidInput(f"labels must be at most {LABELS}, not {len(labels)}")
     for key, value in labels.items():

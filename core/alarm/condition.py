@@ -1,24 +1,127 @@
-"""The condition's rules: what raising and clearing an alarm change (X.733, OPC UA Part 9 §5.8)."""
+"""The condition: raising and clearing an alarm, and by which rules (X.733, OPC UA Part 9 §5.8)."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from core.alarm import bounds
-from core.alarm.alarm import SEVERITY_RANK, Alarm, Origin, Severity
-from core.alarm.commands import Clear, Raise
-from core.alarm.events import Cleared, Previous, Raised, Updated, milliseconds
-from core.errors import Refused
+from core.alarm.alarm import SEVERITY_RANK, Alarm, Identity, Origin, Severity
+from core.alarm.context import Context, OfAlarm
+from core.alarm.events import milliseconds
+from core.alarm.facts import Cleared, Previous, Raised, Updated
+from core.errors import InvalidInput, Refusal, Refused
+from core.roles import OPERATORS, REPORTERS, Roles
+
+TOO_MANY_ORIGINS = Refusal(
+    "too_many_origins", "conflict", "as many origins as possible hold the alarm", "clear one of them first"
+)
+NOT_ACTIVE = Refusal("not_active", "conflict", "the alarm is not active", "nothing: there is nothing to do")
 
 _SHOWN = ("text", "labels", "details", "event_type", "probable_cause", "annunciate", "latched")
 
 
-def raise_alarm(alarm: Alarm, command: Raise) -> Raised | Updated | None:
-    """An activation, or what the report changes about an active alarm; None for a repeat."""
-    bounds.check_raise(command)
-    origins = _with_origin(alarm, command)
-    return _update(alarm, command, origins) if alarm.active else _activate(alarm, command, origins)
+class Raise(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The condition is there, by the word of `origin`, which holds the alarm active until it clears it.
+
+    `since`: when the condition began at that origin, where the origin tells it apart from repeats.
+    `latched`: the alarm stays active until it is reset, however soon the condition goes.
+    """
+
+    name: ClassVar[str] = "raise"
+    roles: ClassVar[Roles] = REPORTERS
+    refusals: ClassVar[tuple[Refusal, ...]] = (TOO_MANY_ORIGINS,)
+
+    context: Context
+    identity: Identity
+    severity: Severity
+    text: str = ""
+    labels: dict[str, str] = {}
+    details: dict[str, Any] = {}
+    event_type: str | None = None
+    probable_cause: str | None = None
+    annunciate: bool = True
+    latched: bool = False
+    origin: str = ""
+    since: datetime | None = None
+
+    @property
+    def alarm_id(self) -> str:
+        """The id of the alarm it is about."""
+        return self.identity.alarm_id
+
+    @staticmethod
+    def allowed(_: Alarm) -> bool:
+        """At any time."""
+        return True
+
+    def decide(self, alarm: Alarm) -> Raised | Updated | None:
+        """An activation, or what the report changes about an active alarm; None for a repeat."""
+        check_raise(self)
+        origins = _with_origin(alarm, self)
+        return _update(alarm, self, origins) if alarm.active else _activate(alarm, self, origins)
+
+
+class Clear(OfAlarm, frozen=True, kw_only=True, gc=False):
+    """The condition is gone at `origin`, or altogether where none is named.
+
+    `since`: the beginning of the condition that ended; an older one than the origin's present is late news.
+    """
+
+    name: ClassVar[str] = "clear"
+    roles: ClassVar[Roles] = OPERATORS
+    roles_by_identity: ClassVar[Roles] = REPORTERS
+    """Who may clear what they can name but have no id of, as devices do."""
+    refusals: ClassVar[tuple[Refusal, ...]] = (NOT_ACTIVE,)
+
+    origin: str | None = None
+    since: datetime | None = None
+
+    @staticmethod
+    def allowed(alarm: Alarm) -> bool:
+        """Where there is a condition to clear, though a source may at any time."""
+        return bool(alarm.origins)
+
+    def decide(self, alarm: Alarm) -> Cleared | Updated | None:
+        """The last origin clears the alarm, another only itself; None for late news and repeats."""
+        if not alarm.origins:
+            if self.context.actor.kind == "operator":
+                raise Refused(NOT_ACTIVE, "the condition is not there", alarm)
+            return None
+        ends_shelf = alarm.shelving == "one_shot" and not alarm.latched
+        if self.origin is None:
+            return Cleared(unshelved=ends_shelf)
+        held = alarm.origins.get(self.origin)
+        if held is None or (self.since is not None and milliseconds(self.since) < held.since):
+            return None
+        origins = {name: origin for name, origin in alarm.origins.items() if name != self.origin}
+        if not origins:
+            return Cleared(origin=self.origin, unshelved=ends_shelf)
+        changes = _changed_origins(alarm, origins)
+        return Updated(previous=_previous(alarm, _highest(origins), alarm.labels), **changes)
+
+
+Condition = Raise | Clear
+
+
+def check_raise(command: Raise) -> None:
+    """Check every part of a raise. Raises InvalidInput, naming the part and its bound."""
+    identity = command.identity
+    if identity.tenant != command.context.tenant:
+        raise InvalidInput("an alarm belongs to the tenant that raises it")
+    for name, value in (("source", identity.source), ("type", identity.type)):
+        if not value:
+            raise InvalidInput(f"{name} must not be empty")
+        bounds.check_text(name, value, bounds.NAME_BYTES)
+    bounds.check_text("qualifier", identity.qualifier, bounds.NAME_BYTES)
+    bounds.check_text("text", command.text, bounds.TEXT_BYTES)
+    bounds.check_text("event_type", command.event_type or "", bounds.NAME_BYTES)
+    bounds.check_text("probable_cause", command.probable_cause or "", bounds.NAME_BYTES)
+    bounds.check_name("origin", command.origin, bounds.NAME_BYTES)
+    bounds.check_labels(command.labels)
+    if command.details:
+        bounds.check_details(command.details)
 
 
 def _activate(alarm: Alarm, command: Raise, origins: dict[str, Origin]) -> Raised:
@@ -59,30 +162,11 @@ def _update(alarm: Alarm, command: Raise, origins: dict[str, Origin]) -> Updated
     )
 
 
-def clear(alarm: Alarm, command: Clear) -> Cleared | Updated | None:
-    """The last origin clears the alarm, another only itself; None for late news and repeats."""
-    if not alarm.origins:
-        if command.context.actor.kind == "operator":
-            raise Refused("not_active", "the condition is not there", alarm)
-        return None
-    ends_shelf = alarm.shelving == "one_shot" and not alarm.latched
-    if command.origin is None:
-        return Cleared(unshelved=ends_shelf)
-    held = alarm.origins.get(command.origin)
-    if held is None or (command.since is not None and milliseconds(command.since) < held.since):
-        return None
-    origins = {name: origin for name, origin in alarm.origins.items() if name != command.origin}
-    if not origins:
-        return Cleared(origin=command.origin, unshelved=ends_shelf)
-    changes = _changed_origins(alarm, origins)
-    return Updated(previous=_previous(alarm, _highest(origins), alarm.labels), **changes)
-
-
 def _with_origin(alarm: Alarm, command: Raise) -> dict[str, Origin]:
     origins = dict(alarm.origins) if alarm.active else {}
     held = origins.get(command.origin)
     if held is None and len(origins) >= bounds.ORIGINS:
-        raise Refused("too_many_origins", f"an alarm has at most {bounds.ORIGINS} origins", alarm)
+        raise Refused(TOO_MANY_ORIGINS, f"an alarm has at most {bounds.ORIGINS} origins", alarm)
     began = milliseconds(command.since or command.context.occurred_at or command.context.now)
     if held is not None and (command.since is None or began < held.since):
         began = held.since

@@ -3,42 +3,34 @@
 import asyncio
 import hmac
 import logging
-import random
 import re
-import secrets
+from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from core.access.callers import ANYONE, Caller, Role
-from core.access.ports import ApiKey, ApiKeys, RevocationLog, TokenVerifier
+from core.access.callers import ANYONE, Caller
+from core.access.ports import UNKNOWN_API_KEY, ApiKey, ApiKeys, RevocationLog, TokenVerifier
 from core.access.revocations import Kind, Revocation, Revocations
 from core.backoff import backoff
 from core.errors import Refused, Unauthenticated, Unavailable
+from core.host import Host
+from core.roles import Role
 
 logger = logging.getLogger("tocsin.authentication")
 
 CACHED_KEYS = 10_000
-KEY_SECONDS = 60.0
+KEY_CACHE_SECONDS = 60.0
 """How long a key is used without looking, though the doorbell tells of every revocation."""
-RETRY_SECONDS = 2.0
-SECRET_BYTES = 32
+LONGEST_PAUSE_SECONDS = 2.0
 KEY_SUBJECT = "key:"
 """What the subject of an API key begins with; its name follows."""
 
 _KEY = re.compile(r"tck_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 
 Revoked = Callable[[Revocation], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Issuing:
-    """Where times (UTC) and ids (UUIDv7) come from."""
-
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +48,11 @@ class Authentication:
     the doorbell has told of it. Start it before anybody asks.
     """
 
-    def __init__(
-        self, tokens: TokenVerifier | None, keys: ApiKeys, log: RevocationLog, issuing: Issuing
-    ) -> None:
+    def __init__(self, tokens: TokenVerifier | None, keys: ApiKeys, log: RevocationLog, host: Host) -> None:
         self._tokens = tokens
         self._keys = keys
         self._log = log
-        self._issuing = issuing
+        self._clock, self._ids, self._chance = host.clock, host.ids, host.chance
         self._revocations = Revocations()
         # In order of their last use, with the loop's time of their last lookup.
         self._cache: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
@@ -83,7 +73,7 @@ class Authentication:
             raise Unauthenticated("token_missing", "send `Authorization: Bearer` with a token or an API key")
         matched = _KEY.fullmatch(credential)
         if matched is None:
-            caller = self._tokens.verify(credential, self._issuing.now())
+            caller = self._tokens.verify(credential, self._clock.now())
         else:
             caller = await self._of_key(*matched.groups())
         self._revocations.check(caller)
@@ -93,10 +83,10 @@ class Authentication:
         self, by: Caller, name: str, roles: frozenset[Role], expires_at: datetime | None
     ) -> NewKey:
         """Make a key for the caller's tenant. Raises Refused: there are too many; Unavailable."""
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        now = self._issuing.now()
+        secret = urlsafe_b64encode(self._ids.secret()).rstrip(b"=").decode()
+        now = self._clock.now()
         key = ApiKey(
-            id=self._issuing.new_id().replace("-", ""),
+            id=self._ids.new().replace("-", ""),
             tenant=by.tenant,
             name=name,
             roles=roles,
@@ -121,7 +111,7 @@ class Authentication:
         """
         key = await self._keys.find(key_id)
         if key is None or key.tenant != by.tenant:
-            raise Refused("unknown_api_key", "there is no such API key")
+            raise Refused(UNKNOWN_API_KEY, "there is no such API key")
         # Told before it is gone: a process that looks it up in between refuses it nevertheless.
         await self._record("key", by, key_id, "the API key was revoked")
         await self._keys.remove(key.tenant, key.id)
@@ -145,7 +135,7 @@ class Authentication:
             except Unavailable as error:
                 failures += 1
                 logger.warning("revocations: %s", error)
-                await asyncio.sleep(backoff(failures, 0.05, RETRY_SECONDS, random.random()))
+                await asyncio.sleep(backoff(failures, 0.05, LONGEST_PAUSE_SECONDS, self._chance()))
             else:
                 failures = 0
                 await rung.wait()
@@ -162,11 +152,11 @@ class Authentication:
     ) -> None:
         await self._log.add(
             Revocation(
-                id=self._issuing.new_id(),
+                id=self._ids.new(),
                 kind=kind,
                 tenant=by.tenant,
                 subject=subject,
-                at=self._issuing.now(),
+                at=self._clock.now(),
                 reason=reason,
                 lasting=lasting,
             )
@@ -184,13 +174,13 @@ class Authentication:
             expires_at=key.expires_at,
             key_id=key.id,
         )
-        caller.check(self._issuing.now())
+        caller.check(self._clock.now())
         return caller
 
     async def _key(self, key_id: str) -> ApiKey | None:
         clock = asyncio.get_running_loop().time
         cached = self._cache.get(key_id)
-        if cached is not None and clock() - cached[1] < KEY_SECONDS:
+        if cached is not None and clock() - cached[1] < KEY_CACHE_SECONDS:
             self._cache.move_to_end(key_id)
             return cached[0]
         key = await self._keys.find(key_id)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -11,7 +10,8 @@ from itertools import islice
 from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
-from core.log.ports import START, Doorbell, EventLog, Notice, Page, Stamp
+from core.host import Chance
+from core.log.ports import START, Doorbell, EventReader, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
@@ -20,7 +20,7 @@ RECENT_EVENTS = 5_000
 """How many events followers can be behind before they read the log themselves."""
 GRACE_SECONDS = 0.2
 """How long the doorbell may take for what was heard of elsewhere, before the log is read without it."""
-RETRY_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 2.0
 
 
 class _Skipped(Exception):
@@ -29,17 +29,25 @@ class _Skipped(Exception):
 
 Listener = Callable[[Sequence[Event]], None]
 
+Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
+"""Yields every event of a position > the argument, in batches, none empty, in order, for ever."""
+
+Bell = Callable[[str], asyncio.Event]
+"""Returns the event that is set as soon as something changes in the collection, or may have."""
+
 
 class Feed:
     """Follows the log's end for everything in the process that wants to.
 
     Correctness rests on the range read and on `n == last + 1`; the doorbell only says when. The feed
     starts at the tail it finds and goes on for ever; who wants older events follows from there.
+    `chance` spreads its retries.
     """
 
-    def __init__(self, log: EventLog, doorbell: Doorbell) -> None:
+    def __init__(self, log: EventReader, doorbell: Doorbell, chance: Chance) -> None:
         self._log = log
         self._doorbell = doorbell
+        self._chance = chance
         self._last: Stamp = START
         self._identity = ""
         self._heard = 0
@@ -157,7 +165,7 @@ class Feed:
                 logger.log(
                     logging.INFO if self._failures == 1 else logging.WARNING, "reconnecting: %s", error
                 )
-                await asyncio.sleep(backoff(self._failures, 0.01, RETRY_SECONDS, random.random()))
+                await asyncio.sleep(backoff(self._failures, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
 
     async def _connected(self) -> None:
         await self._check_log()
@@ -201,7 +209,7 @@ class Feed:
         tries = 0
         while True:
             await self._behind.wait()
-            await asyncio.sleep(GRACE_SECONDS + backoff(tries, 0.01, RETRY_SECONDS, random.random()))
+            await asyncio.sleep(GRACE_SECONDS + backoff(tries, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
             if self._heard > self.position:
                 with suppress(Unavailable):
                     await self._catch_up()

@@ -1,11 +1,14 @@
 """How far whatever follows the log is behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
 
-from core.log.ports import EventLog
+from core.application.feed import Feed
+from core.coordination.ports import CheckpointReader
+from core.host import Clock
+from core.log.ports import LogPositions
 
 FEED = "feed"
 """The name that the process's own feed goes by."""
@@ -19,7 +22,30 @@ class Lag(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
-async def lags(log: EventLog, places: Mapping[str, int], now: datetime) -> list[Lag]:
+class LagMeter:
+    """Measures the process's feed and the projections, each by the name of its checkpoint."""
+
+    def __init__(
+        self,
+        log: LogPositions,
+        feed: Feed,
+        checkpoints: CheckpointReader,
+        projections: Sequence[str],
+        clock: Clock,
+    ) -> None:
+        self._log = log
+        self._feed = feed
+        self._checkpoints = checkpoints
+        self._projections = projections
+        self._clock = clock
+
+    async def lags(self) -> list[Lag]:
+        """Measure the feed, then each projection. Raises Unavailable."""
+        places = {name: (await self._checkpoints.load(name)).position for name in self._projections}
+        return await lags(self._log, {FEED: self._feed.position, **places}, self._clock.now())
+
+
+async def lags(log: LogPositions, places: Mapping[str, int], now: datetime) -> list[Lag]:
     """Measure each against the log itself, since a dead feed would know of nothing. Raises Unavailable.
 
     Positions alone make one look well that stands still on a quiet log; so the age counts as well.

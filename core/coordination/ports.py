@@ -41,12 +41,16 @@ class Leases(Protocol):
         ...
 
 
-class Checkpoints(Protocol):
+class CheckpointReader(Protocol):
     """How far each projection is."""
 
     async def load(self, projection: str) -> Checkpoint:
         """Return the checkpoint, NO_CHECKPOINT if there is none."""
         ...
+
+
+class Checkpoints(CheckpointReader, Protocol):
+    """How far each projection is, for those that move it."""
 
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Move forward to `to`, or return False with nothing changed.

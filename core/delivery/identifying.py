@@ -7,11 +7,12 @@ from typing import Generic
 
 import msgspec
 
-from core.access.callers import READERS, Caller
+from core.access.callers import Caller
 from core.access.revocations import Revocation
 from core.delivery.delivery import Delivery
 from core.delivery.protocol import FORBIDDEN, UNAUTHENTICATED
 from core.delivery.session import Peer, Session
+from core.roles import READERS
 
 AUTH_SECONDS = 10.0
 """How long a client may take to say who it is."""

@@ -8,7 +8,6 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Actor
-from core.errors import TocsinError
 from core.lists.filter import Filter
 
 CLIENT_BYTES = 64 * 1024
@@ -39,10 +38,6 @@ TOO_MANY = 4429
 SubscriptionId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 LogIdentity = Annotated[str, msgspec.Meta(max_length=64)]
-
-
-class BadMessage(TocsinError):
-    """What the client sent is no message of this protocol; the text says why."""
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="auth"):

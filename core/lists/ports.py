@@ -26,16 +26,16 @@ class AlarmCounts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     oldest: Sequence[Alarm]
 
 
-class AlarmList(Protocol):
-    """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
+class AlarmListWriter(Protocol):
+    """Where rows are written: one for each alarm, as its newest projected event left it."""
 
     async def write(self, rows: Mapping[str, Alarm]) -> None:
         """Replace each row, unless it is at this position or a later one already."""
         ...
 
-    async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
-        """Return one row; None also for another tenant's."""
-        ...
+
+class AlarmListReader(Protocol):
+    """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list. Raises TooBroad.
@@ -58,6 +58,10 @@ class AlarmList(Protocol):
         A row that is not written meanwhile is yielded once; one that is may be left out or come twice.
         """
         ...
+
+
+class AlarmList(AlarmListWriter, AlarmListReader, Protocol):
+    """The alarm list for those that write it and read it."""
 
 
 class AlarmHistory(Protocol):
@@ -86,7 +90,15 @@ class Shadow(msgspec.Struct, frozen=True, gc=False):
     alarms: AlarmList
 
 
-class AlarmRebuild(Protocol):
+class DecidedSwap(Protocol):
+    """The swap that a rebuild has written down and perhaps not carried out: see AlarmRebuild."""
+
+    async def settle(self) -> None:
+        """Carry out the swap that was written down, if there is one. Call it before projecting."""
+        ...
+
+
+class AlarmRebuild(DecidedSwap, Protocol):
     """Builds the alarm list anew beside the live one, and puts it in its place together with its checkpoint.
 
     The two cannot be changed in one write. So a swap is first written down beside the checkpoint, which
@@ -112,8 +124,4 @@ class AlarmRebuild(Protocol):
         False, and nothing changed: another rebuild began or ended since, or a later holder of the lease
         has written the checkpoint. When this raises, the swap may be carried out yet: see `settle`.
         """
-        ...
-
-    async def settle(self) -> None:
-        """Carry out the swap that was written down, if there is one. Call it before projecting."""
         ...

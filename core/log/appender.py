@@ -6,7 +6,7 @@ on the way. The caller runs `flush` again and again, never twice at once.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, Literal, Protocol, TypeVar, assert_never
+from typing import Generic, assert_never
 
 import msgspec
 
@@ -15,78 +15,22 @@ from core.alarm.events import Event
 from core.alarm.evolution import place
 from core.counters import AppendCounts
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
-from core.log.ports import Stamp
+from core.log.ports import (
+    Document,
+    Duplicate,
+    NotSent,
+    Rejected,
+    Result,
+    Stamp,
+    Store,
+    Unknown,
+    Written,
+)
 
 BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024
-QUEUE_ENTRIES = 20_000
+QUEUE_SUBMISSIONS = 20_000
 STAMPS = 2 * BATCH_EVENTS
-
-
-Document = TypeVar("Document")
-
-
-class Written(msgspec.Struct, frozen=True, gc=False):
-    """All documents are majority-committed."""
-
-
-class Duplicate(msgspec.Struct, frozen=True, gc=False):
-    """The documents before `index` are majority-committed, and so is what the one at `index` met.
-
-    `key` says by which unique index: nothing of it or behind it was written by this command.
-    """
-
-    index: int
-    key: Literal["position", "revision", "event_id", "command"]
-
-
-class Rejected(msgspec.Struct, frozen=True, gc=False):
-    """The documents before `index` are majority-committed; the store will never take the one at `index`."""
-
-    index: int
-    detail: str
-
-
-class NotSent(msgspec.Struct, frozen=True, gc=False):
-    """The command never left this process."""
-
-
-class Unknown(msgspec.Struct, frozen=True, gc=False):
-    """Any of the documents may be written, may be rolled back, or may be written yet."""
-
-
-Result = Written | Duplicate | Rejected | NotSent | Unknown
-
-
-class Store(Protocol[Document]):
-    """The raw log: ordered inserts, and reads that see only what is majority-committed.
-
-    Reads raise Unavailable.
-    """
-
-    def encode(self, event: Event) -> tuple[Document, int]:
-        """Return the event's document and its size in bytes. Raises InvalidInput: it cannot be stored."""
-        ...
-
-    async def insert(self, documents: Sequence[Document]) -> Result:
-        """Insert in order, up to the first that fails, in one command, majority and journaled."""
-        ...
-
-    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
-        """Return at most `limit` stamps of positions >= first, in order."""
-        ...
-
-    async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id."""
-        ...
-
-    async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event with this Idempotency-Key."""
-        ...
-
-    async def tail(self) -> Stamp:
-        """Return the newest stamp, START if there is none."""
-        ...
 
 
 class Submission:
@@ -113,9 +57,9 @@ class Submission:
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
-    """An entry's event at its position, as it goes out."""
+    """A submission's event at its position, as it goes out."""
 
-    entry: Submission
+    submission: Submission
     event: Event
     document: Document
 
@@ -139,12 +83,12 @@ class Appender(Generic[Document]):
 
     @property
     def waiting(self) -> int:
-        """How many entries are queued."""
+        """How many submissions are queued."""
         return len(self._queue)
 
     @property
     def oldest(self) -> Submission | None:
-        """The entry that goes out first, None while none is queued."""
+        """The submission that goes out first, None while none is queued."""
         return self._queue[0] if self._queue else None
 
     @property
@@ -152,17 +96,17 @@ class Appender(Generic[Document]):
         """The newest position known to be majority-committed, 0 if none is."""
         return 0 if self._tail is None else self._tail.position
 
-    def submit(self, entry: Submission) -> None:
-        """Queue the entry. Raises Unavailable when the queue is full."""
-        if len(self._queue) >= QUEUE_ENTRIES:
-            raise Unavailable(f"{QUEUE_ENTRIES} commands are waiting already")
-        self._queue.append(entry)
+    def submit(self, submission: Submission) -> None:
+        """Queue the submission. Raises Unavailable when the queue is full."""
+        if len(self._queue) >= QUEUE_SUBMISSIONS:
+            raise Unavailable(f"{QUEUE_SUBMISSIONS} commands are waiting already")
+        self._queue.append(submission)
 
-    def withdraw(self, entry: Submission) -> bool:
-        """Take the entry out of the queue; False: it is under way and may land."""
-        if entry.under_way:
+    def withdraw(self, submission: Submission) -> bool:
+        """Take the submission out of the queue; False: it is under way and may land."""
+        if submission.under_way:
             return False
-        self._queue.remove(entry)
+        self._queue.remove(submission)
         return True
 
     def learn(self, stamp: Stamp) -> None:
@@ -175,7 +119,7 @@ class Appender(Generic[Document]):
         self._tail = None
 
     async def flush(self) -> Sequence[Event]:
-        """Write one batch to its end: each entry of it is done, or back in the queue and not in the log.
+        """Write one batch to its end: each submission of it is done, or back in the queue and not in the log.
 
         Returns the events that this has brought into the log, in order.
         """
@@ -214,7 +158,7 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                sent[result.index].entry.done(Unavailable(f"the store refused it: {result.detail}"))
+                sent[result.index].submission.done(Unavailable(f"the store refused it: {result.detail}"))
                 self._requeue(sent[result.index + 1 :])
                 return [], True
             case NotSent() | Unknown():
@@ -228,24 +172,24 @@ class Appender(Generic[Document]):
         streams: set[str] = set()
         position, not_before, size = tail.position, tail.at, 0
         while self._queue and len(batch) < BATCH_EVENTS:
-            entry = self._queue.popleft()
+            submission = self._queue.popleft()
             # The second of two commands on one alarm decides on the result of the first.
-            if entry.event.stream in streams:
-                held.append(entry)
+            if submission.event.stream in streams:
+                held.append(submission)
                 continue
-            event = place(entry.before, entry.event, position + 1, not_before)
+            event = place(submission.before, submission.event, position + 1, not_before)
             try:
                 document, length = self._store.encode(event)
             except InvalidInput as error:
                 # Out of the queue for good, so nobody can withdraw it.
-                entry.under_way = True
-                entry.done(error)
+                submission.under_way = True
+                submission.done(error)
                 continue
             if batch and size + length > BATCH_BYTES:
-                self._queue.appendleft(entry)
+                self._queue.appendleft(submission)
                 break
-            entry.under_way = True
-            batch.append(_Placed(entry, event, document))
+            submission.under_way = True
+            batch.append(_Placed(submission, event, document))
             streams.add(event.stream)
             position, not_before, size = event.position, event.at, size + length
         self._queue.extendleft(reversed(held))
@@ -260,12 +204,12 @@ class Appender(Generic[Document]):
         self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))
-            placed.entry.done(placed.event)
+            placed.submission.done(placed.event)
 
     def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
         for placed in left:
-            placed.entry.under_way = False
-        self._queue.extendleft(placed.entry for placed in reversed(left))
+            placed.submission.under_way = False
+        self._queue.extendleft(placed.submission for placed in reversed(left))
 
     async def _settle(self, left: list[_Placed[Document]], key: str) -> tuple[list[_Placed[Document]], bool]:
         """Find out what the first of `left` met. Return what to send again at the same positions.
@@ -307,17 +251,17 @@ class Appender(Generic[Document]):
         landed = await self._store.find(event.event_id)
         if landed is not None:
             self.learn(_stamp(landed))
-            first.entry.done(landed)
+            first.submission.done(landed)
             if landed.position == event.position:
                 return left[1:], True
         elif key == "revision":
             self.counts.conflicts += 1
-            first.entry.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
+            first.submission.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
         else:
             recorded = await self._store.by_command(event.tenant, event.command_id or "")
             if recorded is None:
                 return left, False
-            first.entry.done(DuplicateCommand(recorded))
+            first.submission.done(DuplicateCommand(recorded))
         self._requeue(left[1:])
         return [], True
 

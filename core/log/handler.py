@@ -5,17 +5,32 @@ from typing import Any
 import msgspec
 
 from core.alarm.alarm import Alarm
-from core.alarm.commands import Command
+from core.alarm.commands import REFUSALS, Command
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.coordination.ports import Turns
-from core.errors import DuplicateCommand, InvalidInput, OutcomeUnknown, Refused, RevisionConflict, Unavailable
+from core.errors import (
+    DuplicateCommand,
+    InvalidInput,
+    OutcomeUnknown,
+    Refusal,
+    Refused,
+    RevisionConflict,
+    Unavailable,
+)
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import Answers, EventLog, KeptAnswer
+from core.log.ports import Answers, DecisionReader, EventAppender, KeptAnswer
 from core.log.snapshots import alarm_after
 
 DECISIONS = 16
 """How often one command is decided before it is given up as losing every race."""
+
+IDEMPOTENCY_KEY_REUSED = Refusal(
+    "idempotency_key_reused",
+    "invalid",
+    "the Idempotency-Key was used with another request",
+    "use a key of its own for each request",
+)
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -32,10 +47,18 @@ class CommandHandler:
     was missed. A refusal or "nothing changed" is answered only from a fresh read.
     """
 
-    def __init__(self, log: EventLog, turns: Turns, recollection: KnownAlarms, answers: Answers) -> None:
+    def __init__(
+        self,
+        appender: EventAppender,
+        log: DecisionReader,
+        turns: Turns,
+        known: KnownAlarms,
+        answers: Answers,
+    ) -> None:
+        self._appender = appender
         self._log = log
         self._turns = turns
-        self._recollection = recollection
+        self._known = known
         self._answers = answers
         self.counts: dict[tuple[str, str], int] = {}
         """How many commands came to each outcome, by the command's and the outcome's name."""
@@ -96,7 +119,7 @@ class CommandHandler:
 
     async def _in_turn(self, command: Command) -> Outcome:
         async with self._turns.turn(command.alarm_id):
-            remembered = self._recollection.get(command.alarm_id)
+            remembered = self._known.get(command.alarm_id)
             if remembered is not None:
                 outcome = await self._try(command, remembered)
                 if outcome is not None:
@@ -129,17 +152,17 @@ class CommandHandler:
         raise Unavailable(f"others changed the alarm {DECISIONS} times meanwhile")
 
     async def _append(self, before: Alarm, event: Event) -> Outcome:
-        recorded = await self._log.append(before, event)
-        self._recollection.see(recorded.alarm)
+        recorded = await self._appender.append(before, event)
+        self._known.see(recorded.alarm)
         return Outcome(recorded, recorded.alarm)
 
     async def _read(self, alarm_id: str) -> Alarm:
         newest = await self._log.newest(alarm_id)
         read = Alarm.absent(alarm_id) if newest is None else await alarm_after(self._log, newest)
         if newest is not None:
-            self._recollection.see(read)
+            self._known.see(read)
         # A new primary's majority view may lag behind what this process has seen committed.
-        remembered = self._recollection.get(alarm_id)
+        remembered = self._known.get(alarm_id)
         return read if remembered is None else remembered
 
 
@@ -152,14 +175,14 @@ def _kept_outcome(kept: KeptAnswer, command_hash: str) -> Outcome:
     _check_same(kept.command_hash, command_hash)
     alarm = None if kept.body["alarm"] is None else msgspec.convert(kept.body["alarm"], Alarm)
     if kept.body["code"] is not None:
-        raise Refused(kept.body["code"], kept.body["detail"], alarm)
+        raise Refused(REFUSALS[kept.body["code"]], kept.body["detail"], alarm)
     assert alarm is not None  # noqa: S101 (an answer that is no refusal was made with its alarm)
     return Outcome(None, alarm)
 
 
 def _check_same(first: str, now: str) -> None:
     if first != now:
-        raise Refused("idempotency_key_reused", "this Idempotency-Key came with another request before")
+        raise Refused(IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key came with another request before")
 
 
 def _refusal_answer(command_hash: str, refusal: Refused) -> KeptAnswer:

@@ -1,8 +1,10 @@
 """What the feed and its own commits have shown a process of the alarms: enough to decide a write on."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from core.alarm.alarm import Alarm
+from core.alarm.events import SCHEMA_VERSION, Event
 
 ALARMS = 20_000
 
@@ -32,6 +34,13 @@ class KnownAlarms:
             self._alarms.move_to_end(alarm.id)
         if len(self._alarms) > self._limit:
             self._alarms.popitem(last=False)
+
+    def learn(self, events: Sequence[Event]) -> None:
+        """Remember the alarms as these events leave them."""
+        for event in events:
+            # Another version's snapshot is not to be decided on: who finds nothing here reads and folds.
+            if event.v == SCHEMA_VERSION:
+                self.see(event.alarm)
 
     def forget(self) -> None:
         """Forget everything: the log was replaced."""

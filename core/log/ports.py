@@ -1,14 +1,21 @@
-"""What the log asks of the outside, and what it is promised."""
+"""What the log asks of the outside, and what it is promised.
+
+Whatever a read of the log returns is majority-committed and stays. Every method raises Unavailable when the
+log cannot be reached in bounded time.
+"""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Recorded, Snapshot
+
+Document = TypeVar("Document")
+"""An event as a store keeps it."""
 
 
 class Stamp(msgspec.Struct, frozen=True, gc=False):
@@ -29,12 +36,8 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     moment: object
 
 
-class EventLog(Protocol):
-    """The log of events: positions 1, 2, 3, ... without a gap, and nothing in it ever changes.
-
-    Whatever a read returns is majority-committed and stays. Every method raises Unavailable when the
-    log cannot be reached in bounded time.
-    """
+class EventAppender(Protocol):
+    """Appends to the log of events: positions 1, 2, 3, ... without a gap, and nothing in it ever changes."""
 
     async def append(self, before: Alarm, event: Event) -> Event:
         """Append after the tail; all later readers see it at the position returned with it.
@@ -50,36 +53,9 @@ class EventLog(Protocol):
         """
         ...
 
-    async def read(self, after: int, limit: int) -> Page:
-        """Return at most `limit` events of positions > after, in order, as far as there are any."""
-        ...
 
-    async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return what `read` does, without the snapshots: less than half as much to fetch."""
-        ...
-
-    async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
-        """Return at most `limit` of the tenant's events of positions > after, in order; none: no more yet."""
-        ...
-
-    async def newest(self, stream: str) -> Event | None:
-        """Return the stream's newest event: the alarm as it stands."""
-        ...
-
-    def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
-        """Yield each stream's newest snapshot, in pages: as it was when this began, or a later one.
-
-        It costs what there are streams, not what there are events.
-        """
-        ...
-
-    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
-        """Return at most `limit` events of the stream with revisions > after, in order."""
-        ...
-
-    async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event that was recorded with this Idempotency-Key."""
-        ...
+class LogPositions(Protocol):
+    """Which log this is, and what stands at its positions."""
 
     async def stamp(self, position: int) -> Stamp | None:
         """Return the stamp of the event at the position, or None where there is none (yet)."""
@@ -91,6 +67,124 @@ class EventLog(Protocol):
 
     async def identity(self) -> str:
         """Return the log identity: a position only means something together with it."""
+        ...
+
+
+class EventReader(LogPositions, Protocol):
+    """The log by position."""
+
+    async def read(self, after: int, limit: int) -> Page:
+        """Return at most `limit` events of positions > after, in order, as far as there are any."""
+        ...
+
+    async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
+        """Return what `read` does, without the snapshots: less than half as much to fetch."""
+        ...
+
+
+class StreamReader(Protocol):
+    """The log by stream: the events of one alarm."""
+
+    async def newest(self, stream: str) -> Event | None:
+        """Return the stream's newest event: the alarm as it stands."""
+        ...
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` events of the stream with revisions > after, in order."""
+        ...
+
+
+class DecisionReader(StreamReader, Protocol):
+    """What deciding a command reads: its alarm's stream, and what its Idempotency-Key left."""
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event that was recorded with this Idempotency-Key."""
+        ...
+
+
+class QueryReader(LogPositions, StreamReader, Protocol):
+    """What queries read: one alarm's events, or one tenant's."""
+
+    async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` of the tenant's events of positions > after, in order; none: no more yet."""
+        ...
+
+
+class ProjectionReader(LogPositions, StreamReader, Protocol):
+    """What a projection reads beside the events that it is handed."""
+
+
+class ReplayReader(EventReader, StreamReader, Protocol):
+    """What building a read model anew reads."""
+
+    def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+        """Yield each stream's newest snapshot, in pages: as it was when this began, or a later one.
+
+        It costs what there are streams, not what there are events.
+        """
+        ...
+
+
+class Written(msgspec.Struct, frozen=True, gc=False):
+    """All documents are majority-committed."""
+
+
+class Duplicate(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed, and so is what the one at `index` met.
+
+    `key` says by which unique index: nothing of it or behind it was written by this command.
+    """
+
+    index: int
+    key: Literal["position", "revision", "event_id", "command"]
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """The documents before `index` are majority-committed; the store will never take the one at `index`."""
+
+    index: int
+    detail: str
+
+
+class NotSent(msgspec.Struct, frozen=True, gc=False):
+    """The command never left this process."""
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """Any of the documents may be written, may be rolled back, or may be written yet."""
+
+
+Result = Written | Duplicate | Rejected | NotSent | Unknown
+
+
+class Store(Protocol[Document]):
+    """The raw log: ordered inserts, and reads that see only what is majority-committed.
+
+    Reads raise Unavailable.
+    """
+
+    def encode(self, event: Event) -> tuple[Document, int]:
+        """Return the event's document and its size in bytes. Raises InvalidInput: it cannot be stored."""
+        ...
+
+    async def insert(self, documents: Sequence[Document]) -> Result:
+        """Insert in order, up to the first that fails, in one command, majority and journaled."""
+        ...
+
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        """Return at most `limit` stamps of positions >= first, in order."""
+        ...
+
+    async def find(self, event_id: str) -> Event | None:
+        """Return the event with this id."""
+        ...
+
+    async def by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the event with this Idempotency-Key."""
+        ...
+
+    async def tail(self) -> Stamp:
+        """Return the newest stamp, START if there is none."""
         ...
 
 

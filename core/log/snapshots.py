@@ -7,14 +7,14 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event, Snapshot
 from core.alarm.evolution import evolve
 from core.errors import Unavailable
-from core.log.ports import EventLog
+from core.log.ports import StreamReader
 from core.log.projection import check_known, newest_events
 
 FOLDED_AT_ONCE = 500
 """How many events of an alarm are read at once where its snapshot cannot be trusted."""
 
 
-async def alarm_after(log: EventLog, event: Event | Snapshot) -> Alarm:
+async def alarm_after(log: StreamReader, event: Event | Snapshot) -> Alarm:
     """Return the alarm after the event. The snapshot of an earlier version is not trusted: it is folded.
 
     Raises:
@@ -33,7 +33,7 @@ async def alarm_after(log: EventLog, event: Event | Snapshot) -> Alarm:
     return alarm
 
 
-async def rows_after(log: EventLog, events: Iterable[Event]) -> dict[str, Alarm]:
+async def rows_after(log: StreamReader, events: Iterable[Event]) -> dict[str, Alarm]:
     """Return, by id, each alarm that the events are about, as it is after the newest of them.
 
     Raises:

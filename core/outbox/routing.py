@@ -6,15 +6,16 @@ from datetime import datetime
 from core.alarm.events import Event
 from core.lists.filter import Matcher
 from core.log.projection import check_known
-from core.outbox.formats import render
+from core.outbox.ports import Formats
 from core.outbox.row import Row
 from core.outbox.webhook import Format, Webhook
 
 
-class Routes:
+class WebhookRoutes:
     """Webhooks made ready to be asked for event after event."""
 
-    def __init__(self, webhooks: Iterable[Webhook]) -> None:
+    def __init__(self, webhooks: Iterable[Webhook], formats: Formats) -> None:
+        self._formats = formats
         self._by_tenant: dict[str, list[tuple[Webhook, Matcher]]] = {}
         for webhook in webhooks:
             self._by_tenant.setdefault(webhook.tenant, []).append((webhook, Matcher(webhook.filter)))
@@ -41,7 +42,7 @@ class Routes:
                 continue
             kind = (webhook.format, verdict == "left")
             if kind not in bodies:
-                bodies[kind] = render(webhook.format, event, left=verdict == "left")
+                bodies[kind] = self._formats[webhook.format].render(event, left=verdict == "left")
             body = bodies[kind]
             if body is not None:
                 yield _row(event, webhook, body, now)

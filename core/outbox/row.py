@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Settlement(msgspec.Struct, frozen=True, gc=False):
-    """What became of a try: the row afterwards, and whether its webhook asked for no more (410)."""
+    """What became of a try: the row afterwards, and whether its receiver answered 410 (Gone)."""
 
     row: Row
     disables: bool = False

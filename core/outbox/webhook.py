@@ -17,6 +17,8 @@ Format = Literal["cloudevents", "slack", "pagerduty"]
 STATEFUL: frozenset[Format] = frozenset({"pagerduty"})
 """Formats whose receiver takes each message for the alarm's newest state: an old one must not come late."""
 
+TEST_TEXT = "This is a test of a webhook of Tocsin."
+
 WEBHOOKS = 100
 """How many webhooks a tenant can have."""
 SECRETS = 4

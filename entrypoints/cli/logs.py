@@ -2,14 +2,11 @@
 
 import logging
 import sys
-from typing import Literal
 
 import structlog
 from structlog.typing import Processor
 
-LogFormat = Literal["auto", "console", "json"]
-"""auto: console on a terminal, JSON elsewhere."""
-LogLevel = Literal["debug", "info", "warning", "error"]
+from entrypoints.process.settings import LogFormat, LogLevel
 
 QUIET = ("uvicorn.error", "uvicorn.access", "websockets", "httpx", "httpcore", "pymongo")
 """Loggers whose information is of no use in operation, such as a line for each WebSocket that is accepted."""

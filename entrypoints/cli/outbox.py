@@ -2,55 +2,86 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import get_args
+from typing import Annotated, get_args
 
+import typer
 from rich.console import Console
 
 from adapters.webhook.sender import HttpSender
-from core.application.webhooks.service import Conflict, Outgoing, UnknownRow
-from core.errors import StartupRefused
+from core.access.callers import DEFAULT_TENANT
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, StartupRefused, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
+from entrypoints.cli.parameters import Tenant
+from entrypoints.cli.printing import out, say
+from entrypoints.cli.runner import finish, run
 from entrypoints.process.compose import outgoing
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import Storage, storage
+from entrypoints.process.storage import storage
 
 UNDELIVERED: frozenset[RowState] = frozenset(get_args(RowState)) - {"delivered"}
+OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only those of this webhook.")]
 
 
-async def list_rows(settings: Settings, query: OutboxQuery, out: Console) -> None:
+def list_outbox(
+    settings: Settings,
+    state: Annotated[RowState | None, typer.Option(help="Default: all that is not delivered.")] = None,
+    webhook: OfWebhook = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=1_000)] = 100,
+) -> None:
+    """List what is pending and what is dead, the oldest first."""
+    states = UNDELIVERED if state is None else frozenset({state})
+    run(list_rows(settings, OutboxQuery(tenant=tenant, states=states, webhook=webhook, limit=limit), out))
+
+
+def retry_outbox(
+    settings: Settings,
+    rows: Annotated[list[str] | None, typer.Argument(help="Ids of dead rows; with none, see --all.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every dead row.")] = False,
+    webhook: OfWebhook = None,
+    tenant: Tenant = DEFAULT_TENANT,
+) -> None:
+    """Send dead rows again."""
+    if bool(rows) == every:
+        raise typer.BadParameter("name the rows, or give --all")
+    finish(retry_rows(settings, tenant, rows or (), webhook, out))
+
+
+async def list_rows(settings: Settings, query: OutboxQuery, console: Console) -> None:
     """Print rows, the oldest first. Raises StartupRefused, Unavailable."""
-    async with _storage(settings) as store:
+    async with storage(settings) as store:
         rows = await store.outbox.page(query)
     for row in rows:
         due = f", next try {row.next_at.isoformat(timespec='seconds')}" if row.state == "pending" else ""
         tried = f", {row.attempts} tries{due}" + (f": {row.error}" if row.error else "")
-        _say(out, f"{row.id}  {row.type}  alarm {row.alarm_id}  {row.state}{tried}")
+        say(console, f"{row.id}  {row.type}  alarm {row.alarm_id}  {row.state}{tried}")
     if not rows:
-        _say(out, "there is nothing")
+        say(console, "there is nothing")
 
 
 async def retry_rows(
-    settings: Settings, tenant: str, rows: Sequence[str], webhook: str | None, out: Console
+    settings: Settings, tenant: str, rows: Sequence[str], webhook: str | None, console: Console
 ) -> int:
     """Make the rows, or without any all dead ones, pending again; return the exit code: 1 if one was not."""
     async with _outgoing(settings) as asked:
         if rows:
-            return max([await _retry(asked, tenant, row, out) for row in rows])
+            return max([await _retry(asked, tenant, row, console) for row in rows])
         retried, overtaken = await _retry_all(asked, tenant, webhook)
-    out.print(f"{retried:,} rows are pending again")
+    console.print(f"{retried:,} rows are pending again")
     if overtaken:
-        out.print(f"{overtaken:,} are not: later ones have overtaken them")
+        console.print(f"{overtaken:,} are not: later ones have overtaken them")
     return 0
 
 
-async def _retry(asked: Outgoing, tenant: str, row_id: str, out: Console) -> int:
+async def _retry(asked: Outgoing, tenant: str, row_id: str, console: Console) -> int:
     try:
         await asked.retry(tenant, row_id)
     except (UnknownRow, Conflict) as error:
-        _say(out, f"{row_id}: {error if str(error) else 'there is no such row'}")
+        say(console, f"{row_id}: {error if str(error) else 'there is no such row'}")
         return 1
-    _say(out, f"{row_id}: pending again")
+    say(console, f"{row_id}: pending again")
     return 0
 
 
@@ -65,24 +96,12 @@ async def _retry_all(asked: Outgoing, tenant: str, webhook: str | None) -> tuple
         after = parse_row_id(done.next)
 
 
-def _say(out: Console, line: str) -> None:
-    # An id may look like the name of an emoji, and has to stay whole to be of use.
-    out.print(line, markup=False, emoji=False, soft_wrap=True)
-
-
 @asynccontextmanager
 async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with _storage(settings) as store, aclosing(HttpSender()) as caller:
+    async with storage(settings) as store, aclosing(HttpSender()) as sender:
         if store.link.kind == "local":
             raise StartupRefused(
                 "on a standalone mongod without Redis only the server's own process would hear of it:"
                 " use POST /v1/outbox/retry"
             )
-        yield outgoing(store, caller)
-
-
-@asynccontextmanager
-async def _storage(settings: Settings) -> AsyncIterator[Storage]:
-    chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store:
-        yield store
+        yield outgoing(store, sender)

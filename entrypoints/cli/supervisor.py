@@ -7,19 +7,16 @@ import signal
 from collections.abc import Sequence
 
 from core.backoff import backoff
+from entrypoints.cli.runner import REFUSED
 
 logger = logging.getLogger("tocsin.supervisor")
 
-PROCESSES = 64
-"""How many processes one supervisor may run."""
 RESTART_SECONDS = 30.0
 """The longest pause before a process that keeps dying is started again."""
 STEADY_SECONDS = 10.0
 """How long a process must have run for its end to count as the first."""
 GRACE_SECONDS = 15.0
 """How long a process may take beyond its draining until it is killed."""
-REFUSED = 2
-"""The exit code of a process that must not start: trying again would not help."""
 
 
 class Supervisor:
@@ -59,6 +56,7 @@ class Supervisor:
             if self._ending.is_set():
                 return
             if code == REFUSED:
+                # Trying again would not help.
                 self._refused = True
                 self._ending.set()
                 return

@@ -1,14 +1,18 @@
-"""Following the log in a terminal: through a server, or straight from MongoDB."""
+"""`tocsin tail`: following the log in a terminal, through a server or straight from MongoDB."""
 
 import logging
 from collections.abc import Sequence
+from typing import Annotated
 
-import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from core.alarm.events import Event
 from core.delivery.protocol import EventMessage
+from entrypoints.cli.parameters import Json
+from entrypoints.cli.printing import out, write_json
+from entrypoints.cli.runner import run
 from entrypoints.client.stream import TocsinStream
 from entrypoints.client.subscription import StartOver
 from entrypoints.process.compose import feeding
@@ -20,24 +24,41 @@ logger = logging.getLogger("tocsin.tail")
 STYLES = {"critical": "bold red", "major": "red", "minor": "yellow", "warning": "bright_yellow"}
 
 
-async def follow(settings: Settings, after: int | None, out: Console, *, as_json: bool) -> None:
+def tail(
+    settings: Settings,
+    after: Annotated[
+        int | None, typer.Option(help="Start behind this position; default: now.", min=0)
+    ] = None,
+    json: Json = False,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="Follow through a server, ws://HOST:PORT/v1/stream; several: whichever is there."),
+    ] = None,
+) -> None:
+    """Follow the log of events, from MongoDB or through a server."""
+    if url:
+        run(follow_server(url, settings.token, after, out, as_json=json))
+    else:
+        run(follow(settings, after, out, as_json=json))
+
+
+async def follow(settings: Settings, after: int | None, console: Console, *, as_json: bool) -> None:
     """Print every event behind `after` (None: from now on) until interrupted.
 
     Raises:
         StartupRefused: only a server hears of new events here.
         Unavailable: MongoDB cannot be reached.
     """
-    chosen = (settings.mongodb_uri, settings.database, settings.feed, settings.redis_url)
-    async with storage(*chosen) as store, feeding(store) as feed:
+    async with storage(settings) as store, feeding(store) as feed:
         start = feed.position if after is None else after
         async for events in feed.follow(start):
             for event in events:
-                _print(event, out, as_json=as_json)
-            out.file.flush()
+                _print(event, console, as_json=as_json)
+            console.file.flush()
 
 
 async def follow_server(
-    urls: Sequence[str], token: str | None, after: int | None, out: Console, *, as_json: bool
+    urls: Sequence[str], token: str | None, after: int | None, console: Console, *, as_json: bool
 ) -> None:
     """Print every event of the token's tenant behind `after` (None: from now on) until interrupted.
 
@@ -51,17 +72,17 @@ async def follow_server(
     async with TocsinStream(urls, token=the_token if token else None) as stream:
         async for item in stream.subscribe(after=after):
             if isinstance(item, EventMessage):
-                _print(item, out, as_json=as_json)
-                out.file.flush()
+                _print(item, console, as_json=as_json)
+                console.file.flush()
             elif isinstance(item, StartOver):
                 logger.warning("the log starts over (%s): following from now on", item.reason)
 
 
-def _print(event: Event | EventMessage, out: Console, *, as_json: bool) -> None:
+def _print(event: Event | EventMessage, console: Console, *, as_json: bool) -> None:
     if as_json:
-        out.file.write(msgspec.json.encode(event).decode() + "\n")
+        write_json(console, event)
     else:
-        out.print(_line(event), soft_wrap=True)
+        console.print(_line(event), soft_wrap=True)
 
 
 def _line(event: Event | EventMessage) -> Text:

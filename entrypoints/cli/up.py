@@ -1,10 +1,9 @@
-"""Everything in one command: the embedded mongod and one server process."""
+"""`tocsin up`: the embedded mongod and one server process in one command."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from rich.console import Console
 
@@ -12,6 +11,8 @@ from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
 from core.access.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
 from entrypoints.cli.demo import simulate
+from entrypoints.cli.printing import out
+from entrypoints.cli.runner import run
 from entrypoints.cli.token import minted
 from entrypoints.process.server import run_server
 from entrypoints.process.settings import Settings
@@ -19,28 +20,29 @@ from entrypoints.process.settings import Settings
 DEMO_TTL = "30d"
 
 
-async def run_up(
-    settings: Settings, data: Path, mongod: str | None, out: Console, *, demo: bool = False
-) -> None:
-    """Run mongod with its data in the folder, and a server on it, until a signal ends both.
+def up(settings: Settings) -> None:
+    """Run MongoDB and one server process together, the data kept in a folder: for trying it out."""
+    run(run_up(settings, out))
 
-    `demo`: with a simulated plant that reports to it.
+
+async def run_up(settings: Settings, console: Console) -> None:
+    """Run mongod, a server on it and perhaps a simulated plant that reports to it, until a signal ends all.
 
     Raises:
         StartupRefused: there is no mongod, it does not start, or the address cannot be had.
     """
     settings.check()
-    token = _token(settings) if demo else None
-    async with EmbeddedMongod(data, find_mongod(mongod)) as database:
+    token = _token(settings) if settings.demo else None
+    async with EmbeddedMongod(settings.data, find_mongod(settings.mongod)) as database:
         with _plants() as plants:
 
             def started(url: str) -> None:
-                _welcome(url, database.uri, out)
-                if demo:
+                _welcome(url, database.uri, console)
+                if settings.demo:
                     plants.append(asyncio.create_task(simulate(url, token)))
 
             await run_server(replace(settings, mongodb_uri=database.uri), started)
-    out.print("Stopped; the data is kept in", str(data))
+    console.print("Stopped; the data is kept in", str(settings.data))
 
 
 @contextmanager
@@ -65,8 +67,8 @@ def _token(settings: Settings) -> str | None:
     return minted(settings.auth_secret, "demo-plant", DEFAULT_TENANT, frozenset({"source"}), DEMO_TTL)
 
 
-def _welcome(url: str, uri: str, out: Console) -> None:
-    out.print(
+def _welcome(url: str, uri: str, console: Console) -> None:
+    console.print(
         f"""
 Tocsin is at {url}   (MongoDB: {uri})
 

@@ -1,32 +1,85 @@
 """`tocsin whatif`: a period's key figures as they were, and as they would have been under other rules."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
-import msgspec
+import typer
 from rich.console import Console
 from rich.table import Table
 
+from core.access.callers import DEFAULT_TENANT
 from core.alarm.alarm import SEVERITY_RANK, Severity
 from core.application.replay.whatif import Comparison, compared
-from core.errors import StartupRefused
+from core.errors import StartupRefused, TocsinError
 from core.kpi.figures import Kpi
 from core.kpi.rules import Rules
+from entrypoints.cli.parameters import Json, Tenant
+from entrypoints.cli.printing import out, write_json
+from entrypoints.cli.runner import refused, run
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import record
+
+TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
+"""How a time may be given; all are UTC."""
+
+
+def whatif(  # noqa: PLR0917
+    settings: Settings,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=TIMES, help="UTC; default: a day before --to.")
+    ] = None,
+    to: Annotated[datetime | None, typer.Option(formats=TIMES, help="UTC; default: now.")] = None,
+    on_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds that a condition must hold to be annunciated.")
+    ] = 0.0,
+    off_delay: Annotated[
+        float, typer.Option(min=0, help="Seconds within which one that comes back has not been away.")
+    ] = 0.0,
+    deadband: Annotated[
+        float, typer.Option(min=0, help="Seconds within which an alarm is not annunciated again.")
+    ] = 0.0,
+    shelve: Annotated[
+        list[str] | None, typer.Option(help="A source that calls nobody, or PREFIX/*; may be repeated.")
+    ] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option(help="TYPE=SEVERITY for a type of alarm; may be repeated.")
+    ] = None,
+    tenant: Tenant = DEFAULT_TENANT,
+    json: Json = False,
+) -> None:
+    """Show what a period's key figures would have been under other rules. Nothing is written."""
+    until = to.replace(tzinfo=UTC) if to is not None else datetime.now(UTC)
+    begin = since.replace(tzinfo=UTC) if since is not None else until - timedelta(days=1)
+    try:
+        rules = Rules(
+            on_delay=on_delay,
+            off_delay=off_delay,
+            deadband=deadband,
+            shelved=frozenset(shelve or ()),
+            severities=severities_of(severity or ()),
+        )
+    except TocsinError as error:
+        raise refused(error) from None
+    run(show_whatif(settings, tenant, (begin, until), rules, out, as_json=json))
 
 
 async def show_whatif(
-    of: tuple[str, str, str], period: tuple[datetime, datetime], rules: Rules, out: Console, *, as_json: bool
-) -> int:
-    """Print the figures before and after; return the exit code, 0. `of`: MongoDB's URI, database, tenant."""
-    uri, database, tenant = of
-    async with record(uri, database) as log:
+    settings: Settings,
+    tenant: str,
+    period: tuple[datetime, datetime],
+    rules: Rules,
+    console: Console,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the tenant's figures before and after. Raises StartupRefused, Unavailable."""
+    async with record(settings) as log:
         found = await compared(log, tenant, *period, rules)
     if as_json:
-        out.file.write(msgspec.json.encode(found).decode() + "\n")
+        write_json(console, found)
     else:
-        out.print(table(found))
-    return 0
+        console.print(table(found))
 
 
 def table(found: Comparison) -> Table:

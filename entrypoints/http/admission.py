@@ -1,7 +1,7 @@
 """Which commands a process takes on: not more at once, nor faster, than it can answer."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
 
@@ -9,15 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.rates import Rates
+from entrypoints.http.conditions import check_acceptable
+from entrypoints.http.operations import Endpoint
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller, check_acceptable
+from entrypoints.http.requests import caller
 
 UNDER_WAY = 10_000
 """How many commands a process has under way at once: fewer than the appender queues."""
 BURST = 1_000
 """How many commands of a tenant may come at once whatever its rate: as many as one request can hold."""
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Admission:

@@ -4,6 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from core.access.ports import TOO_MANY_API_KEYS, UNKNOWN_API_KEY
+from core.alarm.commands import REFUSALS
+from core.errors import Refusal, RefusalKind
+from core.log.handler import IDEMPOTENCY_KEY_REUSED
+
 
 class Code(msgspec.Struct, frozen=True):
     """One code. `remedy`: what whoever gets it can do."""
@@ -13,7 +18,7 @@ class Code(msgspec.Struct, frozen=True):
     remedy: str
 
 
-CODES: dict[str, Code] = {
+_OWN: dict[str, Code] = {
     "malformed_json": Code(400, "the body is not JSON", "send JSON in UTF-8"),
     "incomplete_body": Code(400, "the connection ended before the body did", "send the request again"),
     "token_missing": Code(
@@ -24,7 +29,6 @@ CODES: dict[str, Code] = {
     ),
     "expired": Code(401, "the token or API key has expired", "get another"),
     "revoked": Code(401, "the token or API key was taken back", "get another"),
-    "forbidden": Code(403, "the caller's roles do not allow it", "ask with one of the roles in `detail`"),
     "forbidden_origin": Code(
         403, "a page of another origin asks for a change", "add the origin to TOCSIN_ALLOWED_ORIGINS"
     ),
@@ -32,36 +36,12 @@ CODES: dict[str, Code] = {
         403, "without authentication the host name has to be a loopback one", "ask for 127.0.0.1 or localhost"
     ),
     "not_found": Code(404, "there is nothing at this path", "look the path up in the API's description"),
-    "unknown_alarm": Code(
-        404, "there is no such alarm, or it is another tenant's", "raise it, or look it up"
-    ),
     "unknown_webhook": Code(404, "there is no such webhook", "list the webhooks"),
     "unknown_row": Code(404, "there is no such row in the outbox", "list the outbox"),
-    "unknown_api_key": Code(404, "there is no such API key", "list the API keys"),
     "method_not_allowed": Code(405, "the path does not take this method", "use one of those in Allow"),
     "not_acceptable": Code(
         406, "the answer comes in no media type that Accept names", "accept application/json"
     ),
-    "not_active": Code(409, "the alarm is not active", "nothing: there is nothing to do"),
-    "still_active": Code(409, "the alarm's condition still holds", "wait until it is cleared"),
-    "already_acknowledged": Code(409, "the alarm is acknowledged", "nothing: it is done"),
-    "not_acknowledged": Code(409, "the alarm is not acknowledged yet", "acknowledge it first"),
-    "already_confirmed": Code(409, "the alarm is confirmed", "nothing: it is done"),
-    "not_latched": Code(409, "the alarm is not latched, so there is nothing to reset", "nothing"),
-    "already_shelved": Code(409, "the alarm is shelved", "unshelve it first to shelve it otherwise"),
-    "not_shelved": Code(409, "the alarm is not shelved", "nothing: it is in sight"),
-    "already_suppressed": Code(409, "the alarm is suppressed by design", "nothing: it is done"),
-    "not_suppressed": Code(409, "the alarm is not suppressed by design", "nothing: it is done"),
-    "already_out_of_service": Code(409, "the alarm is out of service", "nothing: it is done"),
-    "not_out_of_service": Code(409, "the alarm is in service", "nothing: it is done"),
-    "revision_outdated": Code(
-        409, "operators were called to the alarm again since that revision", "look at it and decide again"
-    ),
-    "revision_ahead": Code(
-        409, "the alarm has not come to that revision", "send the revision you were shown"
-    ),
-    "too_many_origins": Code(409, "as many origins as possible hold the alarm", "clear one of them first"),
-    "too_many_api_keys": Code(409, "the tenant has as many API keys as possible", "revoke one first"),
     "too_many_webhooks": Code(409, "the tenant has as many webhooks as possible", "remove one first"),
     "webhook_exists": Code(409, "there is a webhook of this id", "choose another id"),
     "webhook_of_file": Code(409, "the webhook is kept in the file of webhooks", "change it there"),
@@ -70,17 +50,12 @@ CODES: dict[str, Code] = {
     "already_delivered": Code(409, "the row was delivered", "nothing: it is done"),
     "overtaken": Code(409, "a later event of the alarm was delivered", "nothing: it would undo that one"),
     "log_changed": Code(409, "the log is another than `log` names", "start over from the alarm list"),
-    "precondition_failed": Code(412, "the alarm is at another revision than If-Match names", "read it again"),
     "body_too_large": Code(413, "the body is larger than 1 MiB", "send less at once"),
     "too_many_commands": Code(413, "there are more than 1,000 commands in one request", "send fewer at once"),
     "unsupported_media_type": Code(415, "the body is of another media type", "send application/json"),
-    "invalid": Code(422, "something is missing, unknown or out of its bounds", "`detail` names it"),
     "bad_cursor": Code(422, "the cursor was not given out for this list", "begin with the first page"),
     "position_ahead": Code(422, "the position is ahead of the log", "is it another log's? start over"),
     "too_broad": Code(422, "the query looks at more than there is time for", "name more conditions"),
-    "idempotency_key_reused": Code(
-        422, "the Idempotency-Key was used with another request", "use a key of its own for each request"
-    ),
     "too_many_requests": Code(
         429, "commands come faster than is allowed", "wait as long as Retry-After says"
     ),
@@ -98,6 +73,30 @@ CODES: dict[str, Code] = {
     "payload_too_large": Code(503, "the ingested payload is larger than 32 MiB", "send smaller groups"),
     "too_many_sessions": Code(503, "the process serves no more sessions", "try again, or another process"),
 }
+"""What HTTP refuses, before or besides the domain's rules."""
+_STATUS: dict[RefusalKind, int] = {
+    "absent": 404,
+    "conflict": 409,
+    "forbidden": 403,
+    "outdated": 412,
+    "invalid": 422,
+}
+_REFUSALS: tuple[Refusal, ...] = (
+    *REFUSALS.values(),
+    IDEMPOTENCY_KEY_REUSED,
+    UNKNOWN_API_KEY,
+    TOO_MANY_API_KEYS,
+)
+
+
+def code_of(refusal: Refusal) -> Code:
+    """Return what a refusal of the domain is over HTTP."""
+    return Code(_STATUS[refusal.kind], refusal.meaning, refusal.remedy)
+
+
+_ALL = _OWN | {refusal.code: code_of(refusal) for refusal in _REFUSALS}
+CODES: dict[str, Code] = dict(sorted(_ALL.items(), key=lambda named: (named[1].status, named[0])))
+"""All of them, by status and name."""
 
 
 def by_status(codes: Iterable[str]) -> dict[int, list[str]]:

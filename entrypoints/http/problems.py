@@ -15,19 +15,20 @@ from core.alarm.decider import allowed_commands
 from core.errors import (
     OutcomeUnknown,
     Refused,
+    TocsinError,
     TooBroad,
     Unauthenticated,
     Unavailable,
     UnknownEvent,
 )
-from entrypoints.http.codes import CODES
+from entrypoints.http.codes import code_of
 
 logger = logging.getLogger("tocsin.http")
 
 RETRY_AFTER_SECONDS = 1
 
 
-class Problem(Exception):
+class Problem(TocsinError):
     """A request that is answered with a problem: its status, its code, and what to do about it."""
 
     def __init__(
@@ -55,7 +56,7 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind
             return error
         case Refused():
             members = {} if error.alarm is None else _as_it_stands(error.alarm)
-            return Problem(CODES[error.code].status, error.code, error.detail, **members)
+            return Problem(code_of(error.refusal).status, error.code, error.detail, **members)
         case Unauthenticated():
             return Problem(401, error.code, error.detail, _challenge(error))
         case TooBroad():

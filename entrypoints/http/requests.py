@@ -1,24 +1,23 @@
-"""Reading requests and writing answers: bodies within bounds, strict JSON, who asks and under which key."""
+"""Reading requests: bodies within bounds, strict JSON, who asks and under which key."""
 
 import hashlib
 import re
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
-from starlette.responses import Response
 
-from core.access.callers import ADMINS, ANYONE, COMMAND_ROLES, Caller, Role
-from core.alarm.commands import Context, Expected
+from core.access.callers import ANYONE, Caller
+from core.alarm.commands import Command
+from core.alarm.context import Context
 from core.alarm.events import Actor, ActorKind
-from core.log.handler import Outcome
+from core.roles import Roles
+from entrypoints.http.conditions import expected
 from entrypoints.http.headers import fields
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
-from entrypoints.http.schemas.answers import CommandAnswer
 from entrypoints.process.services import Services
 
 T = TypeVar("T")
@@ -28,14 +27,6 @@ KEY_LENGTH = 255
 
 _KEY = re.compile(r"[\x21-\x7e]+")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Without the quotes it is no entity tag; but who leaves them out at a number means nothing else by it.
-_ETAG = r'(?:(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"|[0-9]+)'
-_TAG = re.compile(_ETAG)
-_IF_MATCH = re.compile(rf"[\s,]*{_ETAG}(?:\s*,[\s,]*{_ETAG})*[\s,]*")
-# Revisions fit 18 digits by far; a longer number is no revision, and so no match.
-_REVISION_TAG = re.compile(r'"?([1-9][0-9]{0,17})"?')
-_NO_WEIGHT = re.compile(r"0(\.0{0,3})?")
-_encoder = msgspec.json.Encoder()
 
 
 def caller(request: Request) -> Caller:
@@ -43,8 +34,8 @@ def caller(request: Request) -> Caller:
     return caller_in(request.scope)
 
 
-async def identified(request: Request, credential: str, roles: frozenset[Role]) -> Caller:
-    """Return who asks, by a token or an API key that is not in the header (see guard.OPEN).
+async def identified(request: Request, credential: str, roles: Roles) -> Caller:
+    """Return who asks, by a token or an API key that is not in the header (see Operation.credential_in_body).
 
     Raises:
         Unauthenticated, Unavailable.
@@ -57,28 +48,10 @@ async def identified(request: Request, credential: str, roles: frozenset[Role]) 
     return found
 
 
-def check_role(request: Request, command: str) -> None:
-    """Raise Problem 403 unless the caller may give the command, by its name."""
-    if not caller(request).may(command):
-        raise Problem(403, "forbidden", needs(COMMAND_ROLES.get(command, ADMINS)))
-
-
 def services(request: Request) -> Services:
     """Return the process's services."""
     found: Services = request.app.state.services
     return found
-
-
-def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return an answer as JSON."""
-    return Response(_encoder.encode(content), status, headers, "application/json")
-
-
-def events_response(events: Sequence[bytes], following: int, position: int) -> Response:
-    """Return an EventsAnswer of events that are encoded already."""
-    return json_response(
-        {"events": [msgspec.Raw(event) for event in events], "next": following, "position": position}
-    )
 
 
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
@@ -129,15 +102,16 @@ def context(
     offered = services(request)
     key = idempotency_key(request)
     return Context(
-        event_id=offered.new_event_id(),
+        event_id=offered.ids.new(),
         tenant=who.tenant,
         actor=actor_of(who, actor_kind, actor),
-        now=offered.now(),
+        now=offered.clock.now(),
         occurred_at=occurred_at,
         command_id=key,
         command_hash=None if key is None else _hash(request, body),
         trace=_trace(request),
-        expected=_expected(request),
+        expected=expected(request),
+        administrator=who is not ANYONE and "admin" in who.roles,
     )
 
 
@@ -146,53 +120,22 @@ def actor_of(who: Caller, kind: ActorKind, named: str | None = None) -> Actor:
     return Actor(named if who is ANYONE and named else who.subject, kind)
 
 
-def of_item(made: Context, index: int, expected: int | None) -> Context:
+def kind_of(who: Caller, command: type[Command]) -> ActorKind:
+    """Return as what the caller gives a command by an alarm's id: as the source it is, or by hand.
+
+    Without authentication nobody can tell a source from an operator.
+    """
+    by_source = "source" in command.roles and "source" in who.roles and who is not ANYONE
+    return "source" if by_source else "operator"
+
+
+def of_item(made: Context, index: int, revision: int | None) -> Context:
     """Return the context of the command at `index` of several: its Idempotency-Key is key/index."""
     return replace(
         made,
         command_id=None if made.command_id is None else f"{made.command_id}/{index}",
-        expected=None if expected is None else frozenset({expected}),
+        expected=None if revision is None else frozenset({revision}),
     )
-
-
-def answer(outcome: Outcome) -> Response:
-    """Return what became of a command."""
-    body = CommandAnswer(outcome.event is not None, outcome.alarm.position, outcome.alarm)
-    return json_response(body, status_of(outcome), {"ETag": f'"{outcome.alarm.revision}"'})
-
-
-def status_of(outcome: Outcome) -> Literal[200, 201]:
-    """Return 201 for a new activation of an alarm, else 200."""
-    return 201 if outcome.event is not None and outcome.event.type == "alarm.raised" else 200
-
-
-def check_acceptable(request: Request) -> None:
-    """Raise Problem 406 where the client takes no JSON (RFC 9110 §12.5.1)."""
-    given = fields(request.scope).get("accept")
-    if given is None or any(_takes_json(each) for each in given.split(",")):
-        return
-    raise Problem(406, "not_acceptable", "the answer is application/json")
-
-
-def _takes_json(media_range: str) -> bool:
-    kind, *parameters = (part.strip().lower() for part in media_range.split(";"))
-    weights = [part[2:] for part in parameters if part.startswith("q=")]
-    never = bool(weights) and _NO_WEIGHT.fullmatch(weights[0]) is not None
-    return kind in ("", "*/*", "application/*", "application/json") and not never
-
-
-def _expected(request: Request) -> Expected | None:
-    """Return the revisions that If-Match names (RFC 9110 §13.1.1); a weak validator matches none."""
-    given = fields(request.scope).get("if-match")
-    if given is None:
-        return None
-    text = given.strip()
-    if text == "*":
-        return "any"
-    if not _IF_MATCH.fullmatch(text):
-        raise Problem(422, "invalid", 'If-Match must be * or a list of revisions in quotes: "3"')
-    named = (_REVISION_TAG.fullmatch(tag) for tag in _TAG.findall(text))
-    return frozenset(int(revision[1]) for revision in named if revision is not None)
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -2,40 +2,40 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from core.application.authentication import Authentication
 from core.application.lag import Lag
-from core.application.projections.kpis import KpiModel
 from core.application.webhooks.service import Outgoing
-from core.coordination.ports import Checkpoints
+from core.coordination.ports import CheckpointReader
 from core.delivery.identifying import SessionInfo
-from core.lists.ports import AlarmHistory, AlarmList
+from core.host import Clock, Ids
+from core.kpi.ports import KpiBuckets
+from core.lists.ports import AlarmHistory, AlarmListReader
 from core.log.handler import CommandHandler
-from core.log.ports import EventLog
+from core.log.ports import QueryReader
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The parts that HTTP and WebSocket handlers call.
 
-    `now`: the service's clock (UTC); `new_event_id`: a UUIDv7. `projected(position, seconds)` waits until
-    the alarm list has reached the position and tells whether it has. `not_ready()` names what keeps the
-    process from serving, one line each; empty: it is ready. `lags()`: how far the feed and the projections
-    are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's, in this process.
+    `projected(position, seconds)` waits until the alarm list has reached the position and tells whether it
+    has. `not_ready()` names what keeps the process from serving, one line each; empty: it is ready. `lags()`:
+    how far the feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the
+    tenant's, in this process.
     """
 
     handler: CommandHandler
-    log: EventLog
-    alarms: AlarmList
+    log: QueryReader
+    alarms: AlarmListReader
     history: AlarmHistory
-    checkpoints: Checkpoints
-    now: Callable[[], datetime]
-    new_event_id: Callable[[], str]
+    checkpoints: CheckpointReader
+    clock: Clock
+    ids: Ids
     projected: Callable[[int, float], Awaitable[bool]]
     not_ready: Callable[[], list[str]]
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
     outgoing: Outgoing
-    kpis: KpiModel
+    kpis: KpiBuckets
     lags: Callable[[], Awaitable[Sequence[Lag]]]

@@ -9,6 +9,7 @@ from adapters.inprocess.doorbell import LocalDoorbell
 from adapters.mongo.access.api_keys import MongoApiKeys
 from adapters.mongo.access.revocations import MongoRevocations
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
@@ -19,18 +20,17 @@ from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
 from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
-from adapters.mongo.log.history import MongoAlarmHistory
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
-from adapters.mongo.log.watch import TopicWatch
+from adapters.mongo.log.own_writes import OwnWrites
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.replay.whatif import Record
-from core.application.workers.single_process import only_process
+from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.host import holder
-from entrypoints.process.settings import FeedChoice, Role
+from entrypoints.process.settings import Role, Settings
 
 if TYPE_CHECKING:
     from adapters.redis.doorbell import RedisDoorbell
@@ -71,16 +71,15 @@ class Link:
 
 
 @asynccontextmanager
-async def storage(
-    uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
-) -> AsyncIterator[Storage]:
-    """Check the database, connect to it and make what is missing in it.
+async def storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Check the database that the settings name, connect to it and make what is missing in it.
 
     Raises:
         StartupRefused: this process must not run on it.
         Unavailable: it cannot be reached any more.
     """
-    link = _link(await check(uri, database, feed), uri, database, redis_url)
+    uri, database = settings.mongodb_uri, settings.database
+    link = _link(await check(uri, database, settings.feed), uri, database, settings.redis_url)
     connection = link.connection
     try:
         built = Storage(
@@ -114,9 +113,9 @@ async def storage(
 
 
 @asynccontextmanager
-async def record(uri: str, database: str) -> AsyncIterator[Record]:
+async def record(settings: Settings) -> AsyncIterator[Record]:
     """Connect to the log of a database without writing anything. Raises StartupRefused."""
-    connection = connect(uri, database)
+    connection = connect(settings.mongodb_uri, settings.database)
     try:
         yield Record(MongoLog(connection), MongoAlarmHistory(connection))
     finally:
@@ -133,9 +132,9 @@ def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[Non
                 raise StartupRefused(
                     f"on a standalone mongod without Redis one process does all; its role cannot be {role}"
                 )
-            return only_process(store.leases, holder())
+            return single_process(store.leases, holder())
         case "redis":
-            return only_process(store.leases, "redis", shared=True)
+            return single_process(store.leases, "redis", shared=True)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
@@ -143,7 +142,7 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
         connection = connect(uri, database)
         return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
     # The watch calls from the event loop, and so not before `bell` is there.
-    watch = TopicWatch(TOPICS, lambda topic: bell.ring(topics=(topic,)))
+    watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()

@@ -3,13 +3,14 @@
 import logging
 import tomllib
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.service import Conflict, Outgoing
-from core.errors import InvalidInput, StartupRefused
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, InvalidInput, StartupRefused
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
 
@@ -83,31 +84,40 @@ async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> 
 
 
 async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
+    """Make the webhook, or change it to what the entry says. Raises InvalidInput, Conflict."""
     if entry.format == "cloudevents" and not entry.secrets:
         raise InvalidInput("it needs secrets: one that was made up could never be shown")
-    fields: dict[str, Any] = {
-        name: getattr(entry, name) for name in ("url", "filter", "secrets", "routing_key", "description")
-    }
     if known is None:
-        enabled = entry.enabled is not False
-        webhook = Webhook(
-            id=entry.id,
-            tenant=entry.tenant,
-            format=entry.format,
-            enabled=enabled,
-            from_file=True,
-            created_at=outgoing.now(),
-            **fields,
-        )
-        await outgoing.create(webhook, entry.after)
+        await outgoing.create(_made(entry, outgoing.clock.now()), entry.after)
         return
     if (known.tenant, known.format, known.from_file) != (entry.tenant, entry.format, True):
         raise InvalidInput(
             "there is one with this id that is of another tenant, another format or not of a file"
         )
+    await outgoing.change(known, _changes(entry, known), None)
+
+
+def _made(entry: WebhookEntry, now: datetime) -> Webhook:
+    return Webhook(
+        id=entry.id,
+        tenant=entry.tenant,
+        format=entry.format,
+        enabled=entry.enabled is not False,
+        from_file=True,
+        created_at=now,
+        **_fields(entry),
+    )
+
+
+def _changes(entry: WebhookEntry, known: Webhook) -> dict[str, Any]:
+    """Return the fields in which the webhook differs from its entry."""
+    fields = _fields(entry)
     if known.disabled_reason == NOT_IN_FILE and entry.enabled is None:
         fields["enabled"] = True
     elif entry.enabled is not None:
         fields["enabled"] = entry.enabled
-    changes = {name: value for name, value in fields.items() if value != getattr(known, name)}
-    await outgoing.change(known, changes, None)
+    return {name: value for name, value in fields.items() if value != getattr(known, name)}
+
+
+def _fields(entry: WebhookEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in ("url", "filter", "secrets", "routing_key", "description")}

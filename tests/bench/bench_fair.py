@@ -16,6 +16,7 @@ from adapters.mongo.log.log import MongoLog
 from core.application.feed import Feed
 from tests.bench.table import Row, median, percentile
 from tests.kit.appending import first_raise
+from tests.kit.hosts import HOST
 from tests.kit.proxy import Proxy
 
 PROCESSES = 4
@@ -133,7 +134,7 @@ async def _log(uri: str, name: str) -> AsyncIterator[MongoLog]:
     """Give a log as a server has it: with a feed that shows it what others append."""
     database = connect(uri, name)
     log = MongoLog(database)
-    feed = Feed(log, ChangeStreamDoorbell(database))
+    feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     feed.listen(log.learn, log.forget)
     await feed.start()
     async with log.running(feed.hear), asyncio.TaskGroup() as tasks:

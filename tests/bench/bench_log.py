@@ -17,12 +17,14 @@ from adapters.mongo.log.doorbell import ChangeStreamDoorbell
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import INDEXES
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
 from core.application.feed import Feed
 from tests.bench.table import Row, median
+from tests.kit.hosts import HOST
 
 EVENTS = 20_000
 WRITERS = 256
@@ -145,7 +147,7 @@ async def _feed_latency(uri: str) -> Row:
     async with _database(uri) as database:
         log = MongoLog(database)
         await log.create()
-        feed = Feed(log, ChangeStreamDoorbell(database))
+        feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
         await feed.start()
         arrived: dict[str, float] = {}
         feed.listen(
@@ -199,7 +201,7 @@ async def _keeping_up(uri: str) -> Row:
     async with _database(uri) as database:
         log = MongoLog(database)
         await log.create()
-        feed = Feed(log, ChangeStreamDoorbell(database))
+        feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
         await feed.start()
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(feed.run())

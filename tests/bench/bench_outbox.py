@@ -17,18 +17,20 @@ from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.evolution import place
-from core.application.webhooks.endpoint import RelayParts, WallTime
+from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
-from core.application.webhooks.service import new_secret
 from core.outbox.lanes import AT_ONCE
-from core.outbox.routing import Routes
+from core.outbox.routing import WebhookRoutes
 from core.outbox.row import Row
 from core.outbox.webhook import Webhook
 from tests.bench.bench_log import decided
 from tests.bench.table import Row as Figure
 from tests.bench.table import median
+from tests.kit.hosts import HOST, candidate
+from tests.kit.outgoing import SECRET
 
 ROWS = 10_000
 ROUNDS = 3
@@ -50,7 +52,7 @@ async def _run(uri: str) -> list[Figure]:
                 id="bench",
                 tenant="default",
                 url=f"http://127.0.0.1:{port}/",
-                secrets=(new_secret(),),
+                secrets=(SECRET,),
                 created_at=datetime.now(UTC),
             )
             rows = _rows(hook)
@@ -68,20 +70,20 @@ async def _run(uri: str) -> list[Figure]:
 
 def _rows(hook: Webhook) -> list[Row]:
     events = [place(*decided(number), number, None) for number in range(1, ROWS + 1)]
-    return Routes([hook]).rows(events, datetime.now(UTC))
+    return WebhookRoutes([hook], FORMATS).rows(events, datetime.now(UTC))
 
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
     """Return how many rows a second one relay delivers and records."""
-    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as caller:
+    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as sender:
         webhooks, outbox = MongoWebhooks(database), MongoOutbox(database)
         await webhooks.create()
         await outbox.create()
         await webhooks.add(hook)
         for start in range(0, ROWS, 1_000):
             await outbox.add(rows[start : start + 1_000])
-        parts = RelayParts(webhooks, outbox, caller, lambda _: asyncio.Event(), WallTime())
-        relay = Relay(parts, MemoryLeases(), "bench")
+        parts = RelayParts(webhooks, outbox, sender, lambda _: asyncio.Event(), HOST.clock, HOST.chance)
+        relay = Relay(parts, candidate(MemoryLeases()))
         began = time.perf_counter()
         working = asyncio.create_task(relay.run())
         async with asyncio.timeout(BOUND_SECONDS):

@@ -23,13 +23,18 @@ from pymongo import MongoClient
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS, INDEXES
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Acknowledge, Assign, Clear, Command, Comment, Context, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
-from core.application.projections.projector import AlarmModel
+from core.alarm.notes import Assign, Comment
+from core.alarm.responses import Acknowledge
+from core.application.projections.alarms import AlarmModel
 from core.application.replay.alarms import replay_alarms
 from entrypoints.process.host import holder
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 from tests.bench.table import Row
 
@@ -96,7 +101,7 @@ def _measured(uri: str, database: str, way: str) -> tuple[float, float]:
 
 
 async def _replay(uri: str, database: str, *, newest: bool) -> None:
-    async with storage(uri, database) as store:
+    async with storage(Settings(mongodb_uri=uri, database=database)) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
         await replay_alarms(store.log, model, store.leases, holder(), newest=newest)
 

@@ -8,14 +8,15 @@ import msgspec
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Clear, Command, Context, Expected
+from core.alarm.commands import Command
+from core.alarm.condition import Clear
+from core.alarm.context import Context, Expected
 from core.alarm.decider import allowed_commands, decide
 from core.alarm.events import Actor
 from core.alarm.evolution import place
 from core.errors import InvalidInput, Refused
 from entrypoints.http.codes import CODES
-from entrypoints.http.routes.commands import BY_ID, raising
-from entrypoints.http.schemas.bodies import RaiseBody, utc
+from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, raising, utc
 from tests.kit.given import BEGINNING
 
 Said = dict[str, Any]

@@ -8,7 +8,7 @@ from websockets.exceptions import WebSocketException
 
 from core.errors import StartupRefused, Unavailable
 from entrypoints.process.compose import feeding
-from entrypoints.process.settings import FeedChoice
+from entrypoints.process.settings import FeedChoice, Settings
 from entrypoints.process.storage import storage
 from tests.faults.checker import Client
 from tests.kit.clients import StreamClient, streaming
@@ -23,9 +23,10 @@ async def follow_feed(
     uri: str, database: str, client: Client, feed_choice: FeedChoice = "auto", redis_url: str | None = None
 ) -> None:
     """Record what the feed of a process of its own passes on, for ever."""
+    settings = Settings(mongodb_uri=uri, database=database, feed=feed_choice, redis_url=redis_url)
     while True:
         try:
-            async with storage(uri, database, feed_choice, redis_url) as store, feeding(store) as feed:
+            async with storage(settings) as store, feeding(store) as feed:
                 async for events in feed.follow(client.until):
                     client.seen += [(event.position, event.event_id) for event in events]
                     client.until = events[-1].position

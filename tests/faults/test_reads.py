@@ -13,7 +13,7 @@ from adapters.mongo.codec import event_document
 from adapters.mongo.log import store as stores
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS, EventStore
-from core.log.appender import Duplicate, Unknown
+from core.log.ports import Duplicate, Unknown
 from tests.kit.history import History
 from tests.kit.replicasets import ReplicaSet
 

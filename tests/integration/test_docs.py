@@ -1,44 +1,118 @@
-"""What the documents promise: every setting is in the table, every link leads somewhere, the client works."""
+"""The documents name every setting, route and message; each file and link in them is there; code runs."""
 
 import asyncio
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 import typer
 
 import entrypoints
-from entrypoints.cli.main import app
+from core.alarm.facts import FACT_TYPES
+from core.delivery.protocol import ClientMessage, ErrorCode, ServerMessage
+from entrypoints.cli.main import COMMANDS, GROUPS, command_line
+from entrypoints.cli.settings_table import renewed
+from entrypoints.http.documents.asyncapi import CLOSE_CODES
+from entrypoints.http.documents.openapi import openapi
+from entrypoints.process.declaration import declared
+from entrypoints.process.settings import Settings
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 
 ROOT = Path(entrypoints.__file__).parent.parent
 DOCS = ROOT / "docs"
-LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
-ROW = re.compile(r"^\| `(TOCSIN_\w+)` \| `(--[\w-]+)` \|", re.MULTILINE)
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted(DOCS.rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+NAMED = re.compile(r"(?<![\w./-])(?:core|adapters|entrypoints|tests|docs)/[\w./-]*\w")
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def settings(command: Any) -> Iterator[tuple[str, str]]:
+def options(command: Any, path: str = "tocsin") -> Iterator[tuple[str, str, str]]:
+    """Yield each command's options that are settings, as typer made them: command, variable, flag."""
     for each in command.params:
         if each.envvar:
-            yield str(each.envvar), max(each.opts, key=len)
-    for inner in getattr(command, "commands", {}).values():
-        yield from settings(inner)
+            yield path, str(each.envvar), max(each.opts, key=len)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from options(inner, name if path == "tocsin" else f"{path} {name}")
 
 
-def test_every_setting_is_in_the_table_and_nothing_else() -> None:
-    listed = set(ROW.findall((DOCS / "operations.md").read_text()))
-    assert listed == set(settings(typer.main.get_command(app)))
+def test_every_command_has_the_settings_that_name_it_and_no_others() -> None:
+    assert set(options(typer.main.get_command(command_line()))) == {
+        (command, each.variable, each.flag)
+        for each in declared(Settings)
+        for command in ("tocsin", *COMMANDS)
+        if each.taken_by(command)
+    }
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_settings_name_no_command_that_there_is_not() -> None:
+    assert {name for each in declared(Settings) for name in each.of} <= {"tocsin", *COMMANDS, *GROUPS}
+
+
+def test_the_table_has_every_setting_as_it_is() -> None:
+    page = (DOCS / "operations.md").read_text()
+    assert page == renewed(page), "run: python -m entrypoints.cli.settings_table docs/operations.md"
+
+
+def messages() -> Iterator[str]:
+    for kind in (*get_args(ClientMessage), *get_args(ServerMessage)):
+        yield str(kind.__struct_config__.tag)
+        yield from (field.encode_name for field in msgspec.structs.fields(kind))
+
+
+def test_every_message_error_and_close_of_the_stream_is_told() -> None:
+    told = (DOCS / "protocol.md").read_text()
+    wanted = {*messages(), *get_args(ErrorCode), *map(str, CLOSE_CODES)}
+    assert not {name for name in wanted if f"`{name}`" not in told and f"| {name} |" not in told}
+
+
+def described() -> Iterator[str]:
+    """Yield each route as the page writes it, a command on an alarm by its row, and each query parameter."""
+    for path, methods in openapi("", authenticated=True)["paths"].items():
+        command = re.fullmatch(r"/v1/alarms/{alarm_id}/(\w+)", path)
+        yield f"| `{command[1]}` |" if command and "post" in methods else re.sub(r"{\w+}", "{id}", path)
+        for operation in methods.values():
+            yield from (each["name"] for each in operation["parameters"] if each["in"] == "query")
+
+
+def test_every_route_parameter_and_event_is_told_in_the_api() -> None:
+    told = (DOCS / "api.md").read_text()
+    assert not {name for name in (*described(), *FACT_TYPES) if name not in told}
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link to the page can name behind `#`, as GitHub makes it of each heading."""
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in HEADING.findall(page.read_text())
+    }
+
+
+def leads_somewhere(page: Path, path: str, anchor: str) -> bool:
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
+    broken = [link for link in LINK.findall(page.read_text()) if not leads_somewhere(page, *link)]
     assert not broken
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    missing = [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()]
+    assert not missing
+
+
+def test_every_decision_is_in_the_index() -> None:
+    records = {page.name for page in (DOCS / "adr").glob("[0-9]*.md")}
+    assert set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (DOCS / "adr" / "README.md").read_text())) == records
 
 
 async def test_the_client_in_30_lines_follows_and_resumes(

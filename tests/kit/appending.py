@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import uuid_utils
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
-from core.log.ports import EventLog
+from tests.kit.logs import EventLog
 
 
 def first_raise(source: str | None = None) -> tuple[Alarm, Event]:

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Command, Context, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import evolve
-from core.log.ports import EventLog, Stamp
+from core.log.ports import Stamp
+from tests.kit.logs import EventLog
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from core.alarm.alarm import SEVERITY_RANK, Alarm, Identity, Severity
-from core.alarm.commands import Acknowledge, Clear, Context, Raise
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
+from core.alarm.responses import Acknowledge
 from core.delivery.delivery import Delivery
 from core.delivery.encodings.encoding import JSON, Encoding
 from core.delivery.protocol import (

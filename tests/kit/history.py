@@ -6,10 +6,13 @@ from functools import reduce
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity, Severity
-from core.alarm.commands import Acknowledge, Clear, Command, Context, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, ActorKind, Event
 from core.alarm.evolution import evolve, place
+from core.alarm.responses import Acknowledge
 from core.errors import Refused
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,10 +1,8 @@
 """The HTTP application over adapters in memory, called without a socket."""
 
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -22,37 +20,24 @@ from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
-from core.application.authentication import Authentication, Issuing
+from core.application.authentication import Authentication
 from core.application.lag import Lag, lags
-from core.application.projections.kpis import KpiModel
-from core.application.projections.projector import PROJECTION
+from core.application.projections.alarms import PROJECTION
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.log.ports import EventLog
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
+from tests.kit.hosts import HOST, MillisecondClock
+from tests.kit.logs import EventLog
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}
 """The body of a raise."""
-
-ISSUING = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
-
-
-class Ticking:
-    """A clock by which no two moments fall into one millisecond, the finest that the log tells apart."""
-
-    def __init__(self) -> None:
-        self._last = datetime.min.replace(tzinfo=UTC)
-
-    def now(self) -> datetime:
-        """Return the time, UTC."""
-        self._last = max(datetime.now(UTC), self._last + timedelta(milliseconds=1))
-        return self._last
 
 
 class HttpStage:
@@ -63,29 +48,25 @@ class HttpStage:
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
+        self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
-        self._caller = HttpSender(["127.0.0.0/8"])
+        self._sender = HttpSender(["127.0.0.0/8"])
         self.services = Services(
-            handler=CommandHandler(self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
+            handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),
             checkpoints=self.checkpoints,
-            now=Ticking().now,
-            new_event_id=lambda: str(uuid.uuid4()),
+            clock=MillisecondClock(),
+            ids=HOST.ids,
             projected=self._projected,
             not_ready=lambda: self.reasons,
-            authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), ISSUING),
+            authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
             outgoing=Outgoing(
-                MemoryWebhooks(),
-                MemoryOutbox(),
-                self._caller,
-                self.log,
-                lambda: datetime.now(UTC),
-                lambda: str(uuid.uuid4()),
+                MemoryWebhooks(), self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
             ),
-            kpis=KpiModel(MemoryKpiBuckets(), self.checkpoints),
+            kpis=MemoryKpiBuckets(),
             lags=self._lags,
         )
         self._leases = MemoryLeases()
@@ -108,14 +89,14 @@ class HttpStage:
         """Give a client of the application."""
         transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
         async with (
-            aclosing(self._caller),
+            aclosing(self._sender),
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
         ):
             yield client
 
     async def _lags(self) -> list[Lag]:
         at = (await self.checkpoints.load(PROJECTION)).position
-        return await lags(self.log, {PROJECTION: at}, datetime.now(UTC))
+        return await lags(self.log, {PROJECTION: at}, HOST.clock.now())
 
     async def _projected(self, position: int, _: float) -> bool:
         return (await self.checkpoints.load(PROJECTION)).position >= position

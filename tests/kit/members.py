@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from core.alarm.alarm import Identity, Severity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.process.compose import Process, running
-from entrypoints.process.host import new_event_id, now
-from entrypoints.process.settings import FeedChoice
+from entrypoints.process.host import MACHINE
+from entrypoints.process.settings import FeedChoice, Settings
 from entrypoints.process.storage import Storage, storage
 from tests.kit.waiting import eventually
 
@@ -24,7 +25,7 @@ EACH = 15
 
 def raising(source: str, severity: Severity = "major", text: str = "") -> Raise:
     """Return the command to raise an alarm."""
-    context = Context(event_id=new_event_id(), tenant="default", actor=SOURCE, now=now())
+    context = Context(event_id=MACHINE.ids.new(), tenant="default", actor=SOURCE, now=MACHINE.clock.now())
     identity = Identity("default", source, "pressure")
     return Raise(context=context, identity=identity, severity=severity, text=text)
 
@@ -74,7 +75,8 @@ async def member(
     uri: str, database: str, feed: FeedChoice = "auto", redis_url: str | None = None
 ) -> AsyncIterator[Member]:
     """Run one, from the start-up checks on, and wait until it is connected."""
-    async with storage(uri, database, feed, redis_url) as store, running(store) as process:
+    settings = Settings(mongodb_uri=uri, database=database, feed=feed, redis_url=redis_url)
+    async with storage(settings) as store, running(store) as process:
         built = Member(store, process)
         await built.connected()
         yield built

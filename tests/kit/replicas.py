@@ -6,8 +6,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from core.alarm.events import Event
 from core.errors import InvalidInput, Unavailable
-from core.log.appender import BATCH_BYTES, Appender, Duplicate, NotSent, Rejected, Result, Unknown, Written
-from core.log.ports import START, Stamp
+from core.log.appender import BATCH_BYTES, Appender
+from core.log.ports import START, Duplicate, NotSent, Rejected, Result, Stamp, Unknown, Written
 
 Key = Literal["position", "revision", "event_id", "command"]
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Replicas:
 
 
 class Client:
-    """A process's way to the store (see core.appender.Store)."""
+    """A process's way to the store (see core.log.ports.Store)."""
 
     def __init__(self, replicas: Replicas, violation: Violation) -> None:
         self._replicas = replicas

@@ -30,11 +30,13 @@ from core.alarm.events import Event
 from core.application.authentication import Authentication
 from core.coordination.ports import Checkpoint
 from entrypoints.http import problems
+from entrypoints.http.api import PERMISSIONS
 from entrypoints.http.middleware.authorization import Authorization
+from entrypoints.http.operations import routed
 from entrypoints.http.routes import events as events_over_http
 from entrypoints.http.routes.stream import stream_endpoint
 from tests.kit.delivery import Plant
-from tests.kit.http import ISSUING
+from tests.kit.hosts import HOST
 from tests.kit.schemas import check_message
 
 WAIT = 10.0
@@ -69,7 +71,7 @@ class Streams:
             self.events.add(event)
             self.alarms.rows[event.alarm.id] = event.alarm
             checkpoint = Checkpoint(event.position, event.event_id, 1)
-            self.checkpoints.entries["alarms"] = KeptCheckpoint(checkpoint)
+            self.checkpoints.kept["alarms"] = KeptCheckpoint(checkpoint)
 
     def raise_many(self, count: int, text: str = "") -> Sequence[Event]:
         """Publish so many events of one alarm each from `plant/0`, `plant/1`, ..."""
@@ -170,15 +172,15 @@ async def streaming(
     *, allowed_origins: Sequence[str] = (), authentication: Authentication | None = None, **options: Any
 ) -> AsyncIterator[Streams]:
     """Run a server for as long as the context lasts; `options` are the driver's."""
-    known = authentication or Authentication(None, MemoryApiKeys(), MemoryRevocations(), ISSUING)
+    known = authentication or Authentication(None, MemoryApiKeys(), MemoryRevocations(), HOST)
     options.setdefault("authenticate", known.caller)
     events = Events()
     log, alarms, checkpoints = MemoryLog("log-1", events), MemoryAlarmList(), MemoryCheckpoints()
     sources = Sources(log, alarms, checkpoints, MemoryAlarmRebuild(alarms, checkpoints))
     driver = StreamDriver(sources, "log-1", 0, **options)
     endpoint = stream_endpoint(driver, allowed_origins=allowed_origins, authentication=authentication)
-    routes = [WebSocketRoute("/v1/stream", endpoint), *events_over_http.ROUTES]
-    guard = Middleware(Authorization, known, allowed_origins)
+    routes = [WebSocketRoute("/v1/stream", endpoint), *routed(events_over_http.routes)]
+    guard = Middleware(Authorization, known, PERMISSIONS, allowed_origins)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=problems.HANDLERS)
     app.state.stream = driver
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)

@@ -8,7 +8,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.access.ports import ApiKey
+from core.access.ports import TOO_MANY_API_KEYS, ApiKey
 from core.alarm.bounds import API_KEYS
 from core.errors import Refused
 
@@ -18,7 +18,7 @@ INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_
 
 
 class MongoApiKeys:
-    """The API keys (see core.ports.ApiKeys). Their ids are in order of time, so their order is theirs."""
+    """The API keys (see core.access.ports.ApiKeys). Their ids grow with time, so they are in order."""
 
     def __init__(self, database: Database) -> None:
         self._keys = database[KEYS]
@@ -31,7 +31,7 @@ class MongoApiKeys:
         """Keep a new key. Raises Refused: the tenant has too many."""
         own = {"tenant": key.tenant}
         if await retried(lambda: self._keys.count_documents(own, limit=API_KEYS)) >= API_KEYS:
-            raise Refused("too_many_api_keys", f"a tenant has at most {API_KEYS} API keys")
+            raise Refused(TOO_MANY_API_KEYS, f"a tenant has at most {API_KEYS} API keys")
         document = _document(key)
         # Repeatable, where an insert would meet itself.
         await retried(lambda: self._keys.replace_one({"_id": key.id}, document, upsert=True))

@@ -21,7 +21,7 @@ INDEXES = [
 
 
 class MongoRevocations:
-    """The revocations (see core.ports.RevocationLog), timed by the server's clock.
+    """The revocations (see core.access.ports.RevocationLog), timed by the server's clock.
 
     A lasting one has no `expires_at`: nobody knows how long tokens live. A subject has one of them.
     """

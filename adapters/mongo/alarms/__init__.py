@@ -1,1 +1,1 @@
-"""The `alarms` collection: the alarm list."""
+"""The alarm list: the `alarms` collection, and the alarms as they once stood, from `events`."""

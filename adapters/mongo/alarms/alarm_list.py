@@ -8,9 +8,9 @@ from typing import Literal
 from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne
 from pymongo.errors import BulkWriteError
 
-from adapters.mongo.alarms.counting import counted, counts_of, hidden_active, stale
-from adapters.mongo.alarms.listing import INDEXES as LIST_INDEXES
-from adapters.mongo.alarms.listing import LAYOUT, Part, hint, parts, row_document
+from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
+from adapters.mongo.alarms.list_queries import INDEXES as LIST_INDEXES
+from adapters.mongo.alarms.list_queries import LAYOUT, Part, hint, parts, row_document
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
@@ -37,7 +37,7 @@ INDEXES = [
 
 
 class MongoAlarmList:
-    """The read model `alarms` (see core.ports.AlarmList); `collection` may name a shadow of it."""
+    """The read model `alarms` (see core.lists.ports.AlarmList); `collection` may name a shadow of it."""
 
     def __init__(self, database: Database, collection: str = ALARMS) -> None:
         self._rows = database.get_collection(collection, codec_options=CODEC)
@@ -58,11 +58,6 @@ class MongoAlarmList:
             # the older one may have won: a plain replace sets that right.
             again = [documents[index] for index in met]
             await retried(lambda: self._replace(again, "$lt", upsert=False), BULK_SECONDS)
-
-    async def get(self, tenant: str, alarm_id: str) -> Alarm | None:
-        """Return one row; None also for another tenant's."""
-        found = await retried(lambda: self._rows.find_one({"_id": alarm_id, "tenant": tenant}))
-        return None if found is None else alarm_of(found)
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list. Raises TooBroad."""

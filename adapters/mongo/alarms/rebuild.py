@@ -7,7 +7,7 @@ from bson import Int64
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
 from adapters.mongo.alarms.alarm_list import ALARMS, INDEXES, MongoAlarmList
-from adapters.mongo.alarms.listing import row_document
+from adapters.mongo.alarms.list_queries import row_document
 from adapters.mongo.client import WRITE_MS, Database, Document
 from adapters.mongo.coordination.checkpoints import CHECKPOINTS, checkpoint_document
 from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
@@ -30,7 +30,7 @@ _MAJORITY = {"w": "majority", "j": True, "wtimeout": WRITE_MS}
 
 
 class MongoAlarmRebuild:
-    """The rebuild of `alarms` (see core.ports.AlarmRebuild).
+    """The rebuild of `alarms` (see core.lists.ports.AlarmRebuild).
 
     Shadow names are never used twice, so a rename that arrives late finds nothing to rename.
     """

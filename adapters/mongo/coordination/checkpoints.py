@@ -12,7 +12,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class MongoCheckpoints:
-    """The checkpoints (see core.ports.Checkpoints).
+    """The checkpoints (see core.coordination.ports.Checkpoints).
 
     A document holds the checkpoint, the highest lease token that has written it, and `shadow` while a
     rebuild is under way: its collection's name and, once its swap is decided, the checkpoint `to` that

@@ -12,7 +12,7 @@ LEASES = "leases"
 
 
 class MongoLeases:
-    """The leases (see core.ports.Leases, core.ports.Takeover): one document for each name.
+    """The leases (see core.coordination.ports.Takeover): one document for each name.
 
     Documents stay when a lease is let go, since its token must never be given out again.
     """

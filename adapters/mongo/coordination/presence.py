@@ -9,7 +9,7 @@ PROCESSES = "processes"
 
 
 class MongoPresence:
-    """The processes (see core.ports.Presence)."""
+    """The processes (see core.coordination.ports.Presence)."""
 
     def __init__(self, database: Database) -> None:
         self._processes = database[PROCESSES]

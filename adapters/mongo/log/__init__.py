@@ -1,1 +1,1 @@
-"""The `events` collection, and what belongs to it."""
+"""The `events` collection: appending to it, reading it, and hearing of what others append."""

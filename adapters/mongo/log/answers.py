@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class MongoAnswers:
-    """The answers (see core.ports.Answers); a body is stored as JSON, since its keys may be any text."""
+    """The answers (see core.log.ports.Answers); a body is stored as JSON, since its keys may be any text."""
 
     def __init__(self, database: Database) -> None:
         self._answers = database[IDEMPOTENCY]

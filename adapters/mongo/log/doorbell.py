@@ -38,7 +38,7 @@ _PROJECT = {
 
 
 class ChangeStreamDoorbell:
-    """Rings for every change of the log and of the topics (see core.ports.Doorbell).
+    """Rings for every change of the log and of the topics (see core.log.ports.Doorbell).
 
     It speaks `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
     changes, where iterating the driver's change stream costs a hop for each.
@@ -58,18 +58,18 @@ class ChangeStreamDoorbell:
             answer = await self._command(session, _aggregate(moment))
             cursor = answer["cursor"]["id"]
             try:
-                yield self._rings(session, answer["cursor"], known)
+                yield self._notices(session, answer["cursor"], known)
             finally:
                 # Its await would hold a thread and a connection for a while longer.
                 await asyncio.shield(self._kill(cursor))
 
-    async def _rings(
+    async def _notices(
         self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any], known: Callable[[], int]
     ) -> AsyncIterator[Notice]:
         batch = cursor["firstBatch"]
         while True:
             if batch:
-                yield _ring(batch, known())
+                yield _notice(batch, known())
             # An invalidate event (the database was dropped) ends the stream.
             if not cursor["id"]:
                 raise Unavailable("the change stream was closed by the server")
@@ -118,7 +118,7 @@ def _get_more(cursor: Int64) -> dict[str, Any]:
     }
 
 
-def _ring(batch: list[RawBSONDocument], known: int) -> Notice:
+def _notice(batch: list[RawBSONDocument], known: int) -> Notice:
     events, topics, position = [], set(), 0
     for change in batch:
         collection = change["collection"]

@@ -9,8 +9,7 @@ from adapters.mongo.client import Database
 from adapters.mongo.errors import retried
 from adapters.mongo.log.store import EventStore
 from core.errors import Unavailable
-from core.log.appender import Result, Written
-from core.log.ports import Page, Stamp
+from core.log.ports import Page, Result, Stamp, Written
 
 JOURNAL = "journal"
 

@@ -12,8 +12,8 @@ from pymongo import ASCENDING, DESCENDING
 from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
 from adapters.mongo.errors import retried
+from adapters.mongo.log.batched_reads import BatchedReads
 from adapters.mongo.log.courtesy import TURNS, Courtesy
-from adapters.mongo.log.gathering import Gathering
 from adapters.mongo.log.store import EVENTS, EventStore
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Recorded, Snapshot
@@ -26,7 +26,7 @@ from core.log.ports import Page, Stamp
 META = "meta"
 
 APPEND_SECONDS = 5.0
-"""How long a caller waits for its event before it is told that it is unavailable or in doubt."""
+"""How long a command waits for its event before it is told that it is unavailable or in doubt."""
 
 PAUSE_SECONDS = 1.0
 """The longest pause between two tries of a store that does not answer."""
@@ -37,7 +37,7 @@ Committed = Callable[[int, Sequence[Event]], None]
 
 
 class MongoLog:
-    """The event log in the `events` collection (see core.ports.EventLog).
+    """The event log in the `events` collection (see core.log.ports).
 
     Appending needs `running()`.
     """
@@ -46,7 +46,7 @@ class MongoLog:
         self._database = database
         self._store = store or EventStore(database)
         self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
-        self._newest = Gathering(self._store.newest)
+        self._newest = BatchedReads(self._store.newest)
         self._queued = asyncio.Event()
         self._courtesy = Courtesy(database, self._waiting)
 
@@ -83,21 +83,21 @@ class MongoLog:
             await rung.wait()
 
     async def append(self, before: Alarm, event: Event) -> Event:
-        """Append after the tail; see core.ports.EventLog."""
+        """Append after the tail; see core.log.ports."""
         answer: asyncio.Future[Event | TocsinError] = asyncio.get_running_loop().create_future()
 
         def done(result: Event | TocsinError) -> None:
             if not answer.done():
                 answer.set_result(result)
 
-        entry = Submission(before, event, done, asyncio.get_running_loop().time())
-        self._appender.submit(entry)
+        submission = Submission(before, event, done, asyncio.get_running_loop().time())
+        self._appender.submit(submission)
         self._queued.set()
         try:
             async with asyncio.timeout(APPEND_SECONDS):
                 result = await answer
         except TimeoutError:
-            if self._appender.withdraw(entry):
+            if self._appender.withdraw(submission):
                 raise Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s") from None
             raise OutcomeUnknown("the write was sent and its answer did not come") from None
         if isinstance(result, Event):

@@ -23,8 +23,7 @@ from adapters.mongo.errors import (
 )
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
-from core.log.appender import Duplicate, Rejected, Result, Unknown, Written
-from core.log.ports import START, Page, Stamp
+from core.log.ports import START, Duplicate, Page, Rejected, Result, Stamp, Unknown, Written
 
 EVENTS = "events"
 BY_TIME = "at_position"

@@ -39,7 +39,7 @@ _IN_ORDER = [("position", ASCENDING)]
 
 
 class MongoOutbox:
-    """The outbox (see core.outbox.ports.Outbox)."""
+    """The outbox (see core.outbox.ports)."""
 
     def __init__(self, database: Database) -> None:
         self._rows = database[OUTBOX]

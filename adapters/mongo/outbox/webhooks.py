@@ -25,7 +25,7 @@ _filter = msgspec.json.Decoder(Filter).decode
 
 
 class MongoWebhooks:
-    """The webhooks (see core.outbox.ports.Webhooks); a filter is stored as JSON: its labels are any text."""
+    """The webhooks (see core.outbox.ports); a filter is stored as JSON: its labels are any text."""
 
     def __init__(self, database: Database) -> None:
         self._webhooks = database[WEBHOOKS]

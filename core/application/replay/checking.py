@@ -9,17 +9,19 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.application.projections.projector import PROJECTION, AlarmModel
-from core.application.replay.alarms import Progress, silent
+from core.application.projections.alarms import PROJECTION, AlarmModel
+from core.application.replay.progress import Progress, silent
 from core.application.replay.reading import pages, whole
-from core.log.ports import EventLog
-from core.log.projection import Audit, Finding, Fold, differing_fields
+from core.log.audit import Audit, Finding, differing_fields
+from core.log.ports import EventReader
+from core.log.projection import Fold
 
-ROUNDS = 20
+FOLD_ROUNDS = 20
 """How often the fold is brought up to a checkpoint that goes on moving."""
 NEAR_EVENTS = 2_000
+"""How far the checkpoint may have moved on for the rows beyond it to be put aside."""
 
-_PARTS = 8
+_HASH_PARTS = 8
 """In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
 
 
@@ -32,7 +34,7 @@ class Difference(msgspec.Struct, frozen=True, gc=False):
 
 
 async def check_alarms(
-    log: EventLog, model: AlarmModel, progress: Progress = silent
+    log: EventReader, model: AlarmModel, progress: Progress = silent
 ) -> AsyncIterator[Difference]:
     """Yield each row of the alarm list that is not the fold of its alarm's events; change nothing.
 
@@ -47,7 +49,7 @@ async def check_alarms(
     """
     fold = Fold()
     position = 0
-    for _ in range(ROUNDS):
+    for _ in range(FOLD_ROUNDS):
         reached, position = position, (await model.checkpoints.load(PROJECTION)).position
         await _fold_up_to(log, fold, position, progress)
         if position - reached <= NEAR_EVENTS:
@@ -67,7 +69,7 @@ async def check_alarms(
         yield difference
 
 
-async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Finding]:
+async def verify(log: EventReader, progress: Progress = silent) -> AsyncIterator[Finding]:
     """Yield what is wrong with the log, up to its end as it is now.
 
     That is: gaps in positions or revisions, times that run backwards, snapshots that are not their fold,
@@ -91,14 +93,14 @@ async def verify(log: EventLog, progress: Progress = silent) -> AsyncIterator[Fi
             yield finding
 
 
-async def _fold_up_to(log: EventLog, fold: Fold, position: int, progress: Progress) -> None:
+async def _fold_up_to(log: EventReader, fold: Fold, position: int, progress: Progress) -> None:
     async for events in pages(log.recorded, fold.position, position):
         for event in events:
             fold.add(event)
         progress("folding events", fold.position, position)
 
 
-async def _check_moved(log: EventLog, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
+async def _check_moved(log: EventReader, fold: Fold, moved: dict[str, Alarm]) -> AsyncIterator[Difference]:
     """Compare each row when the fold comes to its position; what it never comes to is not of this log."""
     until = min(max((row.position for row in moved.values()), default=0), (await log.tail()).position)
     async for events in pages(log.recorded, fold.position, until):
@@ -124,13 +126,13 @@ def _compared(expected: Alarm | None, row: Alarm) -> Difference | None:
 def _repeated(hashes: "array[int]") -> set[int]:
     """Return the values that are there twice."""
     repeated: set[int] = set()
-    for part in range(_PARTS):
-        ordered = sorted(value for value in hashes if value % _PARTS == part)
+    for part in range(_HASH_PARTS):
+        ordered = sorted(value for value in hashes if value % _HASH_PARTS == part)
         repeated.update(first for first, second in pairwise(ordered) if first == second)
     return repeated
 
 
-async def _duplicates(log: EventLog, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
+async def _duplicates(log: EventReader, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
     """Tell real duplicates from ids that happen to have the same hash."""
     first: dict[str, int] = {}
     async for events in pages(whole(log), 0, total):

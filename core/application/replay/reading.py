@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from core.alarm.events import Event, Recorded
+from core.application.waiting import cancelled
 from core.errors import LogMismatch
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 
 R = TypeVar("R", bound=Recorded)
 
@@ -37,8 +38,7 @@ async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence
                 await asyncio.sleep(0)
             yield events if after <= until else [event for event in events if event.position <= until]
     finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await cancelled([reading])
 
 
 def check_gapless(events: Sequence[Recorded], after: int) -> None:
@@ -48,7 +48,7 @@ def check_gapless(events: Sequence[Recorded], after: int) -> None:
             raise LogMismatch(f"event {event.position} follows {expected - 1}: the log has a gap")
 
 
-def whole(log: EventLog) -> Read[Event]:
+def whole(log: EventReader) -> Read[Event]:
     """Return what reads the events with their snapshots."""
 
     async def read(after: int, limit: int) -> Sequence[Event]:

@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
 
+from core.application.waiting import cancelled
+
 
 class Sliding:
     """Runs at most `width` coroutines at once. Leaving the context waits for all, or cancels on an error."""
@@ -30,6 +32,4 @@ class Sliding:
             while error is None and self._running:
                 await self._running.popleft()
         finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await cancelled(self._running)

@@ -13,18 +13,18 @@ from core.kpi.bucket import BUCKET, Bucket, following, start_of
 from core.kpi.figures import Figures, figures
 from core.kpi.rules import Rules, applied
 from core.lists.ports import AlarmHistory
-from core.log.ports import EventLog
+from core.log.ports import EventReader
 
-LONGEST = timedelta(days=31)
-ACTIVITIES = 2_000_000
+LONGEST_PERIOD = timedelta(days=31)
+MOST_ACTIVITIES = 2_000_000
 """How much activity of a period is held at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The log and its history, for who only reads."""
+    """The log, and which position it had at which time."""
 
-    log: EventLog
+    log: EventReader
     history: AlarmHistory
 
 
@@ -43,17 +43,17 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
         LogMismatch, UnknownEvent, Unavailable.
     """
     delays = (rules.on_delay, rules.off_delay, rules.deadband)
-    if not all(0 <= delay <= LONGEST.total_seconds() for delay in delays):
-        raise InvalidInput(f"delays and the deadband must be at most {LONGEST.days} days, in seconds")
+    if not all(0 <= delay <= LONGEST_PERIOD.total_seconds() for delay in delays):
+        raise InvalidInput(f"delays and the deadband must be at most {LONGEST_PERIOD.days} days, in seconds")
     try:
         start, last = start_of(start), start_of(end)
         end = last + BUCKET if end > last else last
         # What is held back must still have a time.
-        end + LONGEST, start - LONGEST
+        end + LONGEST_PERIOD, start - LONGEST_PERIOD
     except OverflowError:
         raise InvalidInput("the period must be one that a calendar can hold") from None
-    if not timedelta(0) < end - start <= LONGEST + BUCKET:
-        raise InvalidInput(f"the period must be longer than nothing and at most {LONGEST.days} days")
+    if not timedelta(0) < end - start <= LONGEST_PERIOD + BUCKET:
+        raise InvalidInput(f"the period must be longer than nothing and at most {LONGEST_PERIOD.days} days")
     activities = await _activities(log, tenant, start, end)
     return Comparison(
         before=figures(_bucketed(activities), start, end),
@@ -75,8 +75,10 @@ async def _activities(log: Record, tenant: str, start: datetime, end: datetime) 
             for event in events
             if event.tenant == tenant and (activity := activity_of(event)) is not None
         ]
-        if len(found) > ACTIVITIES:
-            raise InvalidInput(f"the period holds more than {ACTIVITIES:,} activities: ask for a shorter one")
+        if len(found) > MOST_ACTIVITIES:
+            raise InvalidInput(
+                f"the period holds more than {MOST_ACTIVITIES:,} activities: ask for a shorter one"
+            )
     return found
 
 

@@ -2,11 +2,8 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Protocol
 
 from tenacity import (
     AsyncRetrying,
@@ -16,59 +13,35 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from core.application.webhooks.attempt import WebhookMessage, deliver
-from core.application.webhooks.router import Bell
+from core.application.feed import Bell
+from core.application.waiting import first_of
 from core.errors import Unavailable
+from core.host import Chance, Clock
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import Outbox, Webhooks, WebhookSender
+from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import Answer, settle
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.relay")
 
-SLEEP_SECONDS = 60.0
-"""The longest sleep: the clock may have been set, or the machine suspended, meanwhile."""
-RETRY_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 5.0
+"""Of the pauses between tries to record what became of calls."""
 SETTLED_AT_ONCE = 500
 """How many rows one write to the outbox settles."""
 
 
-class Time(Protocol):
-    """The time, UTC, and waiting for it."""
-
-    def now(self) -> datetime:
-        """Return it."""
-        ...
-
-    async def sleep_until(self, moment: datetime | None) -> None:
-        """Return when it has come, or earlier, or, for None, some time."""
-        ...
-
-
-class WallTime:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return the time, UTC."""
-        return datetime.now(UTC)
-
-    async def sleep_until(self, moment: datetime | None) -> None:
-        """Return when it has come, or after SLEEP_SECONDS."""
-        left = SLEEP_SECONDS if moment is None else (moment - self.now()).total_seconds()
-        await asyncio.sleep(min(SLEEP_SECONDS, max(0.0, left)))
-
-
 @dataclass(frozen=True, slots=True)
 class RelayParts:
-    """What the relay works with; `chance` draws a number in [0, 1)."""
+    """What the relay works with."""
 
-    webhooks: Webhooks
-    outbox: Outbox
-    caller: WebhookSender
+    webhooks: WebhookDirectory
+    outbox: PendingRows
+    sender: WebhookSender
     bell: Bell
-    time: Time
-    chance: Callable[[], float] = random.random
+    clock: Clock
+    chance: Chance
 
 
 Count = Callable[[str, Answer, Settlement], None]
@@ -115,7 +88,7 @@ class Endpoint:
                 if self._rescan:
                     self._rescan = False
                     self._lanes.rescan()
-                self._lanes.wake(self._parts.time.now())
+                self._lanes.wake(self._parts.clock.now())
                 await self._read()
                 while (row := self._lanes.take()) is not None:
                     calls.create_task(self._send(row))
@@ -127,10 +100,10 @@ class Endpoint:
         while (wanted := self._lanes.wanted()) is not None:
             if isinstance(wanted, ReadLane):
                 rows = await outbox.lane(name, wanted.alarm_id, wanted.limit)
-                self._lanes.lane_read(wanted.alarm_id, rows, self._parts.time.now(), wanted.limit)
+                self._lanes.lane_read(wanted.alarm_id, rows, self._parts.clock.now(), wanted.limit)
             else:
                 rows = await outbox.pending(name, wanted.after, wanted.limit)
-                self._lanes.scanned(rows, self._parts.time.now(), wanted.limit)
+                self._lanes.scanned(rows, self._parts.clock.now(), wanted.limit)
 
     async def _wait(self) -> None:
         """Wait for a call to end, a new row, or the next try that is due."""
@@ -138,29 +111,22 @@ class Endpoint:
         if earliest is None:
             await self._poked.wait()
             return
-        sleeping = asyncio.ensure_future(self._parts.time.sleep_until(earliest))
-        poked = asyncio.ensure_future(self._poked.wait())
-        try:
-            await asyncio.wait({sleeping, poked}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            poked.cancel()
-            await asyncio.gather(sleeping, poked, return_exceptions=True)
+        await first_of(self._parts.clock.sleep_until(earliest), self._poked.wait())
 
     async def _send(self, row: Row) -> None:
         parts, message = self._parts, WebhookMessage(row.event_id, row.body, row.trace)
-        answer = await deliver(parts.caller, self._webhook, message, parts.time.now())
-        settlement = settle(row, answer, parts.time.now(), parts.chance())
+        answer = await parts.sender.send(self._webhook, message, parts.clock.now())
+        settlement = settle(row, answer, parts.clock.now(), parts.chance())
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
         if settlement.disables:
             # Recorded first: this endpoint ends as soon as its webhook is disabled.
             await self._disable(answer)
-        self._lanes.settled(settlement.row, parts.time.now())
+        self._lanes.settled(settlement.row, parts.clock.now())
         self._poked.set()
 
     async def _disable(self, answer: Answer) -> None:
-        logger.warning("webhook %s asks for no more: disabled", self._webhook.id)
+        logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
         changes = {"enabled": False, "disabled_reason": answer.reason}
         await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)
 
@@ -168,7 +134,7 @@ class Endpoint:
 class Settler:
     """Records what became of calls: what ended while the last write was under way goes with the next one."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: PendingRows) -> None:
         self._outbox = outbox
         # Bounded by the calls that can be under way: each waits for its own.
         self._waiting: list[tuple[Settlement, asyncio.Future[None]]] = []
@@ -198,7 +164,7 @@ class Settler:
         attempts = AsyncRetrying(
             # It ends with the lease.
             stop=stop_never,
-            wait=wait_random_exponential(multiplier=0.05, max=RETRY_SECONDS),
+            wait=wait_random_exponential(multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
             retry=retry_if_exception_type(Unavailable),
             before_sleep=_say,
         )

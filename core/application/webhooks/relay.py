@@ -2,68 +2,46 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
-from core.application.webhooks.attempt import CallCounts
-from core.application.webhooks.endpoint import RETRY_SECONDS, Count, Endpoint, RelayParts, Settler
-from core.application.workers.leader import LeaderTask
-from core.backoff import backoff
-from core.coordination.ports import Lease, Leases
-from core.errors import Unavailable
+from core.application.waiting import first_of
+from core.application.webhooks.counts import CallCounts
+from core.application.webhooks.endpoint import Count, Endpoint, RelayParts, Settler
+from core.application.workers.leader import Candidate
+from core.application.workers.worker import Worker
+from core.coordination.ports import Lease
 from core.outbox.row import Settlement
 from core.outbox.schedule import Answer
 
-logger = logging.getLogger("tocsin.relay")
-
 RELAY_LEASE = "relay"
-COUNTED = 1_000
+COUNTED_WEBHOOKS = 1_000
 """Of how many webhooks counts are kept."""
 
 
-class Relay:
+class Relay(Worker):
     """Sends what is pending, in one process at a time: at least once, in order per alarm and webhook.
 
     It is woken by the outbox and by the earliest time at which a row is due. What became of a call is
     recorded before the next row of that alarm goes out; until then, whoever leads next makes the call again.
     """
 
-    def __init__(self, parts: RelayParts, leases: Leases, holder: str) -> None:
+    logger: ClassVar = logging.getLogger("tocsin.relay")
+    again: ClassVar = "looking through the outbox again"
+
+    def __init__(self, parts: RelayParts, candidate: Candidate) -> None:
+        super().__init__(candidate, RELAY_LEASE)
         self._parts = parts
-        self.task = LeaderTask(leases, RELAY_LEASE, holder, self.work)
         self.counts: dict[str, CallCounts] = {}
         """By webhook, what its calls came to."""
 
-    @property
-    def status(self) -> str:
-        """`leading` or `standby`."""
-        return self.task.status
-
-    async def run(self) -> None:
-        """Relay for ever; cancelling it lets go of the lease."""
-        await self.task.run()
-
-    def log_replaced(self) -> None:
-        """Look through the whole outbox again: the feed has seen another log."""
-        self.task.restart()
-
-    async def work(self, _: Lease) -> None:
-        """Relay until the lease is lost, through every outage."""
-        failures = 0
-        while True:
-            relaying = _Relaying(self._parts, self._count)
-            try:
-                await relaying.run()
-            except* Unavailable as group:
-                failures = 1 if relaying.looked else failures + 1
-                if failures > 1:
-                    logger.warning("looking through the outbox again: %s", group.exceptions[0])
-            await asyncio.sleep(backoff(failures, 0.05, RETRY_SECONDS, random.random()))
+    async def _go(self, _: Lease) -> None:
+        await _Relaying(self._parts, self._count).run(self._succeeded)
 
     def _count(self, webhook: str, answer: Answer, settlement: Settlement) -> None:
         counts = self.counts.get(webhook)
         if counts is None:
-            if len(self.counts) >= COUNTED:
+            if len(self.counts) >= COUNTED_WEBHOOKS:
                 self.counts.pop(next(iter(self.counts)))
             counts = self.counts[webhook] = CallCounts()
         counts.count(answer, settlement)
@@ -77,24 +55,22 @@ class _Relaying:
         self._count = count
         self._settler = Settler(parts.outbox)
         self._endpoints: dict[str, Endpoint] = {}
-        self.looked = False
-        """Whether it has got so far as to know what is pending."""
 
-    async def run(self) -> None:
-        """Relay. Raises an ExceptionGroup of Unavailable."""
+    async def run(self, succeeded: Callable[[], None]) -> None:
+        """Relay; tell each time that it knows what is pending. Raises an ExceptionGroup of Unavailable."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settler.run())
-            tasks.create_task(self._coordinate(tasks))
+            tasks.create_task(self._coordinate(tasks, succeeded))
 
-    async def _coordinate(self, tasks: asyncio.TaskGroup) -> None:
+    async def _coordinate(self, tasks: asyncio.TaskGroup, succeeded: Callable[[], None]) -> None:
         bell = self._parts.bell
         # Listen before reading: a change in between would be missed.
         changed, more = bell("webhooks"), bell("outbox")
         await self._look(tasks)
         while True:
             await self._poke(tasks)
-            self.looked = True
-            await _either(changed, more)
+            succeeded()
+            await first_of(changed.wait(), more.wait())
             if changed.is_set():
                 changed = bell("webhooks")
                 await self._look(tasks)
@@ -127,14 +103,3 @@ class _Relaying:
         known = {webhook.id for webhook in await self._parts.webhooks.all()}
         for name in sorted(set(names) - known):
             await self._parts.outbox.remove(name)
-
-
-async def _either(*bells: asyncio.Event) -> None:
-    """Wait until one of the bells has rung."""
-    waiting = [asyncio.ensure_future(bell.wait()) for bell in bells]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waiting:
-            each.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)

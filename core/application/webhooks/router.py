@@ -2,21 +2,22 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from typing import ClassVar
 
 from core.alarm.events import Event
-from core.application.projections.projector import MISSING_TRIES, RETRY_SECONDS, Follow
-from core.application.waiting import Waiting, cancelled
-from core.application.workers.leader import LEASE_SECONDS, LeaderTask
-from core.backoff import backoff
-from core.coordination.ports import Checkpoint, Checkpoints, Lease, Leases
-from core.errors import LogMismatch, Unavailable
-from core.log.ports import EventLog
-from core.outbox.ports import Outbox, Webhooks
-from core.outbox.routing import Routes
+from core.application.checkpoints import belongs_in_time
+from core.application.feed import Bell, Follow
+from core.application.waiting import Arrivals, cancelled
+from core.application.workers.leader import Candidate
+from core.application.workers.worker import Worker
+from core.coordination.ports import Checkpoint, Checkpoints, Lease
+from core.errors import LogMismatch
+from core.host import Chance, Clock
+from core.log.ports import EventReader
+from core.outbox.ports import Formats, RoutedRows, RoutedWebhooks
+from core.outbox.routing import WebhookRoutes
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.router")
@@ -27,30 +28,28 @@ ROUTER_LEASE = "router"
 BATCH_EVENTS = 1_000
 IDLE_EVENTS = 1_000
 """After so many events that were for no webhook the checkpoint is moved all the same."""
-JOINING = 4
+JOINING_AT_ONCE = 4
 """How many webhooks are brought up to the others at the same time; each reads the log on its own."""
 COMPARED_ROWS = 10_000
 """How many rows are compared with a log that was replaced, to find where it parted from the old one."""
 COMPARED_PAGE = 500
-
-Bell = Callable[[str], asyncio.Event]
-"""Return the event that is set as soon as something changes in the collection, or may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouterParts:
     """What the router reads and writes, and what tells it of news."""
 
-    log: EventLog
-    webhooks: Webhooks
-    outbox: Outbox
+    log: EventReader
+    webhooks: RoutedWebhooks
+    outbox: RoutedRows
     checkpoints: Checkpoints
     follow: Follow
     bell: Bell
-    now: Callable[[], datetime]
+    clock: Clock
+    formats: Formats
 
 
-class Router:
+class Router(Worker):
     """Follows the log with one checkpoint for all webhooks that have joined, in one process at a time.
 
     A webhook that is new, or enabled again, is first brought up to the others: its `after` is its own
@@ -58,66 +57,43 @@ class Router:
     point, a second leader or an event that comes twice changes nothing: a row has one id.
     """
 
-    def __init__(self, parts: RouterParts, leases: Leases, holder: str) -> None:
+    logger: ClassVar = logger
+    again: ClassVar = "routing again from the checkpoint"
+    first_pause_seconds: ClassVar = 0.02
+
+    def __init__(self, parts: RouterParts, candidate: Candidate) -> None:
+        super().__init__(candidate, ROUTER_LEASE)
         self._parts = parts
-        self._leases = leases
-        self.task = LeaderTask(leases, ROUTER_LEASE, holder, self.work)
-        self._failures = 0
 
-    @property
-    def status(self) -> str:
-        """`leading`, `standby`, or in one line why it has stopped."""
-        return self.task.status
-
-    async def run(self) -> None:
-        """Route for ever; cancelling it lets go of the lease. Returns at an event of a newer version."""
-        await self.task.run()
-
-    def log_replaced(self) -> None:
-        """Compare the log with the checkpoint again: the feed has seen another one."""
-        self.task.restart()
-
-    async def work(self, lease: Lease) -> None:
-        """Route until the lease is lost, through every outage. Raises UnknownEvent."""
-        while True:
-            try:
-                await _Routing(self._parts, lease).run(self._succeeded)
-                if not await self._leases.renew(lease, LEASE_SECONDS):
-                    return
-            except (Unavailable, LogMismatch) as error:
-                self._failures += 1
-                if self._failures > 1:
-                    logger.warning("routing again from the checkpoint: %s", error)
-            await asyncio.sleep(backoff(self._failures, 0.02, RETRY_SECONDS, random.random()))
-
-    def _succeeded(self) -> None:
-        self._failures = 0
+    async def _go(self, lease: Lease) -> None:
+        await _Routing(self._parts, lease, self._chance).run(self._succeeded)
 
 
 class _Routing:
     """Routing from the checkpoint on, until something breaks it off."""
 
-    def __init__(self, parts: RouterParts, lease: Lease) -> None:
+    def __init__(self, parts: RouterParts, lease: Lease, chance: Chance) -> None:
         self._parts = parts
         self._lease = lease
+        self._chance = chance
         self._at = Checkpoint(0, "", 0)
         self._kept = 0
         # Those that the checkpoint counts for; what another leader says about it meanwhile does not matter.
         self._joined: dict[str, Webhook] = {}
-        self._routes = Routes(())
+        self._routes = WebhookRoutes((), parts.formats)
         self._joining: dict[str, tuple[Webhook, asyncio.Task[int]]] = {}
-        self._places = asyncio.Semaphore(JOINING)
+        self._places = asyncio.Semaphore(JOINING_AT_ONCE)
 
     async def run(self, succeeded: Callable[[], None]) -> None:
         """Route until the checkpoint may not be written any more; tell of each batch that is done."""
         changed = self._parts.bell("webhooks")
         await self._resume()
         try:
-            async with Waiting(self._parts.follow(self._at.position)) as waiting:
+            async with Arrivals(self._parts.follow(self._at.position)) as arrivals:
                 await self._look()
                 while True:
                     joining = [task for _, task in self._joining.values()]
-                    events = await waiting.next(changed, joining)
+                    events = await arrivals.next(changed.wait(), watched=joining)
                     if changed.is_set():
                         # Listen before reading: a change in between would be missed.
                         changed = self._parts.bell("webhooks")
@@ -134,7 +110,7 @@ class _Routing:
         """Find the position to go on from, and keep a leader that was paused from moving the checkpoint."""
         parts = self._parts
         at = await parts.checkpoints.load(ROUTING)
-        if not await self._belongs(at):
+        if not await belongs_in_time(parts.log, at, self._chance):
             at = await self._set_back(at)
         if not any(webhook.joined for webhook in await parts.webhooks.all()):
             # Nobody needs what lies between.
@@ -154,7 +130,7 @@ class _Routing:
             if not webhook.enabled:
                 await self._change(webhook, joined=False, after=self._at.position)
         self._joined = {webhook.id: webhook for webhook in joined if webhook.enabled}
-        self._routes = Routes(self._joined.values())
+        self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
         wanted = {
             name: webhook for name, webhook in found.items() if webhook.enabled and name not in self._joined
         }
@@ -170,7 +146,7 @@ class _Routing:
 
     async def _catch_up(self, webhook: Webhook) -> int:
         """Route what the others have had already; return up to where. Its `after` keeps the progress."""
-        routes, after = Routes([webhook]), webhook.after
+        routes, after = WebhookRoutes([webhook], self._parts.formats), webhook.after
         async with self._places:
             while after < self._at.position:
                 after = await self._route_page(routes, after)
@@ -183,7 +159,7 @@ class _Routing:
             if not task.done():
                 continue
             del self._joining[name]
-            routes, after = Routes([webhook]), task.result()
+            routes, after = WebhookRoutes([webhook], self._parts.formats), task.result()
             while after < self._at.position:
                 after = await self._route_page(routes, after)
             joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
@@ -196,22 +172,22 @@ class _Routing:
                 await self._change(joined, joined=False)
             if not await self._keep():
                 raise LogMismatch("another router has moved the checkpoint")
-        self._routes = Routes(self._joined.values())
+        self._routes = WebhookRoutes(self._joined.values(), self._parts.formats)
 
-    async def _route_page(self, routes: Routes, after: int) -> int:
+    async def _route_page(self, routes: WebhookRoutes, after: int) -> int:
         """Route the next page of what lies behind the checkpoint; return the position it ends at."""
         limit = min(BATCH_EVENTS, self._at.position - after)
         events = (await self._parts.log.read(after, limit)).events
         if not events:
             raise LogMismatch(f"the log does not reach position {self._at.position}")
-        await self._parts.outbox.add(routes.rows(events, self._parts.now()))
+        await self._parts.outbox.add(routes.rows(events, self._parts.clock.now()))
         return events[-1].position
 
     async def _route(self, events: Sequence[Event]) -> bool:
         """Route one batch for all that have joined; False: the checkpoint moved otherwise meanwhile."""
         if events[0].position != self._at.position + 1:
             raise LogMismatch(f"event {events[0].position} follows {self._at.position}")
-        rows = self._routes.rows(events, self._parts.now())
+        rows = self._routes.rows(events, self._parts.clock.now())
         self._at = Checkpoint(events[-1].position, events[-1].event_id, self._at.generation)
         if rows:
             await self._parts.outbox.add(rows)
@@ -226,17 +202,6 @@ class _Routing:
 
     async def _change(self, webhook: Webhook, **changes: object) -> Webhook | None:
         return await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)
-
-    async def _belongs(self, at: Checkpoint) -> bool:
-        """Tell whether the checkpoint is of this log."""
-        if at.position == 0:
-            return True
-        for tries in range(1, MISSING_TRIES + 1):
-            stamp = await self._parts.log.stamp(at.position)
-            if stamp is not None:
-                return stamp.event_id == at.event_id
-            await asyncio.sleep(backoff(tries, 0.1, 1.0, random.random()))
-        return False
 
     async def _set_back(self, at: Checkpoint) -> Checkpoint:
         """Go back to where the log parted from the one before, and forget what was routed of that one."""

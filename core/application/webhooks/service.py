@@ -1,52 +1,24 @@
 """What can be asked about webhooks and the outbox, by whichever way it is asked."""
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.attempt import WebhookMessage, deliver
-from core.errors import InvalidInput
-from core.log.ports import EventLog
-from core.outbox.formats import test_body
-from core.outbox.ports import Outbox, OutboxQuery, Webhooks, WebhookSender
+from core.errors import Conflict, InvalidInput, UnknownRow, UnknownWebhook
+from core.host import Clock, Ids
+from core.log.ports import LogPositions
+from core.outbox.ports import CheckingSender, Formats, OutboxQuery, TenantRows, WebhookMessage, Webhooks
 from core.outbox.row import Row, parse_row_id
 from core.outbox.schedule import Answer
 from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
 
-KEY_BYTES = 32
 RETRIED_AT_ONCE = 1_000
 """How many dead rows one bulk retry looks at."""
 
 Start = int | Literal["now"]
 """Behind which position a webhook starts; `now`: behind the log's tail."""
-
-
-class UnknownWebhook(Exception):
-    """The tenant has no such webhook."""
-
-
-class UnknownRow(Exception):
-    """The tenant has no such row in its outbox."""
-
-
-class Conflict(Exception):
-    """It cannot be done as things are: `code` tells why, the message in words."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-
-
-class CheckingSender(WebhookSender, Protocol):
-    """A caller that also knows which addresses it would refuse."""
-
-    def check_url(self, url: str) -> None:
-        """Check the address of a webhook, as far as it can be without calling it. Raises InvalidInput."""
-        ...
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -62,11 +34,12 @@ class Outgoing:
     """The webhooks, the outbox, and what works on both. Every method raises Unavailable."""
 
     webhooks: Webhooks
-    outbox: Outbox
-    caller: CheckingSender
-    log: EventLog
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
+    outbox: TenantRows
+    sender: CheckingSender
+    log: LogPositions
+    clock: Clock
+    ids: Ids
+    formats: Formats
 
     async def create(self, webhook: Webhook, start: Start) -> Webhook:
         """Add a webhook; one that is to be signed for and has no secret gets one.
@@ -76,9 +49,9 @@ class Outgoing:
             Conflict: the tenant has as many as it can have, or one with this id.
         """
         if webhook.format == "cloudevents" and not webhook.secrets:
-            webhook = msgspec.structs.replace(webhook, secrets=(new_secret(),))
+            webhook = msgspec.structs.replace(webhook, secrets=(secret_of(self.ids.secret()),))
         webhook.check()
-        self.caller.check_url(webhook.url)
+        self.sender.check_url(webhook.url)
         if len(await self.webhooks.of_tenant(webhook.tenant)) >= WEBHOOKS:
             raise Conflict("too_many_webhooks", f"a tenant has at most {WEBHOOKS} webhooks")
         webhook = msgspec.structs.replace(webhook, after=await self.position(start))
@@ -101,7 +74,7 @@ class Outgoing:
             changes |= {"after": await self._moved(webhook, start), "joined": False}
         msgspec.structs.replace(webhook, **changes).check()
         if "url" in changes:
-            self.caller.check_url(changes["url"])
+            self.sender.check_url(changes["url"])
         if not changes:
             return webhook
         changed = await self.webhooks.change(webhook.tenant, webhook.id, changes)
@@ -118,9 +91,9 @@ class Outgoing:
 
     async def test(self, webhook: Webhook) -> Answer:
         """Make one call to the webhook, at once and only once."""
-        event_id, now = self.new_id(), self.now()
-        message = WebhookMessage(event_id, test_body(webhook, event_id, now))
-        return await deliver(self.caller, webhook, message, now)
+        event_id, now = self.ids.new(), self.clock.now()
+        body = self.formats[webhook.format].test_body(webhook, event_id, now)
+        return await self.sender.send(webhook, WebhookMessage(event_id, body), now)
 
     async def retry(self, tenant: str, row_id: str) -> Row:
         """Make a dead row pending again; one that is pending stays so.
@@ -158,6 +131,10 @@ class Outgoing:
         following = rows[-1].id if len(rows) == RETRIED_AT_ONCE else None
         return Retried(len(revived), len(known) - len(revived), following)
 
+    def rotated(self, webhook: Webhook) -> tuple[str, ...]:
+        """Return the secrets with a new one in front; the oldest falls out if there are too many."""
+        return (secret_of(self.ids.secret()), *webhook.secrets)[:SECRETS]
+
     async def position(self, start: Start) -> int:
         """Return the position that a webhook starts behind. Raises InvalidInput if the log has it not."""
         tail = (await self.log.tail()).position
@@ -181,15 +158,5 @@ class Outgoing:
     async def _revived(self, row: Row, webhook: Webhook) -> bool:
         if webhook.format in STATEFUL and await self.outbox.overtaken(row):
             return False
-        await self.outbox.revive(row, self.now())
+        await self.outbox.revive(row, self.clock.now())
         return True
-
-
-def new_secret() -> str:
-    """Return a secret that nobody knows yet."""
-    return secret_of(secrets.token_bytes(KEY_BYTES))
-
-
-def rotated(webhook: Webhook) -> tuple[str, ...]:
-    """Return the secrets with a new one in front; the oldest falls out if there are too many."""
-    return (new_secret(), *webhook.secrets)[:SECRETS]

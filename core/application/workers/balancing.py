@@ -1,16 +1,13 @@
-"""Spreading the worker tasks over the processes: who leads more than its share lets go of some."""
+"""Balancing the worker tasks over the processes: who leads more than its share lets go of some."""
 
 import asyncio
-import logging
-import random
 from collections.abc import Sequence
 from contextlib import suppress
 
 from core.application.workers.leader import LeaderTask
 from core.coordination.ports import Presence
 from core.errors import Unavailable
-
-logger = logging.getLogger("tocsin.worker")
+from core.host import Chance
 
 PRESENT_SECONDS = 30.0
 """For how long a process that was killed counts."""
@@ -26,10 +23,11 @@ class Balancing:
     did keeps away from it long enough for another to come first.
     """
 
-    def __init__(self, presence: Presence, process: str, tasks: Sequence[LeaderTask]) -> None:
+    def __init__(self, presence: Presence, process: str, tasks: Sequence[LeaderTask], chance: Chance) -> None:
         self._presence = presence
         self._process = process
         self._tasks = tasks
+        self._chance = chance
 
     async def run(self) -> None:
         """Look again and again, for ever."""
@@ -37,7 +35,7 @@ class Balancing:
             while True:
                 with suppress(Unavailable):
                     await self.look()
-                await asyncio.sleep(LOOK_SECONDS * (0.75 + random.random() / 4))
+                await asyncio.sleep(LOOK_SECONDS * (0.75 + self._chance() / 4))
         finally:
             with suppress(Unavailable, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):

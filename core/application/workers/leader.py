@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
+from core.application.waiting import cancelled
 from core.coordination.ports import Lease, Leases
 from core.errors import Unavailable, UnknownEvent
+from core.host import Chance
 
 logger = logging.getLogger("tocsin.worker")
 
@@ -17,12 +19,19 @@ STANDBY_SECONDS = 0.8
 AWAY_SECONDS = 2 * STANDBY_SECONDS
 """How long a process that stepped down leaves the lease to others."""
 RELEASE_SECONDS = 1.0
-CANCEL_SECONDS = 1.0
-"""After how long a task that goes on in spite of being cancelled is cancelled again."""
 
 LEADING = "leading"
 STANDBY = "standby"
 STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who stands for leases: `holder` must be unique among all processes, `chance` spreads its tries."""
+
+    leases: Leases
+    holder: str
+    chance: Chance
 
 
 class LeaderTask:
@@ -31,20 +40,19 @@ class LeaderTask:
     `work` is cancelled as soon as the lease is lost, or cannot be renewed before it may have run out: by
     this process's clock, from before the request was sent, so it never counts on longer than the server
     does. It may still write once more than it should; what it writes must bear that.
-    `work` returning gives up the lead. `holder` must be unique among all processes.
+    `work` returning gives up the lead.
     """
 
     def __init__(
         self,
-        leases: Leases,
+        candidate: Candidate,
         name: str,
-        holder: str,
         work: Callable[[Lease], Awaitable[None]],
         seconds: float = LEASE_SECONDS,
     ) -> None:
-        self._leases = leases
+        self._candidate = candidate
+        self._leases = candidate.leases
         self._name = name
-        self._holder = holder
         self._work = work
         self._seconds = seconds
         self._working: asyncio.Future[None] | None = None
@@ -88,13 +96,14 @@ class LeaderTask:
         """Wait for the lease; return it and until when it is held, by the clock of the loop."""
         away, self._away = self._away, 0.0
         await asyncio.sleep(away)
+        holder, chance = self._candidate.holder, self._candidate.chance
         while True:
             sent = _clock()
             with suppress(Unavailable):
-                lease = await self._leases.acquire(self._name, self._holder, self._seconds)
+                lease = await self._leases.acquire(self._name, holder, self._seconds)
                 if lease is not None:
                     return lease, sent + self._seconds
-            await asyncio.sleep(STANDBY_SECONDS * (0.75 + random.random() / 4))
+            await asyncio.sleep(STANDBY_SECONDS * (0.75 + chance() / 4))
 
     async def _lead(self, lease: Lease, until: float) -> None:
         self.status = LEADING
@@ -105,7 +114,7 @@ class LeaderTask:
             await asyncio.wait({self._working, keeping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             working, self._working = self._working, None
-            await _ended(working, keeping)
+            await cancelled([working, keeping])
             self.status = STANDBY
             await self._release(lease)
         for task in (working, keeping):
@@ -135,13 +144,3 @@ class LeaderTask:
 
 def _clock() -> float:
     return asyncio.get_running_loop().time()
-
-
-async def _ended(*tasks: asyncio.Future[None]) -> None:
-    """Cancel the tasks until they have ended: a task group that fails at that moment drops a cancellation."""
-    pending = set(tasks)
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_SECONDS)
-    await asyncio.gather(*tasks, return_exceptions=True)

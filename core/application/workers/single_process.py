@@ -9,16 +9,17 @@ from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Lease, Leases
 from core.errors import StartupRefused, Unavailable
 
-logger = logging.getLogger("tocsin.sole")
+logger = logging.getLogger("tocsin.process")
 
 PROCESS_LEASE = "process"
-POLL_SECONDS = 0.5
+TRY_SECONDS = 0.5
+"""How often a new process tries to get the lease."""
 PATIENCE_SECONDS = LEASE_SECONDS + 1.0
 """How long a new process waits: one that was killed leaves a lease behind that has to run out."""
 
 
 @asynccontextmanager
-async def only_process(leases: Leases, holder: str, *, shared: bool = False) -> AsyncIterator[None]:
+async def single_process(leases: Leases, holder: str, *, shared: bool = False) -> AsyncIterator[None]:
     """Hold the process lease; once another has it, what runs inside is cancelled.
 
     `shared`: processes that can hear each other hold it together, under one name, and none lets go of it.
@@ -57,7 +58,7 @@ async def _acquired(leases: Leases, holder: str) -> Lease:
                 " would not hear of each other's events: stop it, or make mongod a replica set of one, or"
                 " choose the feed redis for both"
             )
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(TRY_SECONDS)
 
 
 async def _keep(leases: Leases, lease: Lease, held: asyncio.Timeout) -> None:

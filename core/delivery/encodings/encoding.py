@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import msgspec
 
-from core.delivery.protocol import CLIENT_BYTES, BadMessage, ClientMessage, EventMessage, ServerMessage
+from core.delivery.protocol import CLIENT_BYTES, ClientMessage, EventMessage, ServerMessage
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 
 Said = str | bytes
 """A client's message: text or binary."""

@@ -8,7 +8,6 @@ from core.delivery.encodings.encoding import JSON, Encoding, Said
 from core.delivery.protocol import (
     CLIENT_BYTES,
     At,
-    BadMessage,
     ClientMessage,
     Error,
     Goodbye,
@@ -18,6 +17,7 @@ from core.delivery.protocol import (
     Subscribed,
 )
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 
 END = b"0\r\n\r\n"
 """The last chunk (RFC 9112 §7.1)."""

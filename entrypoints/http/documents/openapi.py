@@ -1,19 +1,17 @@
 """The API's description, OpenAPI 3.1, made of the types of its requests and answers."""
 
 import inspect
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import json as msgspec_json
 
-from adapters.pagerduty.event import ACTIONS, DEDUP_KEY_LENGTH, SEVERITIES
 from core.alarm.bounds import LABEL_BYTES
+from entrypoints.http.api import OPERATIONS
 from entrypoints.http.codes import CODES, by_status
-from entrypoints.http.documents.operations import OPERATIONS, Media, Operation
-from entrypoints.http.middleware.authorization import OPEN, roles_for
-from entrypoints.http.schemas.answers import ItemAnswer, ProblemAnswer
+from entrypoints.http.operations import Described, Media, Operation
+from entrypoints.http.schemas.answers import ProblemAnswer
 from entrypoints.http.schemas.parameters import LATEST
 
 REF = "#/components/schemas/{name}"
@@ -27,13 +25,6 @@ TAGS = {
     "webhooks": "Who is told of events, and what became of that.",
     "access": "API keys and sessions.",
     "health": "For load balancers and supervisors.",
-}
-_PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-_IDS = {
-    "alarm_id": {"type": "string", "format": "uuid"},
-    "webhook_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-    "row_id": {"type": "string", "pattern": "^[0-9]{1,18}:[A-Za-z0-9_-]{1,64}$"},
-    "key_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
 }
 _HEADERS: dict[str, dict[str, Any]] = {
     "Idempotency-Key": {
@@ -65,33 +56,6 @@ _DETAIL = {
         },
     ],
 }
-_PAGERDUTY = {
-    "description": "An event; fields that are not named here are ignored.",
-    "type": "object",
-    "required": ["routing_key", "event_action"],
-    "properties": {
-        "routing_key": {"type": "string", "pattern": "^[!-~]{1,128}$"},
-        "event_action": {"enum": sorted(ACTIONS)},
-        "dedup_key": {"type": ["string", "null"], "maxLength": DEDUP_KEY_LENGTH},
-    },
-    "if": {"properties": {"event_action": {"const": "trigger"}}},
-    "then": {
-        "required": ["payload"],
-        "properties": {
-            "payload": {
-                "type": "object",
-                "required": ["summary", "source", "severity"],
-                "properties": {
-                    "summary": {"type": "string", "pattern": r"\S"},
-                    "source": {"type": "string", "pattern": r"\S"},
-                    "severity": {"enum": sorted(SEVERITIES)},
-                },
-            }
-        },
-    },
-    "else": {"required": ["dedup_key"], "properties": {"dedup_key": {"type": "string", "minLength": 1}}},
-}
-
 Document = dict[str, Any]
 
 
@@ -121,17 +85,17 @@ def openapi(version: str, *, authenticated: bool) -> Document:
 
 
 def _operation(operation: Operation, *, authenticated: bool) -> Document:
-    roles = roles_for(operation.method, operation.path)
+    roles = operation.roles
     described: Document = {
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
         "parameters": [*_path_parameters(operation), *_query_parameters(operation), *_headers(operation)],
-        "responses": _responses(operation, guarded=roles is not None, authenticated=authenticated),
+        "responses": _responses(operation, authenticated=authenticated),
     }
     if roles is not None:
         described["description"] = f"Roles: {', '.join(sorted(roles))}."
-        if authenticated and (operation.method, operation.path) not in OPEN:
+        if authenticated and not operation.credential_in_body:
             described["security"] = [{"bearer": []}]
     if operation.body is not None:
         described["requestBody"] = {
@@ -142,8 +106,8 @@ def _operation(operation: Operation, *, authenticated: bool) -> Document:
 
 
 def _path_parameters(operation: Operation) -> Iterator[Document]:
-    for name in _PATH_PARAMETER.findall(operation.path):
-        yield {"name": name, "in": "path", "required": True, "schema": _IDS[name]}
+    for name in operation.path_parameters:
+        yield {"name": name, "in": "path", "required": True, "schema": dict(operation.ids[name])}
 
 
 def _query_parameters(operation: Operation) -> Iterator[Document]:
@@ -178,14 +142,14 @@ def _headers(operation: Operation) -> Iterator[Document]:
         yield {"name": name, "in": "header", "required": False, **_HEADERS[name]}
 
 
-def _responses(operation: Operation, *, guarded: bool, authenticated: bool) -> Document:
+def _responses(operation: Operation, *, authenticated: bool) -> Document:
     responses = {str(status): _response(operation, answer) for status, answer in operation.answers.items()}
     codes = {*operation.codes, "internal"}
-    if guarded:
+    if operation.roles is not None:
         codes |= {"forbidden_host"} if not authenticated else {"forbidden", *_UNAUTHENTICATED}
-    if guarded and operation.method != "GET":
+    if operation.roles is not None and operation.method != "GET":
         codes.add("forbidden_origin")
-    if _PATH_PARAMETER.search(operation.path):
+    if operation.path_parameters:
         # A part of a path that holds a slash is another path.
         codes.add("not_found")
     for status, named in by_status(codes).items():
@@ -206,8 +170,8 @@ def _response(operation: Operation, answer: Any) -> Document:
     if "If-Match" in operation.headers or "If-None-Match" in operation.headers:
         tag = {"type": "string", "pattern": '^"[0-9]+"$'}
         described["headers"] = {"ETag": {"description": "The alarm's revision.", "schema": tag}}
-    if operation.id == "events":
-        described["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+    for other in operation.media:
+        described["content"][other] = {"schema": {"type": "string"}}
     return described
 
 
@@ -229,21 +193,17 @@ def _with_problem(response: Document | None, status: int, codes: list[str]) -> D
 def _schemas() -> Document:
     """Return every type that a body or an answer has; answers always have all their fields."""
     answers = [
-        answer
-        for operation in OPERATIONS
-        for answer in operation.answers.values()
-        if answer is not None and not isinstance(answer, str | Media)
+        answer for operation in OPERATIONS for answer in operation.answers.values() if answer is not None
     ]
-    bodies = [
-        operation.body
-        for operation in OPERATIONS
-        if operation.body is not None and not isinstance(operation.body, str)
-    ]
-    told = _components([*answers, ItemAnswer])
-    for name, kind in _structs([*answers, ItemAnswer]).items():
+    bodies = [operation.body for operation in OPERATIONS if operation.body is not None]
+    written = [each for each in (*answers, *bodies) if isinstance(each, Described)]
+    shown = [each for each in answers if not isinstance(each, Described | Media)]
+    shown += [part for each in written for part in each.parts]
+    told = _components(shown)
+    for name, kind in _structs(shown).items():
         if not kind.__struct_config__.omit_defaults and "properties" in told[name]:
             told[name]["required"] = list(told[name]["properties"])
-    taken = _components(bodies)
+    taken = _components(each for each in bodies if not isinstance(each, Described))
     for schema in taken.values():
         # One that is said twice is taken as said once.
         for kind in schema.get("properties", {}).values():
@@ -253,17 +213,9 @@ def _schemas() -> Document:
     problem["properties"]["code"] = {"enum": sorted(CODES)}
     own = {
         "Problem": {**problem, "title": "Problem"},
-        "ItemAnswers": {
-            "description": "An answer for each command, in their order.",
-            "type": "array",
-            "items": {
-                "anyOf": [{"$ref": REF.format(name="ItemAnswer")}, {"$ref": REF.format(name="Problem")}]
-            },
-        },
         "Detail": _DETAIL,
-        "PagerDutyEvent": _PAGERDUTY,
     }
-    return dict(sorted({**taken, **told, **own}.items()))
+    return dict(sorted({**taken, **told, **own, **{each.name: each.schema for each in written}}.items()))
 
 
 def _components(kinds: Iterable[Any]) -> dict[str, Document]:
@@ -291,8 +243,8 @@ def _structs(kinds: Iterable[Any]) -> dict[str, type[msgspec.Struct]]:
 
 
 def _ref(kind: Any) -> Document:
-    if isinstance(kind, str):
-        return {"$ref": REF.format(name=kind)}
+    if isinstance(kind, Described):
+        return {"$ref": REF.format(name=kind.name)}
     (schema,), _ = msgspec_json.schema_components((kind,), ref_template=REF)
     return schema
 

@@ -1,6 +1,5 @@
-"""The door of the HTTP application: who may call what. What no rule names is for `admin` alone."""
+"""The door of the HTTP application: who gets in, by what the operations declare."""
 
-import re
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -9,56 +8,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.access.callers import ADMINS, COMMAND_ROLES, READERS, REPORTERS, Caller, Role
+from core.access.callers import Caller
 from core.application.authentication import Authentication
 from core.errors import Unauthenticated, Unavailable
+from core.roles import Roles
 from entrypoints.http import problems
 from entrypoints.http.headers import fields
+from entrypoints.http.permissions import Permissions
 from entrypoints.process.settings import is_loopback
 
 CALLER = "tocsin.caller"
 """The key in the scope under which the application finds who asks."""
 
-Roles = frozenset[Role]
-ANY_COMMAND: Roles = frozenset({"source", "operator", "admin"})
-
-_GUARDED = ("/v1", "/v2", "/metrics")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_COMMAND = re.compile(r"/v1/alarms/[^/]+/([a-z_]+)")
-
-# Method and path; `*` stands for the rest of a path. The first that fits counts.
-_RULES: tuple[tuple[str, str, Roles], ...] = (
-    ("GET", "/v1/api-keys*", ADMINS),
-    ("GET", "/v1/sessions*", ADMINS),
-    ("GET", "/v1/webhooks*", ADMINS),
-    ("GET", "/v1/outbox*", ADMINS),
-    ("GET", "*", READERS),
-    ("POST", "/v1/alarms", COMMAND_ROLES["raise"]),
-    ("POST", "/v1/clear", COMMAND_ROLES["clear_by_identity"]),
-    ("POST", "/v1/ingest/*", REPORTERS),
-    # Each of its commands is then checked by its name: `Caller.may`.
-    ("POST", "/v1/commands", ANY_COMMAND),
-)
-
-OPEN: frozenset[tuple[str, str]] = frozenset({("POST", "/v2/enqueue")})
-"""Routes whose credential is elsewhere than in the header; without one there the route itself has to look:
-`exchange.identified`."""
-
-
-def roles_for(method: str, path: str) -> Roles | None:
-    """Return which roles may call it; None: everybody, unasked."""
-    if not any(path == root or path.startswith(f"{root}/") for root in _GUARDED):
-        return None
-    method = "GET" if method == "HEAD" else method
-    if method == "POST" and (matched := _COMMAND.fullmatch(path)):
-        return COMMAND_ROLES.get(matched[1], ADMINS)
-    if (method, path) in OPEN:
-        return REPORTERS
-    for wanted, pattern, roles in _RULES:
-        fits = path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
-        if method == wanted and fits:
-            return roles
-    return ADMINS
 
 
 class Authorization:
@@ -73,12 +35,14 @@ class Authorization:
         self,
         app: ASGIApp,
         authentication: Authentication,
+        permissions: Permissions,
         allowed_origins: Collection[str] = (),
         *,
         local: bool = False,
     ) -> None:
         self._app = app
         self._authentication = authentication
+        self._permissions = permissions
         self._allowed = frozenset(origin.lower() for origin in allowed_origins)
         self._local = local
 
@@ -100,12 +64,12 @@ class Authorization:
             return problems.response(403, "forbidden_host", detail)
         if scope["method"] not in _SAFE and not same_origin(headers, self._allowed):
             return problems.response(403, "forbidden_origin", "pages of this origin may change nothing here")
-        roles = roles_for(scope["method"], scope["path"])
+        roles = self._permissions.roles_for(scope["method"], scope["path"])
         return None if roles is None else await self._check(scope, headers, roles)
 
     async def _check(self, scope: Scope, headers: Mapping[str, str], roles: Roles) -> Response | None:
         credential = bearer(headers)
-        if credential is None and self._authentication.required and (scope["method"], scope["path"]) in OPEN:
+        if credential is None and self._authentication.required and self._looks_itself(scope):
             return None
         try:
             caller = await self._authentication.caller(credential)
@@ -117,6 +81,9 @@ class Authorization:
             return problems.response(403, "forbidden", needs(roles))
         scope[CALLER] = caller
         return None
+
+    def _looks_itself(self, scope: Scope) -> bool:
+        return self._permissions.looks_itself(scope["method"], scope["path"])
 
     def _foreign_host(self, headers: Mapping[str, str]) -> bool:
         return self._local and _is_foreign(headers.get("host", ""))

@@ -7,11 +7,12 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from core.access.callers import Role
+from core.roles import ADMINS, Role
+from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import (
     DisconnectedAnswer,
     KeyAnswer,
@@ -45,14 +46,25 @@ class DisconnectBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     revoke: bool = False
 
 
+routes = Routes("access", ids={"key_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}})
 _key_body = msgspec.json.Decoder(KeyBody)
 _disconnect_body = msgspec.json.Decoder(DisconnectBody)
 
 
+@routes.declare(
+    "POST",
+    "/v1/api-keys",
+    "create_api_key",
+    "Make an API key; only this answer has it",
+    roles=ADMINS,
+    body=KeyBody,
+    answers={201: NewKeyAnswer},
+    codes=(*BODY, *AWAY, "too_many_api_keys"),
+)
 async def create_key(request: Request) -> Response:
     """Make an API key; the answer is the only one that has the key itself."""
     body = decoded(_key_body, await body_of(request))
-    expires_at = _future(body.expires_at, services(request).now())
+    expires_at = _future(body.expires_at, services(request).clock.now())
     made = await services(request).authentication.create_key(
         caller(request), body.name, body.roles, expires_at
     )
@@ -60,23 +72,53 @@ async def create_key(request: Request) -> Response:
     return json_response(answer, 201, {"Cache-Control": "no-store"})
 
 
+@routes.declare(
+    "GET", "/v1/api-keys", "list_api_keys", "List API keys", roles=ADMINS, answers={200: KeysAnswer}
+)
 async def list_keys(request: Request) -> Response:
     """Return the tenant's API keys, without their secrets."""
     keys = await services(request).authentication.keys_of(caller(request).tenant)
     return json_response(KeysAnswer([KeyAnswer.of(key) for key in keys]))
 
 
+@routes.declare(
+    "DELETE",
+    "/v1/api-keys/{key_id}",
+    "revoke_api_key",
+    "Refuse an API key from now on, on every process",
+    roles=ADMINS,
+    answers={204: None},
+    codes=(*AWAY, "unknown_api_key"),
+)
 async def revoke_key(request: Request) -> Response:
     """Refuse an API key from now on, on every process."""
     await services(request).authentication.revoke_key(caller(request), request.path_params["key_id"])
     return Response(status_code=204)
 
 
+@routes.declare(
+    "GET",
+    "/v1/sessions",
+    "sessions",
+    "List the sessions of this process",
+    roles=ADMINS,
+    answers={200: SessionsAnswer},
+)
 async def list_sessions(request: Request) -> Response:
     """Return the tenant's sessions in the process that answers."""
     return json_response(SessionsAnswer(services(request).sessions(caller(request).tenant)))
 
 
+@routes.declare(
+    "POST",
+    "/v1/sessions/disconnect",
+    "disconnect",
+    "End a subject's sessions on every process",
+    roles=ADMINS,
+    body=DisconnectBody,
+    answers={202: DisconnectedAnswer},
+    codes=(*BODY, *AWAY),
+)
 async def disconnect(request: Request) -> Response:
     """End a subject's sessions on every process: 202, each does it as soon as it hears of it."""
     body = decoded(_disconnect_body, await body_of(request))
@@ -96,12 +138,3 @@ def _future(time: datetime | None, now: datetime) -> datetime | None:
     if time <= now:
         raise Problem(422, "invalid", "expires_at is over already")
     return time.replace(microsecond=time.microsecond // 1000 * 1000)
-
-
-ROUTES = [
-    Route("/v1/api-keys", create_key, methods=["POST"]),
-    Route("/v1/api-keys", list_keys),
-    Route("/v1/api-keys/{key_id}", revoke_key, methods=["DELETE"]),
-    Route("/v1/sessions", list_sessions),
-    Route("/v1/sessions/disconnect", disconnect, methods=["POST"]),
-]

@@ -1,4 +1,4 @@
-"""The alarm list, its export, and one alarm: as they stand, or as of an earlier moment."""
+"""The alarm list, its export, and one alarm, as they stand or stood; and what happened to one."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -6,20 +6,28 @@ from datetime import datetime
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from core.application.projections.projector import PROJECTION
+from core.alarm.alarm import Alarm
+from core.application.projections.alarms import PROJECTION
+from core.delivery.encodings.encoding import JSON
+from core.delivery.ring import EncodedEvent
 from core.lists.query import AlarmPage, AlarmQuery
+from core.roles import READERS
+from entrypoints.http.conditions import knows
+from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller, json_response, services
+from entrypoints.http.requests import caller, services
+from entrypoints.http.responses import events_response, json_response
 from entrypoints.http.routes.export import EXPORTS, exported
-from entrypoints.http.schemas.answers import AlarmsAnswer
+from entrypoints.http.schemas.answers import AlarmsAnswer, EventsAnswer
 from entrypoints.http.schemas.cursors import cursor_of, cursor_text
 from entrypoints.http.schemas.parameters import (
+    ALARM_ID,
     LIMIT,
     AsOfParameters,
     ExportParameters,
     ListParameters,
+    PageParameters,
     parameters,
 )
 
@@ -29,6 +37,22 @@ PROJECTED_SECONDS = 10.0
 Pages = Callable[[AlarmQuery], Awaitable[AlarmPage]]
 
 
+CODES = (*AWAY, "invalid", "position_ahead", "too_broad", "not_projected_yet", "newer_version")
+"""The problems of a whole list."""
+
+routes = Routes("alarms", ids=ALARM_ID)
+
+
+@routes.declare(
+    "GET",
+    "/v1/alarms",
+    "list",
+    "List alarms",
+    roles=READERS,
+    parameters=ListParameters,
+    answers={200: AlarmsAnswer},
+    codes=(*CODES, "bad_cursor"),
+)
 async def list_alarms(request: Request) -> Response:
     """Return a page of the alarm list, and the position that the list is exact for."""
     given = parameters(request, ListParameters)
@@ -44,6 +68,16 @@ async def list_alarms(request: Request) -> Response:
     return json_response(AlarmsAnswer(page.alarms, following, position))
 
 
+@routes.declare(
+    "GET",
+    "/v1/alarms/export",
+    "export",
+    "Export a list as a file",
+    roles=READERS,
+    parameters=ExportParameters,
+    answers={200: Media(("text/csv", "application/x-ndjson"))},
+    codes=CODES,
+)
 async def export_alarms(request: Request) -> Response:
     """Return all rows of a list as a file; only one page of it is in memory at a time."""
     given = parameters(request, ExportParameters)
@@ -52,7 +86,7 @@ async def export_alarms(request: Request) -> Response:
     export = EXPORTS[given.format]
     # The first page before the answer begins: what goes wrong there can still be told as a problem.
     first = await pages(query)
-    stamp = services(request).now().strftime("%Y%m%dT%H%M%SZ")
+    stamp = services(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
         "Tocsin-Position": str(position),
@@ -62,6 +96,17 @@ async def export_alarms(request: Request) -> Response:
     return StreamingResponse(exported(export, query, first, pages), 200, headers, export.media_type)
 
 
+@routes.declare(
+    "GET",
+    "/v1/alarms/{alarm_id}",
+    "alarm",
+    "Show an alarm, as it stands or stood",
+    roles=READERS,
+    parameters=AsOfParameters,
+    answers={200: Alarm, 304: None},
+    codes=(*AWAY, "unknown_alarm", "invalid", "position_ahead", "too_broad"),
+    headers=("If-None-Match",),
+)
 async def get_alarm(request: Request) -> Response:
     """Return one alarm as it stands in the log, or stood; 304 if the caller has this revision already."""
     given = parameters(request, AsOfParameters)
@@ -74,9 +119,31 @@ async def get_alarm(request: Request) -> Response:
     if newest is None or newest.tenant != tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
     etag = {"ETag": f'"{newest.revision}"'}
-    if _has(request, etag["ETag"]):
+    if knows(request, etag["ETag"]):
         return Response(None, 304, etag)
     return json_response(newest.alarm, headers=etag)
+
+
+@routes.declare(
+    "GET",
+    "/v1/alarms/{alarm_id}/events",
+    "alarm_events",
+    "Show what happened to an alarm",
+    roles=READERS,
+    parameters=PageParameters,
+    answers={200: EventsAnswer},
+    codes=(*AWAY, "unknown_alarm", "invalid"),
+)
+async def alarm_events(request: Request) -> Response:
+    """Return a page of an alarm's events, by revision."""
+    given = parameters(request, PageParameters)
+    log, alarm_id = services(request).log, request.path_params["alarm_id"]
+    newest = await log.newest(alarm_id)
+    if newest is None or newest.tenant != caller(request).tenant:
+        raise Problem(404, "unknown_alarm", "there is no such alarm")
+    events = await log.stream(alarm_id, given.after, given.limit)
+    following = events[-1].revision if events else given.after
+    return events_response([JSON.event(EncodedEvent(event)) for event in events], following, newest.position)
 
 
 async def _source(
@@ -119,18 +186,5 @@ async def _wait_for(request: Request, position: int) -> None:
         raise Problem(503, "not_projected_yet", detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
-def _has(request: Request, etag: str) -> bool:
-    """Tell whether If-None-Match names the tag, compared weakly (RFC 9110 §13.1.2)."""
-    given = [each.strip() for each in ",".join(request.headers.getlist("if-none-match")).split(",")]
-    return "*" in given or etag in {each.removeprefix("W/") for each in given}
-
-
 def _position_ahead(asked: int, tail: int) -> Problem:
     return Problem(422, "position_ahead", f"position {asked} is ahead of the log, which is at {tail}")
-
-
-ROUTES = [
-    Route("/v1/alarms", list_alarms),
-    Route("/v1/alarms/export", export_alarms),
-    Route("/v1/alarms/{alarm_id}", get_alarm),
-]

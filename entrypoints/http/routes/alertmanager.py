@@ -9,16 +9,19 @@ from http import HTTPStatus
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from adapters.alertmanager.commands import commands_of
 from adapters.alertmanager.webhook import AlertmanagerWebhook
-from core.alarm.commands import Clear, Context, Raise
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.errors import Refused
 from core.log.handler import Outcome
+from core.roles import REPORTERS
 from entrypoints.http.batches import carry_out
+from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import actor_of, body_of, caller, decoded, json_response, services
+from entrypoints.http.requests import actor_of, body_of, caller, decoded, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import IngestedAnswer
 from entrypoints.process.services import Services
 
@@ -29,6 +32,7 @@ INGEST_BYTES = 32 * 1024 * 1024
 ALARMS_AT_ONCE = 256
 """How many alarms of one payload are under way at the same time."""
 
+routes = Routes("ingest")
 _webhook = msgspec.json.Decoder(AlertmanagerWebhook)
 
 
@@ -45,6 +49,25 @@ class IngestCounts:
     dropped: int = 0
 
 
+@routes.declare(
+    "POST",
+    "/v1/ingest/alertmanager",
+    "ingest_alertmanager",
+    "Take a webhook of Alertmanager, version 4",
+    roles=REPORTERS,
+    body=AlertmanagerWebhook,
+    answers={200: IngestedAnswer},
+    codes=(
+        "malformed_json",
+        "incomplete_body",
+        "unsupported_media_type",
+        "invalid",
+        "payload_too_large",
+        *AWAY,
+        "outcome_unknown",
+        "newer_version",
+    ),
+)
 async def alertmanager(request: Request) -> Response:
     """Take a webhook of Alertmanager, version 4; 200 once everything in it is committed."""
     webhook = decoded(_webhook, await _body(request))
@@ -58,10 +81,10 @@ async def alertmanager(request: Request) -> Response:
         # No command id: an annotation may change, and an alert that still fires after a manual clear is
         # a new occurrence.
         return Context(
-            event_id=offered.new_event_id(),
+            event_id=offered.ids.new(),
             tenant=who.tenant,
             actor=actor_of(who, "source", source),
-            now=offered.now(),
+            now=offered.clock.now(),
             occurred_at=occurred_at,
         )
 
@@ -98,6 +121,3 @@ async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
             refused += 1
             logger.warning("alert refused: %s: %s", result.code, result.detail)
     return refused
-
-
-ROUTES = [Route("/v1/ingest/alertmanager", alertmanager, methods=["POST"])]

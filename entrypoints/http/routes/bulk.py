@@ -7,31 +7,32 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from core.alarm.commands import Clear, Command
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
+from core.roles import Roles
 from entrypoints.http.admission import admission
 from entrypoints.http.batches import Result, carry_out
+from entrypoints.http.conditions import check_acceptable
 from entrypoints.http.headers import fields
+from entrypoints.http.middleware.authorization import needs
+from entrypoints.http.operations import AWAY, BODY, Described, Routes
 from entrypoints.http.problems import Problem, problem_of
 from entrypoints.http.requests import (
     body_of,
     caller,
-    check_acceptable,
-    check_role,
     context,
     decoded,
     idempotency_key,
-    json_response,
+    kind_of,
     of_item,
     services,
-    status_of,
 )
-from entrypoints.http.routes.commands import BY_ID, raising
+from entrypoints.http.responses import json_response, status_of
 from entrypoints.http.schemas.answers import ItemAnswer
-from entrypoints.http.schemas.bodies import utc
-from entrypoints.http.schemas.items import ClearItem, RaiseItem, command_name, items, items_by_id
+from entrypoints.http.schemas.bodies import BY_ID, raising, utc
+from entrypoints.http.schemas.items import ITEM, ClearItem, RaiseItem, command_name
 
 logger = logging.getLogger("tocsin.http")
 
@@ -41,11 +42,34 @@ AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
-ITEMS = items(items_by_id({name: kind.body for name, kind in BY_ID.items() if name != "clear"}))
-"""What each element of the array can be."""
-_item = msgspec.json.Decoder(ITEMS)
+_item = msgspec.json.Decoder(ITEM)
+ITEM_ANSWERS = Described(
+    "ItemAnswers",
+    {
+        "description": "An answer for each command, in their order.",
+        "type": "array",
+        "items": {
+            "anyOf": [{"$ref": "#/components/schemas/ItemAnswer"}, {"$ref": "#/components/schemas/Problem"}]
+        },
+    },
+    parts=(ItemAnswer,),
+)
+
+routes = Routes("commands")
 
 
+@routes.declare(
+    "POST",
+    "/v1/commands",
+    "commands",
+    f"Carry out up to {COMMANDS:,} commands, each with an answer of its own",
+    # Which of its commands a caller may give is asked for each.
+    roles=frozenset({"source", "operator", "admin"}),
+    body=list[ITEM],
+    answers={200: ITEM_ANSWERS},
+    codes=(*BODY, *AWAY, "not_acceptable", "too_many_commands", "too_many_requests"),
+    headers=("Idempotency-Key",),
+)
 async def commands(request: Request) -> Response:
     """Carry out an array of commands; answer 200 with an answer for each, in order."""
     check_acceptable(request)
@@ -80,20 +104,22 @@ def _read(request: Request, element: msgspec.Raw, index: int) -> Command | Probl
 
 
 def _command(request: Request, item: Any, raw: bytes, index: int) -> Command:
-    by_identity = isinstance(item, ClearItem) and item.alarm_id is None
-    check_role(request, "clear_by_identity" if by_identity else command_name(item))
     match item:
         case RaiseItem():
+            _check(request, Raise.roles)
             made = context(request, raw, "source", item.source, utc(item.occurred_at))
             return raising(of_item(made, index, item.if_match), item)
         case ClearItem():
             return _clear(request, item, raw, index)
         case _:
-            made = context(request, raw, "operator", None, None)
-            return BY_ID[command_name(item)].make(of_item(made, index, item.if_match), item.alarm_id, item)
+            kind = BY_ID[command_name(item)]
+            _check(request, kind.command.roles)
+            made = context(request, raw, kind_of(caller(request), kind.command), None, None)
+            return kind.make(of_item(made, index, item.if_match), item.alarm_id, item)
 
 
 def _clear(request: Request, item: ClearItem, raw: bytes, index: int) -> Clear:
+    _check(request, Clear.roles_by_identity if item.alarm_id is None else Clear.roles)
     identity, occurred_at = item.identity(caller(request).tenant), utc(item.occurred_at)
     if identity is None:
         made = context(request, raw, "operator", None, occurred_at)
@@ -103,6 +129,11 @@ def _clear(request: Request, item: ClearItem, raw: bytes, index: int) -> Clear:
     return Clear(context=by, alarm_id=identity.alarm_id, origin=item.origin)
 
 
+def _check(request: Request, roles: Roles) -> None:
+    if not caller(request).has(roles):
+        raise Problem(403, "forbidden", needs(roles))
+
+
 def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
     if isinstance(result, Outcome):
         return ItemAnswer(status_of(result), result.event is not None, result.alarm.position, result.alarm)
@@ -110,6 +141,3 @@ def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
     if problem.code == "internal":
         logger.error("a command of several failed", exc_info=result)
     return problem.body
-
-
-ROUTES = [Route("/v1/commands", commands, methods=["POST"])]

@@ -1,133 +1,53 @@
 """The commands, as they come in over HTTP, one at a time."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 import msgspec
-from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from core.access.callers import ANONYMOUS
 from core.alarm.alarm import Identity
-from core.alarm.commands import (
-    Acknowledge,
-    Assign,
-    Clear,
-    Command,
-    Comment,
-    Confirm,
-    Context,
-    PlaceInService,
-    Raise,
-    RemoveFromService,
-    Reset,
-    Shelve,
-    Suppress,
-    Unassign,
-    Unshelve,
-    Unsuppress,
-)
-from core.alarm.events import Actor
+from core.alarm.condition import Clear, Raise
+from core.errors import Refusal
 from entrypoints.http.admission import admitted
-from entrypoints.http.requests import answer, body_of, caller, context, decoded, services
-from entrypoints.http.schemas.bodies import (
-    MAX_SHELVE_SECONDS,
-    AcknowledgeBody,
-    AssignBody,
-    ClearBody,
-    ClearByIdBody,
-    CommentBody,
-    NeededReasonBody,
-    NothingBody,
-    RaiseBody,
-    ReasonBody,
-    ShelveBody,
-    utc,
+from entrypoints.http.operations import AWAY, BODY, Endpoint, Routes
+from entrypoints.http.requests import body_of, caller, context, decoded, kind_of, services
+from entrypoints.http.responses import answer
+from entrypoints.http.schemas.answers import CommandAnswer
+from entrypoints.http.schemas.bodies import BY_ID, ById, ClearBody, ClearByIdBody, RaiseBody, raising, utc
+from entrypoints.http.schemas.parameters import ALARM_ID
+
+CODES = (
+    *BODY,
+    *AWAY,
+    "not_acceptable",
+    "precondition_failed",
+    "idempotency_key_reused",
+    "too_many_requests",
+    "outcome_unknown",
+    "newer_version",
 )
+CONDITIONS = ("Idempotency-Key", "If-Match")
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-
+routes = Routes("commands", ids=ALARM_ID)
 _raise = msgspec.json.Decoder(RaiseBody)
 _clear = msgspec.json.Decoder(ClearBody)
 
 
-class ById(msgspec.Struct, frozen=True):
-    """A command on an alarm by its id: its body, and what makes the command of context, id and body."""
-
-    body: type[msgspec.Struct]
-    make: Callable[[Context, str, Any], Command]
+def _codes(refusals: tuple[Refusal, ...]) -> tuple[str, ...]:
+    return (*CODES, *(refusal.code for refusal in refusals))
 
 
-def _by_design(context: Context) -> Context:
-    """Return the context of a suppression: those who may are sources, or speak for one."""
-    # Without authentication nobody can tell a source from an operator, who may not.
-    if context.actor.id == ANONYMOUS:
-        return context
-    return replace(context, actor=Actor(context.actor.id, "source"))
-
-
-BY_ID: dict[str, ById] = {
-    "clear": ById(ClearByIdBody, lambda by, alarm, _: Clear(context=by, alarm_id=alarm)),
-    "acknowledge": ById(
-        AcknowledgeBody,
-        lambda by, alarm, body: Acknowledge(context=by, alarm_id=alarm, revision=body.revision),
-    ),
-    "confirm": ById(NothingBody, lambda by, alarm, _: Confirm(context=by, alarm_id=alarm)),
-    "reset": ById(NothingBody, lambda by, alarm, _: Reset(context=by, alarm_id=alarm)),
-    "shelve": ById(
-        ShelveBody,
-        lambda by, alarm, body: Shelve(
-            context=by,
-            alarm_id=alarm,
-            seconds=body.seconds,
-            max_seconds=MAX_SHELVE_SECONDS,
-            reason=body.reason,
-        ),
-    ),
-    "unshelve": ById(NothingBody, lambda by, alarm, _: Unshelve(context=by, alarm_id=alarm)),
-    "suppress": ById(
-        ReasonBody,
-        lambda by, alarm, body: Suppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
-    ),
-    "unsuppress": ById(
-        ReasonBody,
-        lambda by, alarm, body: Unsuppress(context=_by_design(by), alarm_id=alarm, reason=body.reason),
-    ),
-    "remove_from_service": ById(
-        NeededReasonBody,
-        lambda by, alarm, body: RemoveFromService(context=by, alarm_id=alarm, reason=body.reason),
-    ),
-    "place_in_service": ById(
-        NeededReasonBody,
-        lambda by, alarm, body: PlaceInService(context=by, alarm_id=alarm, reason=body.reason),
-    ),
-    "assign": ById(
-        AssignBody, lambda by, alarm, body: Assign(context=by, alarm_id=alarm, assignee=body.assignee)
-    ),
-    "unassign": ById(NothingBody, lambda by, alarm, _: Unassign(context=by, alarm_id=alarm)),
-    "comment": ById(CommentBody, lambda by, alarm, body: Comment(context=by, alarm_id=alarm, text=body.text)),
-}
-
-
-def raising(made: Context, body: RaiseBody) -> Raise:
-    """Return the raise that a body asks for."""
-    return Raise(
-        context=made,
-        identity=Identity(made.tenant, body.source, body.type, body.qualifier),
-        severity=body.severity,
-        text=body.text,
-        labels=body.labels,
-        details=body.details,
-        event_type=body.event_type,
-        probable_cause=body.probable_cause,
-        annunciate=body.annunciate,
-        latched=body.latched,
-        origin=body.origin,
-    )
-
-
+@routes.declare(
+    "POST",
+    "/v1/alarms",
+    "raise",
+    "Raise an alarm, or report that it still holds",
+    roles=Raise.roles,
+    body=RaiseBody,
+    answers={200: CommandAnswer, 201: CommandAnswer},
+    codes=_codes(Raise.refusals),
+    headers=CONDITIONS,
+)
+@admitted
 async def raise_alarm(request: Request) -> Response:
     """Raise an alarm: 201 for a new activation, 200 otherwise."""
     raw = await body_of(request)
@@ -136,6 +56,18 @@ async def raise_alarm(request: Request) -> Response:
     return answer(await services(request).handler.handle(command))
 
 
+@routes.declare(
+    "POST",
+    "/v1/clear",
+    "clear_by_identity",
+    "Clear an alarm as the device that raised it",
+    roles=Clear.roles_by_identity,
+    body=ClearBody,
+    answers={200: CommandAnswer},
+    codes=("unknown_alarm", *_codes(Clear.refusals)),
+    headers=CONDITIONS,
+)
+@admitted
 async def clear_by_identity(request: Request) -> Response:
     """Clear an alarm that the device itself raised."""
     raw = await body_of(request)
@@ -150,25 +82,30 @@ async def clear_by_identity(request: Request) -> Response:
 
 
 def _by_id(kind: ById) -> Endpoint:
-    """Return the endpoint of an operator's command on an alarm by its id."""
+    """Return the endpoint of a command on an alarm by its id."""
     decoder = msgspec.json.Decoder(kind.body)
 
     async def endpoint(request: Request) -> Response:
         raw = await body_of(request)
         body = decoded(decoder, raw or b"{}")
         occurred_at = utc(body.occurred_at) if isinstance(body, ClearByIdBody) else None
-        made = context(request, raw, "operator", None, occurred_at)
+        made = context(request, raw, kind_of(caller(request), kind.command), None, occurred_at)
         command = kind.make(made, request.path_params["alarm_id"], body)
         return answer(await services(request).handler.handle(command))
 
-    return endpoint
+    return admitted(endpoint)
 
 
-ROUTES = [
-    Route("/v1/alarms", admitted(raise_alarm), methods=["POST"]),
-    Route("/v1/clear", admitted(clear_by_identity), methods=["POST"]),
-    *(
-        Route(f"/v1/alarms/{{alarm_id}}/{name}", admitted(_by_id(kind)), methods=["POST"])
-        for name, kind in BY_ID.items()
-    ),
-]
+for _name, _kind in BY_ID.items():
+    routes.declare(
+        "POST",
+        f"/v1/alarms/{{alarm_id}}/{_name}",
+        _name,
+        _kind.summary,
+        roles=_kind.command.roles,
+        body=_kind.body,
+        optional=_kind.optional,
+        answers={200: CommandAnswer},
+        codes=("unknown_alarm", "not_active", *_codes(_kind.command.refusals)),
+        headers=CONDITIONS,
+    )(_by_id(_kind))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from entrypoints.http.conditions import knows
 from entrypoints.http.problems import Problem
 
 FOLDER = Path(__file__).parents[2] / "console"
@@ -69,8 +70,7 @@ def _read(path: Path) -> StaticFile:
 
 
 def _answer(request: Request, file: StaticFile) -> Response:
-    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if file.headers["ETag"] in tags:
+    if knows(request, file.headers["ETag"]):
         return Response(None, 304, file.headers)
     return Response(file.content, headers=file.headers)
 

@@ -1,11 +1,10 @@
-"""The log over HTTP: in pages as JSON, or as an event stream that goes on (design: HTTP)."""
+"""The log over HTTP: in pages as JSON, or as an event stream that goes on."""
 
 import asyncio
 import random
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from adapters.streaming.driver import StreamDriver
@@ -17,8 +16,13 @@ from core.delivery.encodings.event_stream import EventStream
 from core.delivery.protocol import Subscribe
 from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher
+from core.roles import READERS
+from entrypoints.http.conditions import accepts
+from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import caller, events_response, services
+from entrypoints.http.requests import caller, services
+from entrypoints.http.responses import events_response
+from entrypoints.http.schemas.answers import EventsAnswer
 from entrypoints.http.schemas.parameters import LATEST, EventsParameters, StreamParameters, parameters
 
 SCAN_EVENTS = 5_000
@@ -32,17 +36,32 @@ FULL_SECONDS = 5
 RETRY_MS = (1_000, 4_000)
 """When a client is to come back after a lost connection: spread, or all would come at once."""
 
+EVENT_STREAM = "text/event-stream"
 _HEADERS = {
-    "Content-Type": "text/event-stream",
+    "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-store",
     # nginx would hold back what is small.
     "X-Accel-Buffering": "no",
 }
 
 
+routes = Routes("events")
+
+
+@routes.declare(
+    "GET",
+    "/v1/events",
+    "events",
+    "Page through the log, or follow it as an event stream",
+    roles=READERS,
+    parameters=EventsParameters,
+    answers={200: EventsAnswer},
+    media=(EVENT_STREAM,),
+    codes=(*AWAY, "invalid", "position_ahead", "log_changed", "not_acceptable", "too_many_sessions"),
+)
 async def list_events(request: Request) -> Response:
     """Return a page of the log, by position; or follow it, for who accepts an event stream."""
-    if _wants_stream(request):
+    if accepts(request, EVENT_STREAM):
         return _stream(request)
     asked = parameters(request, EventsParameters)
     wanted, after = asked.filter(_most(request)), asked.after or 0
@@ -164,14 +183,3 @@ def _most(request: Request) -> int:
     """Return how many values a filter may name here."""
     driver: StreamDriver | None = request.app.state.stream
     return FILTER_VALUES if driver is None else driver.limits.filter_values
-
-
-def _wants_stream(request: Request) -> bool:
-    for kind in ",".join(request.headers.getlist("accept")).lower().split(","):
-        name, _, parameters = kind.partition(";")
-        if name.strip() == "text/event-stream":
-            return parameters.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
-
-
-ROUTES = [Route("/v1/events", list_events)]

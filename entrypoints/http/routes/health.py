@@ -4,11 +4,12 @@ import asyncio
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from core.application.lag import FEED, Lag
 from core.errors import Unavailable
-from entrypoints.http.requests import json_response, services
+from entrypoints.http.operations import Routes
+from entrypoints.http.requests import services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import HealthAnswer, ReadinessAnswer
 
 ASK_SECONDS = 2.0
@@ -17,11 +18,32 @@ FEED_SECONDS = 10.0
 """How far the feed of a process that can serve may be behind the log."""
 
 
+routes = Routes("health")
+
+
+@routes.declare(
+    "GET",
+    "/healthz",
+    "healthz",
+    "Tell whether the process runs",
+    roles=None,
+    answers={200: HealthAnswer},
+    codes=(),
+)
 async def healthz(_: Request) -> Response:
     """Answer that the process runs."""
     return json_response(HealthAnswer("ok"))
 
 
+@routes.declare(
+    "GET",
+    "/readyz",
+    "readyz",
+    "Tell whether the process can serve",
+    roles=None,
+    answers={200: ReadinessAnswer, 503: ReadinessAnswer},
+    codes=(),
+)
 async def readyz(request: Request) -> Response:
     """Answer 200 if the process can serve, else 503 with the reasons."""
     offered, lags = services(request), list[Lag]()
@@ -37,6 +59,3 @@ async def readyz(request: Request) -> Response:
             reasons.append(f"the feed is {lag.seconds:.0f} s behind the log")
     answer = ReadinessAnswer("not ready" if reasons else "ready", reasons, lags)
     return json_response(answer, 503 if reasons else 200)
-
-
-ROUTES = [Route("/healthz", healthz), Route("/readyz", readyz)]

@@ -16,23 +16,25 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from adapters.streaming.driver import StreamDriver
 from core.application.feed import Feed
 from core.application.lag import Lag
-from core.application.webhooks.attempt import LATENCY_SECONDS
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
 from core.log.handler import CommandHandler
-from core.outbox.ports import Backlog, Outbox
+from core.outbox.ports import Backlog, BacklogReader
+from core.roles import READERS
 from entrypoints.http.middleware.traffic import Traffic
+from entrypoints.http.operations import Media, Routes
 from entrypoints.http.routes.alertmanager import IngestCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0
 """How long the store may take for what only it knows; without it the rest is shown."""
+
+routes = Routes("health")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Parts:
     traffic: Traffic
     ingested: IngestCounts
     lags: Callable[[], Awaitable[Sequence[Lag]]]
-    outbox: Outbox
+    outbox: BacklogReader
     now: Callable[[], datetime]
 
 
@@ -80,13 +82,18 @@ class Metrics:
         return Stored(await parts.lags(), await parts.outbox.backlog())
 
 
-def metrics_route(text: Callable[[], Awaitable[bytes]]) -> Route:
-    """Return the route of /metrics."""
-
-    async def metrics(_: Request) -> Response:
-        return Response(await text(), media_type=CONTENT_TYPE)
-
-    return Route("/metrics", metrics)
+@routes.declare(
+    "GET",
+    "/metrics",
+    "metrics",
+    "Show this process's figures, for Prometheus",
+    roles=READERS,
+    answers={200: Media(("text/plain",))},
+)
+async def metrics(request: Request) -> Response:
+    """Return what this process counts, as text."""
+    shown: Metrics = request.app.state.metrics
+    return Response(await shown.text(), media_type=CONTENT_TYPE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,13 +163,14 @@ class _Snapshot(Collector):
         attempts = CounterMetricFamily("tocsin_webhook_attempts", "Calls made.", labels=names)
         delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
         dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
-        latency = HistogramMetricFamily("tocsin_webhook_seconds", "How long a call took.", labels=names)
+        latency: dict[str, Histogram] = {}
         for name, counts in sorted(self.parts.relay.counts.items()):
             attempts.add_metric([name], counts.attempts)
             delivered.add_metric([name], counts.delivered)
             dead.add_metric([name], counts.dead)
-            latency.add_metric([name], _buckets(LATENCY_SECONDS, counts.latency), counts.seconds)
-        yield from (attempts, delivered, dead, latency)
+            latency[name] = counts.latency
+        yield from (attempts, delivered, dead)
+        yield _histogram("tocsin_webhook_seconds", "How long a call took.", latency, "webhook")
 
 
 def _stored(stored: Stored, now: datetime) -> Iterator[Metric]:

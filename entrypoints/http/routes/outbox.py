@@ -5,13 +5,16 @@ from typing import get_args
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from core.application.webhooks.service import Conflict, UnknownRow
+from core.application.webhooks.service import Retried
+from core.errors import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
+from core.roles import ADMINS
+from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import RowAnswer, RowsAnswer, RowShown, shown
 from entrypoints.http.schemas.parameters import OutboxParameters, parameters
 
@@ -25,9 +28,22 @@ class RetryBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     cursor: str | None = None
 
 
+routes = Routes(
+    "webhooks", ids={"row_id": {"type": "string", "pattern": "^[0-9]{1,18}:[A-Za-z0-9_-]{1,64}$"}}
+)
 _retry = msgspec.json.Decoder(RetryBody)
 
 
+@routes.declare(
+    "GET",
+    "/v1/outbox",
+    "outbox",
+    "List what is still to be sent, or could not be",
+    roles=ADMINS,
+    parameters=OutboxParameters,
+    answers={200: RowsAnswer},
+    codes=(*AWAY, "invalid", "bad_cursor"),
+)
 async def show_rows(request: Request) -> Response:
     """Return rows, the oldest first; without `state` those that are not delivered."""
     query = _query(request)
@@ -36,6 +52,15 @@ async def show_rows(request: Request) -> Response:
     return json_response(RowsAnswer([shown(row, RowShown, id=row.id) for row in rows], following))
 
 
+@routes.declare(
+    "POST",
+    "/v1/outbox/{row_id}/retry",
+    "retry",
+    "Send a dead row again",
+    roles=ADMINS,
+    answers={200: RowAnswer},
+    codes=(*AWAY, "unknown_row", "already_delivered", "overtaken"),
+)
 async def retry_one(request: Request) -> Response:
     """Make a dead row pending again."""
     try:
@@ -47,6 +72,17 @@ async def retry_one(request: Request) -> Response:
     return json_response(RowAnswer(shown(row, RowShown, id=row.id)))
 
 
+@routes.declare(
+    "POST",
+    "/v1/outbox/retry",
+    "retry_all",
+    "Send dead rows again",
+    roles=ADMINS,
+    body=RetryBody,
+    optional=True,
+    answers={200: Retried},
+    codes=(*BODY, *AWAY, "bad_cursor"),
+)
 async def retry_many(request: Request) -> Response:
     """Make dead rows pending again, up to a bound; `next` goes on behind them."""
     raw = await body_of(request)
@@ -75,10 +111,3 @@ def _cursor(text: str) -> tuple[int, str]:
     if cursor is None:
         raise Problem(422, "bad_cursor", "this cursor is not one that was given out")
     return cursor
-
-
-ROUTES = [
-    Route("/v1/outbox", show_rows),
-    Route("/v1/outbox/retry", retry_many, methods=["POST"]),
-    Route("/v1/outbox/{row_id}/retry", retry_one, methods=["POST"]),
-]

@@ -6,16 +6,26 @@ from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
-from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
-from core.access.callers import REPORTERS
+from adapters.pagerduty.event import (
+    ACTIONS,
+    DEDUP_KEY_LENGTH,
+    EVENT_BYTES,
+    SEVERITIES,
+    PagerDutyEvent,
+    read_event,
+)
 from core.alarm.alarm import Identity
-from core.alarm.commands import Acknowledge, Clear, Context
+from core.alarm.condition import Clear
+from core.alarm.context import Context
 from core.alarm.events import Actor
-from core.errors import InvalidInput, Refused, Unauthenticated, Unavailable
-from entrypoints.http.requests import identified, json_response, services
+from core.alarm.responses import Acknowledge
+from core.errors import InvalidEvent, InvalidInput, Refused, Unauthenticated, Unavailable
+from core.roles import REPORTERS
+from entrypoints.http.operations import AWAY, Described, Routes
+from entrypoints.http.requests import identified, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer
 from entrypoints.process.routing_keys import TenantOf
@@ -27,12 +37,57 @@ RACES = 4
 """How often an acknowledgement may find the alarm announced once more."""
 
 
+EVENT = Described(
+    "PagerDutyEvent",
+    {
+        "description": "An event; fields that are not named here are ignored.",
+        "type": "object",
+        "required": ["routing_key", "event_action"],
+        "properties": {
+            "routing_key": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+            "event_action": {"enum": sorted(ACTIONS)},
+            "dedup_key": {"type": ["string", "null"], "maxLength": DEDUP_KEY_LENGTH},
+        },
+        "if": {"properties": {"event_action": {"const": "trigger"}}},
+        "then": {
+            "required": ["payload"],
+            "properties": {
+                "payload": {
+                    "type": "object",
+                    "required": ["summary", "source", "severity"],
+                    "properties": {
+                        "summary": {"type": "string", "pattern": r"\S"},
+                        "source": {"type": "string", "pattern": r"\S"},
+                        "severity": {"enum": sorted(SEVERITIES)},
+                    },
+                }
+            },
+        },
+        "else": {"required": ["dedup_key"], "properties": {"dedup_key": {"type": "string", "minLength": 1}}},
+    },
+)
+"""An event as a client has to send it; what is read of one is PagerDutyEvent."""
+
+routes = Routes("ingest")
+
+
+@routes.declare(
+    "POST",
+    "/v2/enqueue",
+    "enqueue",
+    "Take an event of PagerDuty's Events API v2",
+    roles=REPORTERS,
+    credential_in_body=True,
+    body=EVENT,
+    answers={202: EnqueuedAnswer, 400: InvalidEventAnswer},
+    codes=(*AWAY, "outcome_unknown", "newer_version"),
+)
 async def enqueue(request: Request) -> Response:
     """Take one event; 202 once it is committed, or there was nothing open that it could be about."""
     try:
         event = read_event(await _body(request))
         tenant = await _tenant(request, event.routing_key)
-        dedup_key = event.dedup_key or services(request).new_event_id().replace("-", "")
+        dedup_key = event.dedup_key or services(request).ids.new().replace("-", "")
         done = await _apply(services(request), event, identity_of(event, dedup_key, tenant))
     except InvalidEvent as invalid:
         return _invalid(invalid.errors)
@@ -71,10 +126,10 @@ async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -
 
     def context(occurred_at: datetime | None = None) -> Context:
         return Context(
-            event_id=offered.new_event_id(),
+            event_id=offered.ids.new(),
             tenant=identity.tenant,
             actor=Actor(source_of(event.routing_key), "source"),
-            now=offered.now(),
+            now=offered.clock.now(),
             occurred_at=occurred_at,
         )
 
@@ -114,6 +169,3 @@ def _invalid(errors: list[str]) -> Response:
     told = InvalidEventAnswer("invalid event", "Event object is invalid", errors)
     # The rest of a body that is too large is not read, so the connection cannot be used again.
     return json_response(told, 400, {"Connection": "close"})
-
-
-ROUTES = [Route("/v2/enqueue", enqueue, methods=["POST"])]

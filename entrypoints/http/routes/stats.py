@@ -7,17 +7,19 @@ from datetime import datetime, timedelta
 from msgspec.structs import asdict
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
-from core.application.projections.projector import PROJECTION as ALARMS
 from core.errors import TooBroad
 from core.kpi.bucket import BUCKET, start_of
 from core.kpi.figures import BAD_ACTORS, STALE, Figures, Tally, Wanted, of_now
 from core.lists.filter import split_sources
 from core.lists.ports import AlarmCounts
+from core.roles import READERS
+from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import caller, json_response, services
+from entrypoints.http.requests import caller, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import CurrentCounts, Period, RaisedInPeriod, StaleAlarm, StatsAnswer
 from entrypoints.http.schemas.parameters import StatsParameters, parameters
 from entrypoints.process.services import Services
@@ -30,11 +32,24 @@ AT_ONCE = 2
 """For how many requests a process adds up buckets at the same time."""
 
 
+routes = Routes("alarms")
+
+
+@routes.declare(
+    "GET",
+    "/v1/stats",
+    "stats",
+    "Count the alarms, and show the key figures of a period",
+    roles=READERS,
+    parameters=StatsParameters,
+    answers={200: StatsAnswer},
+    codes=(*AWAY, "invalid", "too_broad"),
+)
 async def stats(request: Request) -> Response:
     """Return the counts as they are, and the figures of the period, in whole ten minutes."""
     given, tenant = parameters(request, StatsParameters), caller(request).tenant
     offered = services(request)
-    now = offered.now()
+    now = offered.clock.now()
     start, end = _period(*given.period(now, DEFAULT))
     # Before the rows: they may be newer than it, never older.
     position = (await offered.checkpoints.load(ALARMS)).position
@@ -69,7 +84,7 @@ async def _figures(offered: Services, tenant: str, begun: Callable[[], Tally]) -
     """Add up the buckets; return up to which position they are, and what they come to."""
     while True:
         tally, at = begun(), await offered.checkpoints.load(KPIS)
-        async for buckets in offered.kpis.buckets.period(at.generation, tenant, tally.start, tally.end):
+        async for buckets in offered.kpis.period(at.generation, tenant, tally.start, tally.end):
             # It takes a while, and this loop has others to serve.
             await asyncio.to_thread(tally.add, buckets)
         # A rebuild that was swapped in meanwhile may have taken some of the buckets away.
@@ -118,6 +133,3 @@ def _current(counts: AlarmCounts) -> CurrentCounts:
 
 def _standing(counts: AlarmCounts) -> int:
     return counts.by_state.get("unacked", 0) + counts.by_state.get("acked", 0)
-
-
-ROUTES = [Route("/v1/stats", stats)]

@@ -6,13 +6,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from core.application.webhooks.service import Conflict, Outgoing, UnknownWebhook, rotated
+from core.application.webhooks.service import Outgoing
+from core.errors import Conflict, UnknownWebhook
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
+from core.roles import ADMINS
+from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, json_response, services
+from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import TestAnswer, WebhookAnswer, WebhooksAnswer, WebhookShown, shown
 
 Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -54,18 +57,31 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """A body that may be left out."""
 
 
+routes = Routes("webhooks", ids={"webhook_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}})
 _new = msgspec.json.Decoder(NewWebhook)
 _changes = msgspec.json.Decoder(WebhookChanges)
 _nothing = msgspec.json.Decoder(Nothing)
 _PLAIN = ("url", "filter", "secrets", "routing_key", "description", "enabled")
 
 
+@routes.declare(
+    "POST",
+    "/v1/webhooks",
+    "create_webhook",
+    "Make a webhook; only this answer has its secrets",
+    roles=ADMINS,
+    body=NewWebhook,
+    answers={201: WebhookAnswer},
+    codes=(*BODY, *AWAY, "too_many_webhooks", "webhook_exists"),
+)
 async def create(request: Request) -> Response:
     """Make a webhook; 201 with its secrets, which are never shown again."""
     body = decoded(_new, await body_of(request))
     offered = _outgoing(request)
     fields = {name: getattr(body, name) for name in (*_PLAIN, "format")}
-    webhook = Webhook(id=offered.new_id(), tenant=caller(request).tenant, created_at=offered.now(), **fields)
+    webhook = Webhook(
+        id=offered.ids.new(), tenant=caller(request).tenant, created_at=offered.clock.now(), **fields
+    )
     try:
         made = await offered.create(webhook, body.after)
     except Conflict as conflict:
@@ -74,24 +90,46 @@ async def create(request: Request) -> Response:
     return json_response(WebhookAnswer(_shown(made), made.secrets), 201, headers)
 
 
+@routes.declare(
+    "GET", "/v1/webhooks", "list_webhooks", "List webhooks", roles=ADMINS, answers={200: WebhooksAnswer}
+)
 async def show_all(request: Request) -> Response:
     """Return all webhooks of the tenant; there are so few that one answer has them."""
     found = await _outgoing(request).webhooks.of_tenant(caller(request).tenant)
     return json_response(WebhooksAnswer([_shown(webhook) for webhook in found]))
 
 
+@routes.declare(
+    "GET",
+    "/v1/webhooks/{webhook_id}",
+    "webhook",
+    "Show a webhook",
+    roles=ADMINS,
+    answers={200: WebhookAnswer},
+    codes=(*AWAY, "unknown_webhook"),
+)
 async def show(request: Request) -> Response:
     """Return one webhook."""
     return json_response(WebhookAnswer(_shown(await _found(request))))
 
 
+@routes.declare(
+    "PATCH",
+    "/v1/webhooks/{webhook_id}",
+    "change_webhook",
+    "Change what the body names",
+    roles=ADMINS,
+    body=WebhookChanges,
+    answers={200: WebhookAnswer},
+    codes=(*BODY, *AWAY, "unknown_webhook", "webhook_of_file", "webhook_enabled", "already_routed"),
+)
 async def change(request: Request) -> Response:
     """Change what the body names; the answer shows secrets only if a new one was made."""
     body = decoded(_changes, await body_of(request))
     webhook = await _found(request)
     if webhook.from_file:
         raise _of_file()
-    changes = _changed(body, webhook)
+    changes = _changed(body, webhook, _outgoing(request))
     start = None if body.after is UNSET else body.after
     try:
         changed = await _outgoing(request).change(webhook, changes, start)
@@ -102,6 +140,15 @@ async def change(request: Request) -> Response:
     return json_response(WebhookAnswer(_shown(changed), changes["secrets"][:1] if body.rotate else None))
 
 
+@routes.declare(
+    "DELETE",
+    "/v1/webhooks/{webhook_id}",
+    "remove_webhook",
+    "Remove a webhook, and what was still to be sent to it",
+    roles=ADMINS,
+    answers={204: None},
+    codes=(*AWAY, "unknown_webhook", "webhook_of_file"),
+)
 async def remove(request: Request) -> Response:
     """Remove a webhook, and what was still to be sent to it."""
     webhook = await _found(request)
@@ -114,6 +161,17 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204)
 
 
+@routes.declare(
+    "POST",
+    "/v1/webhooks/{webhook_id}/test",
+    "test_webhook",
+    "Call a webhook once",
+    roles=ADMINS,
+    body=Nothing,
+    optional=True,
+    answers={200: TestAnswer},
+    codes=(*BODY, *AWAY, "unknown_webhook"),
+)
 async def test(request: Request) -> Response:
     """Call the webhook once and say what came of it; 200 whatever it was."""
     body = await body_of(request)
@@ -128,14 +186,14 @@ def _shown(webhook: Webhook) -> WebhookShown:
     return answer
 
 
-def _changed(body: WebhookChanges, webhook: Webhook) -> dict[str, Any]:
+def _changed(body: WebhookChanges, webhook: Webhook, outgoing: Outgoing) -> dict[str, Any]:
     changes = {name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not UNSET}
     if sum((body.rotate, body.keep_secrets is not UNSET, body.secrets is not UNSET)) > 1:
         raise Problem(422, "invalid", "give one of secrets, rotate and keep_secrets")
     if body.rotate:
         if webhook.format != "cloudevents":
             raise Problem(422, "invalid", "only the format cloudevents is signed and takes secrets")
-        changes["secrets"] = rotated(webhook)
+        changes["secrets"] = outgoing.rotated(webhook)
     elif body.keep_secrets is not UNSET:
         changes["secrets"] = webhook.secrets[: body.keep_secrets]
     return changes
@@ -165,13 +223,3 @@ def _of_file() -> Problem:
 
 def _conflict(conflict: Conflict) -> Problem:
     return Problem(409, conflict.code, str(conflict))
-
-
-ROUTES = [
-    Route("/v1/webhooks", show_all),
-    Route("/v1/webhooks", create, methods=["POST"]),
-    Route("/v1/webhooks/{webhook_id}", show),
-    Route("/v1/webhooks/{webhook_id}", change, methods=["PATCH"]),
-    Route("/v1/webhooks/{webhook_id}", remove, methods=["DELETE"]),
-    Route("/v1/webhooks/{webhook_id}/test", test, methods=["POST"]),
-]

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.access.callers import Role
 from core.access.ports import ApiKey
 from core.alarm.alarm import Alarm, Severity, State
 from core.application.lag import Lag
@@ -16,6 +15,7 @@ from core.kpi.figures import Acknowledging, BadAlarm, BadSource, Kpi, Priority
 from core.lists.filter import Filter
 from core.outbox.row import RowState
 from core.outbox.webhook import Format
+from core.roles import Role
 
 
 class CommandAnswer(msgspec.Struct, frozen=True):

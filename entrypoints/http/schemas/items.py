@@ -1,27 +1,27 @@
 """The elements of `POST /v1/commands`: the bodies of the single routes, each with its command's name."""
 
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Union
 
 import msgspec
 from msgspec import Meta
 
 from core.alarm.alarm import Identity
+from core.alarm.condition import Clear, Raise
 from entrypoints.http.problems import Problem
-from entrypoints.http.schemas.bodies import RaiseBody, Time
+from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, Time
 
 IfMatch = Annotated[int, Meta(ge=1)] | None
 """The revision that the alarm must be at, or the answer is 412: what the header is to a single route."""
 
 
-class RaiseItem(RaiseBody, frozen=True, kw_only=True, tag_field="command", tag="raise"):
+class RaiseItem(RaiseBody, frozen=True, kw_only=True, tag_field="command", tag=Raise.name):
     """Raise an alarm."""
 
     if_match: IfMatch = None
 
 
 class ClearItem(
-    msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="command", tag="clear"
+    msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="command", tag=Clear.name
 ):
     """Clear: by a device, which knows the identity, or by an operator, who knows the id."""
 
@@ -42,26 +42,26 @@ class ClearItem(
         raise Problem(422, "invalid", "clear takes either alarm_id, or source and type")
 
 
-def items_by_id(bodies: Mapping[str, type[msgspec.Struct]]) -> list[type[msgspec.Struct]]:
-    """Return, for each command on an alarm by its id, its body with `command`, `alarm_id`, `if_match`."""
-    return [
-        msgspec.defstruct(
-            f"{name.title().replace('_', '')}Item",
-            [("alarm_id", str), ("if_match", IfMatch, None)],
-            bases=(body,),
-            tag_field="command",
-            tag=name,
-            forbid_unknown_fields=True,
-            frozen=True,
-            kw_only=True,
-        )
-        for name, body in bodies.items()
-    ]
+def _item(name: str, body: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """Return the body with `command`, `alarm_id` and `if_match`."""
+    return msgspec.defstruct(
+        f"{name.title().replace('_', '')}Item",
+        [("alarm_id", str), ("if_match", IfMatch, None)],
+        bases=(body,),
+        tag_field="command",
+        tag=name,
+        forbid_unknown_fields=True,
+        frozen=True,
+        kw_only=True,
+    )
 
 
-def items(by_id: Iterable[type[msgspec.Struct]]) -> Any:
-    """Return the type of one element: a RaiseItem, a ClearItem, or one of `by_id`."""
-    return Union[RaiseItem, ClearItem, *by_id]
+ITEM: Any = Union[
+    RaiseItem,
+    ClearItem,
+    *(_item(name, kind.body) for name, kind in BY_ID.items() if kind.command is not Clear),
+]
+"""One element: to raise, to clear, or any other command on an alarm by its id."""
 
 
 def command_name(item: msgspec.Struct) -> str:

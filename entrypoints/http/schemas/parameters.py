@@ -28,6 +28,8 @@ Position = Annotated[int, Meta(ge=0, le=LATEST)]
 Moment = Position | Annotated[datetime, Meta(tz=True)]
 """A position in the log, or a time (RFC 3339) that stands for the newest position recorded by then."""
 TIME = {"format": "date-time"}
+ALARM_ID = {"alarm_id": {"type": "string", "format": "uuid"}}
+"""The form of the parameter of that name in a path."""
 MOMENT = {"pattern": "^([0-9]{1,18}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z)$"}
 
 

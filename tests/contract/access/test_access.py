@@ -1,4 +1,4 @@
-"""What core.ports.ApiKeys and RevocationLog promise, in memory and on MongoDB."""
+"""What core.access.ports.ApiKeys and RevocationLog promise, in memory and on MongoDB."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What core.ports.Checkpoints promises, in memory and on MongoDB."""
+"""What core.coordination.ports.Checkpoints promises, in memory and on MongoDB."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What core.ports.Leases and core.ports.Takeover promise, in memory and on MongoDB."""
+"""What core.coordination.ports.Leases and Takeover promise, in memory and on MongoDB."""
 
 import asyncio
 from collections.abc import Callable

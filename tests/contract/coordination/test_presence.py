@@ -1,4 +1,4 @@
-"""What core.ports.Presence promises, in memory and on MongoDB."""
+"""What core.coordination.ports.Presence promises, in memory and on MongoDB."""
 
 import pytest
 

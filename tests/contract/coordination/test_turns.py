@@ -1,4 +1,4 @@
-"""What core.ports.Turns promises."""
+"""What core.coordination.ports.Turns promises."""
 
 import asyncio
 

@@ -14,9 +14,9 @@ from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.history import MemoryAlarmHistory
 from adapters.memory.log import Events
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
-from adapters.mongo.log.history import MongoAlarmHistory
 from adapters.mongo.log.store import EventStore
 from core.lists.query import AlarmQuery, Sort, is_after, matches
 from core.log.projection import newest_rows

@@ -1,4 +1,4 @@
-"""What core.ports.AlarmRebuild promises, in memory and on MongoDB."""
+"""What core.lists.ports.AlarmRebuild promises, in memory and on MongoDB."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass

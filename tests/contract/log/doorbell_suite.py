@@ -1,4 +1,4 @@
-"""What core.ports.Doorbell promises, and what a feed makes of it: the same for all, on real servers."""
+"""What core.log.ports.Doorbell promises, and what a feed makes of it: the same for all, on real servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

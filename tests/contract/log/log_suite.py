@@ -1,4 +1,4 @@
-"""What core.ports.EventLog promises: one suite for every log.
+"""What core.log.ports promises: one suite for every log.
 
 A subclass gives `log_factory`: each call returns one more log over the same, at first empty, store, as
 another process would have it.
@@ -15,11 +15,14 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Acknowledge, Clear, Command, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
 from core.alarm.events import Event, Recorded
+from core.alarm.responses import Acknowledge
 from core.errors import DuplicateCommand, RevisionConflict
-from core.log.ports import START, EventLog
+from core.log.ports import START
 from tests.kit.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
+from tests.kit.logs import EventLog
 
 LogFactory = Callable[[], Awaitable[EventLog]]
 

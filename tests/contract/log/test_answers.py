@@ -1,4 +1,4 @@
-"""What core.ports.Answers promises, in memory and on MongoDB."""
+"""What core.log.ports.Answers promises, in memory and on MongoDB."""
 
 import asyncio
 from collections.abc import AsyncIterator

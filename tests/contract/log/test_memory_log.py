@@ -2,9 +2,9 @@ import pytest
 
 from adapters.memory.log import Events, MemoryLog
 from core.errors import RevisionConflict
-from core.log.ports import EventLog
 from tests.contract.log.log_suite import LogContract, LogFactory
 from tests.kit.chains import chain, raised
+from tests.kit.logs import EventLog
 
 
 class TestMemoryLog(LogContract):

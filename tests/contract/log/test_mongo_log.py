@@ -9,9 +9,9 @@ import pytest_asyncio
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
-from core.log.ports import EventLog
 from tests.contract.log.log_suite import LogContract, LogFactory
 from tests.kit.chains import absent, chain, everything, raised
+from tests.kit.logs import EventLog
 from tests.kit.mongods import Mongod
 from tests.kit.replicasets import ReplicaSet
 

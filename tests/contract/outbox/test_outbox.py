@@ -1,6 +1,7 @@
-"""What core.outbox.ports.Outbox promises, in memory and on MongoDB."""
+"""What core.outbox.ports promises of rows, in memory and on MongoDB."""
 
 from datetime import timedelta
+from typing import Protocol
 
 import pytest
 import pytest_asyncio
@@ -9,9 +10,22 @@ from msgspec.structs import replace
 from adapters.memory.outbox import MemoryOutbox
 from adapters.mongo.client import Database
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
-from core.outbox.ports import KEPT_SECONDS, Backlog, Outbox, OutboxQuery
+from core.outbox.ports import (
+    KEPT_SECONDS,
+    Backlog,
+    BacklogReader,
+    OutboxQuery,
+    PendingRows,
+    RoutedRows,
+    TenantRows,
+)
 from core.outbox.row import Row, Settlement
 from tests.kit.outgoing import NOON, row
+
+
+class Outbox(RoutedRows, PendingRows, TenantRows, BacklogReader, Protocol):
+    """Every port of the outbox at once, as its adapters implement them."""
+
 
 LATER = NOON + timedelta(seconds=5)
 

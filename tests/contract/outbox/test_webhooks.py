@@ -1,7 +1,7 @@
-"""What core.outbox.ports.Webhooks promises, in memory and on MongoDB."""
+"""What core.outbox.ports promises of webhooks, in memory and on MongoDB."""
 
 import asyncio
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -12,14 +12,19 @@ from adapters.mongo.client import Database
 from adapters.mongo.outbox.webhooks import WEBHOOKS, MongoWebhooks
 from core.errors import Unavailable
 from core.lists.filter import Filter
-from core.outbox.ports import Webhooks
+from core.outbox.ports import RoutedWebhooks, Webhooks
 from tests.kit.outgoing import NOON, webhook
+
+
+class AllWebhooks(Webhooks, RoutedWebhooks, Protocol):
+    """Every port of the webhooks at once, as its adapters implement them."""
+
 
 FILTER = Filter(sources=frozenset({"line/*"}), labels={"$a.b": "c"}, min_severity="minor")
 
 
 class WebhooksContract:
-    async def test_a_webhook_comes_back_as_it_was(self, webhooks: Webhooks) -> None:
+    async def test_a_webhook_comes_back_as_it_was(self, webhooks: AllWebhooks) -> None:
         made = webhook("b", filter=FILTER, after=2**40, description="Zürich")
         paging = webhook("a", format="pagerduty", routing_key="R", enabled=False, disabled_reason="why")
         assert await webhooks.add(made)
@@ -27,7 +32,7 @@ class WebhooksContract:
         assert await webhooks.all() == [paging, made]
         assert await webhooks.get("default", "b") == made
 
-    async def test_a_tenant_sees_its_own_webhooks_only(self, webhooks: Webhooks) -> None:
+    async def test_a_tenant_sees_its_own_webhooks_only(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         await webhooks.add(webhook("b", tenant="other"))
         assert [each.id for each in await webhooks.of_tenant("other")] == ["b"]
@@ -36,38 +41,38 @@ class WebhooksContract:
         assert not await webhooks.remove("default", "b")
 
     async def test_an_id_belongs_to_one_webhook_and_adding_the_same_again_is_fine(
-        self, webhooks: Webhooks
+        self, webhooks: AllWebhooks
     ) -> None:
         assert await webhooks.add(webhook("a"))
         assert await webhooks.add(webhook("a", created_at=NOON.replace(hour=13)))
         assert not await webhooks.add(webhook("a", url="http://elsewhere/"))
         assert await webhooks.all() == [webhook("a")]
 
-    async def test_a_change_leaves_the_other_fields_as_they_are(self, webhooks: Webhooks) -> None:
+    async def test_a_change_leaves_the_other_fields_as_they_are(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         changed = await webhooks.change("default", "a", {"filter": FILTER, "after": 7, "joined": True})
         assert changed == replace(webhook("a"), filter=FILTER, after=7, joined=True)
         assert await webhooks.get("default", "a") == changed
 
-    async def test_changes_of_different_fields_at_once_are_all_there(self, webhooks: Webhooks) -> None:
+    async def test_changes_of_different_fields_at_once_are_all_there(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         fields = {"after": 5, "enabled": False, "description": "d", "joined": True}
         await asyncio.gather(*(webhooks.change("default", "a", {k: v}) for k, v in fields.items()))
         assert await webhooks.get("default", "a") == replace(webhook("a"), **fields)
 
-    async def test_a_removed_webhook_is_gone(self, webhooks: Webhooks) -> None:
+    async def test_a_removed_webhook_is_gone(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         assert await webhooks.remove("default", "a")
         assert not await webhooks.remove("default", "a")
         assert await webhooks.all() == []
 
-    async def test_each_rescan_is_counted(self, webhooks: Webhooks) -> None:
+    async def test_each_rescan_is_counted(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         await webhooks.rescan("a")
         await webhooks.rescan("nobody")
         assert [each.rescans for each in await webhooks.all()] == [1]
 
-    async def test_rewinding_moves_back_the_webhooks_that_were_further(self, webhooks: Webhooks) -> None:
+    async def test_rewinding_moves_back_the_webhooks_that_were_further(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a", after=3))
         await webhooks.add(webhook("b", after=30))
         await webhooks.rewind(10)

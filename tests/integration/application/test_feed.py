@@ -12,6 +12,7 @@ from adapters.mongo.log.log import MongoLog
 from core.alarm.events import Event
 from core.application.feed import Feed
 from tests.kit.appending import appended
+from tests.kit.hosts import HOST
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.waiting import eventually
 
@@ -23,7 +24,7 @@ async def followed(database: Database) -> AsyncIterator[tuple[MongoLog, Feed, li
     """Give a log that can be appended to, a running feed on it, and all that the feed has shown."""
     log, seen = MongoLog(database), list[Event]()
     await log.create()
-    feed = Feed(log, ChangeStreamDoorbell(database))
+    feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     await feed.start()
     feed.listen(seen.extend, lambda: None)
     async with log.running(), asyncio.TaskGroup() as tasks:
@@ -113,7 +114,7 @@ async def test_a_feed_starts_at_the_tail_and_can_be_followed_from_anywhere(conne
 async def test_a_replaced_log_starts_the_feed_over(connected: Database) -> None:
     log = MongoLog(connected)
     await log.create()
-    feed = Feed(log, ChangeStreamDoorbell(connected))
+    feed = Feed(log, ChangeStreamDoorbell(connected), HOST.chance)
     await feed.start()
     first, was_reset = feed.identity, asyncio.Event()
     feed.on_reset(was_reset.set)

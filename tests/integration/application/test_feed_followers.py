@@ -9,6 +9,7 @@ from core.alarm.events import Event
 from core.application.feed import Feed
 from core.log.ports import Notice
 from tests.kit.history import History
+from tests.kit.hosts import HOST
 
 SECONDS = 10.0
 
@@ -33,7 +34,7 @@ async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
     history, events, doorbell, seen = History(), Events(), Bringing(), list[Event]()
     for number in range(3):
         history.raised(f"pump-{number}")
-    feed = Feed(MemoryLog("log", events), doorbell)
+    feed = Feed(MemoryLog("log", events), doorbell, HOST.chance)
     await feed.start()
     feed.listen(seen.extend, lambda: None)
     running = asyncio.create_task(feed.run())
@@ -65,7 +66,7 @@ async def test_an_event_of_the_process_itself_is_passed_on_at_once_where_it_foll
     for number in range(3):
         history.raised(f"pump-{number}")
     first, second, third = history.events
-    feed = Feed(MemoryLog("log"), Bringing())
+    feed = Feed(MemoryLog("log"), Bringing(), HOST.chance)
     await feed.start()
     feed.listen(seen.extend, lambda: None)
     feed.hear(1, [first])

@@ -40,7 +40,7 @@ class Server:
     def __init__(self, events: Events, answers: MemoryAnswers) -> None:
         self.log = Log(events)
         self.recollection = KnownAlarms()
-        self.handler = CommandHandler(self.log, StreamTurns(), self.recollection, answers)
+        self.handler = CommandHandler(self.log, self.log, StreamTurns(), self.recollection, answers)
         self.minted = 0
 
     async def handle(self, command: Command, key: str | None = None, body: str = "body") -> Outcome:

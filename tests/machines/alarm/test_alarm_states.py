@@ -11,27 +11,23 @@ from msgspec import UNSET
 
 from adapters.mongo.codec import event_document, event_of
 from core.alarm.alarm import SEVERITY_RANK, Alarm, Severity
-from core.alarm.commands import (
-    Acknowledge,
-    Assign,
-    Clear,
-    Command,
-    Comment,
-    Confirm,
-    Context,
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
+from core.alarm.decider import allowed_commands, decide
+from core.alarm.events import Actor, Event
+from core.alarm.evolution import evolve, place
+from core.alarm.facts import Raised, Updated
+from core.alarm.notes import Assign, Comment, Unassign
+from core.alarm.responses import Acknowledge, Confirm, Reset
+from core.alarm.suppression import (
     PlaceInService,
-    Raise,
     RemoveFromService,
-    Reset,
     Shelve,
     Suppress,
-    Unassign,
     Unshelve,
     Unsuppress,
 )
-from core.alarm.decider import allowed_commands, decide
-from core.alarm.events import Actor, Event, Raised, Updated
-from core.alarm.evolution import evolve, place
 from core.errors import Refused
 from tests.kit.given import PUMP, second
 from tests.machines.alarm.diagram import Diagram

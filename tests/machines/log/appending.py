@@ -7,7 +7,8 @@ from typing import Any
 from unittest.mock import patch
 
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable

@@ -15,8 +15,8 @@ from adapters.mongo.log.log import MongoLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import DuplicateCommand, RevisionConflict
-from core.log.ports import EventLog
 from tests.kit.chains import absent, check, raised
+from tests.kit.logs import EventLog
 
 Result = TypeVar("Result")
 

@@ -2,20 +2,17 @@
 
 from typing import Any
 
-from core.alarm.commands import (
-    Assign,
-    Comment,
-    Confirm,
+from core.alarm.events import ActorKind
+from core.alarm.notes import Assign, Comment, Unassign
+from core.alarm.responses import Confirm, Reset
+from core.alarm.suppression import (
     PlaceInService,
     RemoveFromService,
-    Reset,
     Shelve,
     Suppress,
-    Unassign,
     Unshelve,
     Unsuppress,
 )
-from core.alarm.events import ActorKind
 from tests.kit.given import PUMP, context, second
 
 DAY = 24 * 60 * 60
@@ -54,12 +51,14 @@ def expiring(until: float, *, at: float | None = None) -> Unshelve:
     return Unshelve(**_about("system", until if at is None else at), expired=second(until))
 
 
-def suppressing(*, by: ActorKind = "system", reason: str = "") -> Suppress:
-    return Suppress(**_about(by, 0), reason=reason)
+def suppressing(*, by: ActorKind = "system", reason: str = "", administrator: bool = False) -> Suppress:
+    asked = context(by, administrator=administrator)
+    return Suppress(context=asked, alarm_id=PUMP.alarm_id, reason=reason)
 
 
-def unsuppressing(*, by: ActorKind = "system", reason: str = "") -> Unsuppress:
-    return Unsuppress(**_about(by, 0), reason=reason)
+def unsuppressing(*, by: ActorKind = "system", reason: str = "", administrator: bool = False) -> Unsuppress:
+    asked = context(by, administrator=administrator)
+    return Unsuppress(context=asked, alarm_id=PUMP.alarm_id, reason=reason)
 
 
 def removing(reason: str = "repair", *, by: ActorKind = "operator") -> RemoveFromService:

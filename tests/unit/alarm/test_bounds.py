@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from core.alarm.alarm import Identity
-from core.alarm.bounds import check_details, check_raise
+from core.alarm.bounds import check_details
+from core.alarm.condition import check_raise
 from core.errors import InvalidInput
 from tests.kit.given import PUMP, raising
 

@@ -1,6 +1,6 @@
 import pytest
 
-from core.alarm.events import Acknowledged
+from core.alarm.facts import Acknowledged
 from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 

@@ -3,7 +3,8 @@ from typing import get_args
 import pytest
 
 from core.alarm.alarm import Severity
-from core.alarm.events import ActorKind, Cleared, Previous, Updated
+from core.alarm.events import ActorKind
+from core.alarm.facts import Cleared, Previous, Updated
 from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 

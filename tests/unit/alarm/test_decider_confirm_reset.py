@@ -1,7 +1,7 @@
 import pytest
 
 from core.alarm.commands import Command
-from core.alarm.events import Confirmed, Updated, WasReset
+from core.alarm.facts import Confirmed, Updated, WasReset
 from tests.kit.given import Given, acknowledging, clearing, raising, second
 from tests.unit.alarm.responding import confirming, resetting, shelving, unshelving
 

@@ -5,7 +5,8 @@ from typing import get_args
 import pytest
 
 from core.alarm.commands import Command
-from core.alarm.events import ActorKind, Assigned, Commented, Unassigned
+from core.alarm.events import ActorKind
+from core.alarm.facts import Assigned, Commented, Unassigned
 from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import assigning, commenting, removing, shelving, suppressing, unassigning
 

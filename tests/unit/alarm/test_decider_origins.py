@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from core.alarm.bounds import ORIGINS
-from core.alarm.commands import Raise
+from core.alarm.condition import Raise
 from core.alarm.decider import decide
-from core.alarm.events import Cleared, Previous, Raised, Updated
+from core.alarm.facts import Cleared, Previous, Raised, Updated
 from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 

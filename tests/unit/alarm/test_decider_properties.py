@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, State, state_of
-from core.alarm.commands import Acknowledge, Command, Comment, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Raise
 from core.alarm.decider import allowed_commands, decide
-from core.alarm.events import Event, Raised, Updated, milliseconds
+from core.alarm.events import Event, milliseconds
 from core.alarm.evolution import evolve, place
+from core.alarm.facts import Raised, Updated
+from core.alarm.notes import Comment
+from core.alarm.responses import Acknowledge
 from core.errors import Refused
 from tests.kit.given import PUMP, raising, second
 from tests.unit.alarm.worlds import after, any_command, decided, histories, raises

@@ -4,9 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity, Origin, Severity
-from core.alarm.commands import Command, Raise
+from core.alarm.commands import Command
+from core.alarm.condition import Raise
 from core.alarm.decider import allowed_commands
-from core.alarm.events import SCHEMA_VERSION, Actor, Previous, Raised, Updated
+from core.alarm.events import SCHEMA_VERSION, Actor
+from core.alarm.facts import Previous, Raised, Updated
 from tests.kit.given import PUMP, Given, acknowledging, clearing, raising, second
 
 

@@ -5,7 +5,8 @@ from itertools import permutations
 import pytest
 
 from core.alarm.commands import Command
-from core.alarm.events import ActorKind, PlacedInService, RemovedFromService, Suppressed, Unsuppressed
+from core.alarm.events import ActorKind
+from core.alarm.facts import PlacedInService, RemovedFromService, Suppressed, Unsuppressed
 from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import placing, removing, shelving, suppressing, unshelving, unsuppressing
 
@@ -28,6 +29,14 @@ class TestSuppress:
         given.and_then(suppressing())
         given.refused_when(suppressing(by="operator"), "forbidden")
         given.refused_when(unsuppressing(by="operator"), "forbidden")
+
+    def test_an_administrator_suppresses_and_stays_an_operator(self) -> None:
+        given = Given(raising())
+        event = given.and_then(suppressing(by="operator", administrator=True))
+        assert (event.actor.kind, event.alarm.suppressed) == ("operator", True)
+        given.refused_when(suppressing(by="operator", administrator=True), "already_suppressed")
+        event = given.and_then(unsuppressing(by="operator", administrator=True))
+        assert (event.actor.kind, event.alarm.suppressed) == ("operator", False)
 
     def test_suppressing_twice_is_refused(self) -> None:
         given = Given(raising())

@@ -6,7 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from core.alarm.commands import Command
-from core.alarm.events import ActorKind, Shelved, Unshelved
+from core.alarm.events import ActorKind
+from core.alarm.facts import Shelved, Unshelved
 from core.errors import InvalidInput
 from tests.kit.given import Given, acknowledging, clearing, context, raising, second
 from tests.unit.alarm.responding import DAY, expiring, shelving, unshelving

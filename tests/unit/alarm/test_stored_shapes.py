@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from core.alarm.commands import Command
-from core.alarm.events import FACT_TYPES, SCHEMA_VERSION, Event
+from core.alarm.events import SCHEMA_VERSION, Event
 from core.alarm.evolution import evolve
+from core.alarm.facts import FACT_TYPES
 from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import (
     assigning,

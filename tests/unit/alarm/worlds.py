@@ -8,27 +8,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.alarm.alarm import SEVERITY_RANK, Alarm
-from core.alarm.commands import (
-    Acknowledge,
-    Assign,
-    Clear,
-    Command,
-    Comment,
-    Confirm,
-    Context,
-    PlaceInService,
-    Raise,
-    RemoveFromService,
-    Reset,
-    Shelve,
-    Suppress,
-    Unassign,
-    Unshelve,
-    Unsuppress,
-)
+from core.alarm.commands import Command
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
+from core.alarm.notes import Assign, Comment, Unassign
+from core.alarm.responses import Acknowledge, Confirm, Reset
+from core.alarm.suppression import (
+    PlaceInService,
+    RemoveFromService,
+    Shelve,
+    Suppress,
+    Unshelve,
+    Unsuppress,
+)
 from core.errors import Refused
 from tests.kit.given import BEGINNING, PUMP
 
@@ -54,6 +49,7 @@ contexts = st.builds(
     command_id=st.none() | st.just("key"),
     command_hash=st.none() | st.just("hash"),
     trace=st.none() | st.just("00-trace"),
+    administrator=st.booleans(),
 )
 
 

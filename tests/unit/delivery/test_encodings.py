@@ -6,7 +6,6 @@ import pytest
 from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding, framed
 from core.delivery.protocol import (
     Auth,
-    BadMessage,
     EventsMessage,
     Hello,
     SnapshotMessage,
@@ -14,6 +13,7 @@ from core.delivery.protocol import (
     Unsubscribe,
 )
 from core.delivery.ring import EncodedEvent
+from core.errors import BadMessage
 from core.lists.filter import Filter
 from tests.kit.delivery import Plant, decode
 

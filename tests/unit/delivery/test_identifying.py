@@ -1,10 +1,11 @@
 from datetime import UTC, datetime, timedelta
 
-from core.access.callers import Caller, Role
+from core.access.callers import Caller
 from core.access.revocations import Kind, Revocation
 from core.delivery.encodings.encoding import JSON
 from core.delivery.identifying import Identifying
 from core.delivery.protocol import Hello
+from core.roles import Role
 from tests.kit.delivery import Client, Stage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

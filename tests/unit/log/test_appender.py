@@ -10,7 +10,7 @@ from core.alarm.alarm import Alarm, Identity
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
-from core.log.appender import QUEUE_ENTRIES, Submission
+from core.log.appender import QUEUE_SUBMISSIONS, Submission
 from tests.kit.given import raising
 from tests.kit.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
 
@@ -141,7 +141,7 @@ def test_an_entry_whose_outcome_is_unknown_cannot_be_withdrawn() -> None:
 def test_the_appenders_queue_is_bounded() -> None:
     here = Process(Replicas(), "none")
     entry, _ = submitted(here, "a")
-    for _ in range(QUEUE_ENTRIES - 1):
+    for _ in range(QUEUE_SUBMISSIONS - 1):
         here.appender.submit(entry)
     with pytest.raises(Unavailable):
         here.appender.submit(entry)

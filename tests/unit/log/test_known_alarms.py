@@ -1,7 +1,9 @@
 from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm
+from core.alarm.events import SCHEMA_VERSION
 from core.log.known_alarms import KnownAlarms
+from tests.kit.history import History
 
 
 def alarm(alarm_id: str, revision: int) -> Alarm:
@@ -46,3 +48,20 @@ def test_after_forgetting_an_older_revision_is_news() -> None:
     assert recollection.get("a") is None
     recollection.see(alarm("a", 1))
     assert recollection.get("a") == alarm("a", 1)
+
+
+def test_events_leave_their_alarms_known() -> None:
+    history, recollection = History(), KnownAlarms()
+    history.raised("pump-1")
+    history.cleared("pump-1")
+    recollection.learn(history.events)
+    newest = history.events[-1].alarm
+    assert recollection.get(newest.id) == newest
+
+
+def test_the_snapshot_of_another_version_is_not_known() -> None:
+    history, recollection = History(), KnownAlarms()
+    history.raised("pump-1")
+    other = replace(history.events[0], v=SCHEMA_VERSION + 1)
+    recollection.learn([other])
+    assert recollection.get(other.stream) is None

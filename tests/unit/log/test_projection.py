@@ -1,6 +1,5 @@
-"""The newest row of each alarm, and the fold that proves the log."""
+"""The newest row of each alarm, by snapshots and by folding."""
 
-from datetime import timedelta
 from random import Random
 
 import pytest
@@ -8,30 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.alarm.events import SCHEMA_VERSION, Event
+from core.alarm.events import SCHEMA_VERSION
 from core.errors import UnknownEvent
-from core.log.projection import Audit, Finding, Fold, differing_fields, newest_rows
-from tests.kit.history import History
-
-moves = st.lists(st.tuples(st.sampled_from(["raised", "cleared", "acknowledged"]), st.sampled_from("abc")))
-
-
-def history(steps: list[tuple[str, str]]) -> History:
-    made = History()
-    for move, source in steps:
-        getattr(made, move)(source)
-    return made
-
-
-def long_history() -> History:
-    return history(
-        [("raised", "a"), ("raised", "b"), ("acknowledged", "a"), ("cleared", "a"), ("raised", "a")]
-    )
-
-
-def findings(events: list[Event]) -> list[Finding]:
-    audit = Audit()
-    return [finding for event in events for finding in audit.add(event)]
+from core.log.projection import Fold, newest_rows
+from tests.unit.log.histories import history, long_history, moves
 
 
 @given(moves)
@@ -48,15 +27,6 @@ def test_the_latest_position_wins_in_whatever_order_events_come(
     events = [*made.events, *made.events]
     random.shuffle(events)
     assert newest_rows(events) == made.fold()
-
-
-@given(moves)
-def test_a_sound_history_folds_without_a_finding(steps: list[tuple[str, str]]) -> None:
-    made = history(steps)
-    audit = Audit()
-    assert [finding for event in made.events for finding in audit.add(event)] == []
-    assert audit.fold.alarms == made.fold()
-    assert audit.fold.position == len(made.events)
 
 
 def test_the_fold_tells_what_changed_since_it_was_last_asked() -> None:
@@ -79,38 +49,6 @@ def test_an_event_of_a_newer_version_is_refused(change: dict[str, object]) -> No
         Fold().add(unknown)
 
 
-def test_a_missing_event_is_a_gap_in_positions_and_revisions() -> None:
-    events = long_history().events
-    del events[2]
-    found = findings(events)
-    assert {("position", 4), ("revision", 4)} <= {(each.kind, each.position) for each in found}
-
-
-def test_a_wrong_revision_is_found() -> None:
-    events = long_history().events
-    events[4] = replace(events[4], revision=7)
-    assert ("revision", 5) in {(each.kind, each.position) for each in findings(events)}
-
-
-def test_a_time_that_runs_backwards_is_found() -> None:
-    events = long_history().events
-    events[4] = replace(events[4], at=events[4].at - timedelta(days=1))
-    assert ("time", 5) in {(each.kind, each.position) for each in findings(events)}
-
-
-def test_a_snapshot_that_is_not_its_fold_is_found_and_names_the_field() -> None:
-    events = long_history().events
-    events[1] = replace(events[1], alarm=replace(events[1].alarm, text="forged"))
-    (found,) = findings(events)
-    assert found == Finding("snapshot", 2, events[1].stream, "text is 'forged', its fold is ''")
-
-
-def test_the_snapshot_of_an_earlier_version_is_not_held_against_its_fold() -> None:
-    events = long_history().events
-    events[1] = replace(events[1], v=SCHEMA_VERSION - 1, alarm=replace(events[1].alarm, text="of old"))
-    assert findings(events) == []
-
-
 def test_the_fold_goes_on_from_the_facts_not_from_a_forged_snapshot() -> None:
     made = long_history()
     events = list(made.events)
@@ -119,12 +57,3 @@ def test_the_fold_goes_on_from_the_facts_not_from_a_forged_snapshot() -> None:
     for event in events:
         fold.add(event)
     assert fold.alarms == made.fold()
-
-
-def test_differing_fields_have_both_values() -> None:
-    row = long_history().events[0].alarm
-    assert differing_fields(row, row) == {}
-    assert differing_fields(row, replace(row, text="x", revision=9)) == {
-        "text": ("", "x"),
-        "revision": (1, 9),
-    }

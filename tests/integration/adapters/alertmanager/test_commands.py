@@ -14,7 +14,8 @@ from adapters.alertmanager.commands import NAMELESS, SEVERITIES, commands_of
 from adapters.alertmanager.webhook import Alert, AlertmanagerWebhook
 from core.alarm import bounds
 from core.alarm.alarm import Alarm
-from core.alarm.commands import Clear, Context, Raise
+from core.alarm.condition import Clear, Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor
 from core.alarm.evolution import evolve

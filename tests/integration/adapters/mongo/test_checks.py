@@ -13,6 +13,7 @@ from adapters.mongo.checks import check, check_not_sharded, check_version, choos
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.store import EVENTS, INDEXES
 from core.errors import StartupRefused
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 from tests.kit.mongods import Mongod
 from tests.kit.ports import free_port
@@ -124,7 +125,7 @@ class TestServer:
 
 class TestUser:
     async def test_a_user_who_may_write_is_welcome(self, guarded: Mongod) -> None:
-        async with storage(uri_of(guarded, "writer"), "guarded") as store:
+        async with storage(Settings(mongodb_uri=uri_of(guarded, "writer"), database="guarded")) as store:
             assert (await store.log.tail()).position == 0
 
     async def test_a_user_who_may_only_read_is_refused(self, guarded: Mongod) -> None:
@@ -250,7 +251,7 @@ class TestCommandLine:
 class TestIdentity:
     @pytest.fixture
     async def known(self, standalone: Mongod, database: str) -> AsyncIterator[str]:
-        async with storage(standalone.uri, database) as store:
+        async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
             yield await store.log.identity()
 
     async def test_show_names_the_logs_identity(

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
-from adapters.pagerduty.event import EVENT_BYTES, InvalidEvent, PagerDutyEvent, read_event
+from adapters.pagerduty.event import EVENT_BYTES, PagerDutyEvent, read_event
 from core.alarm import bounds
 from core.alarm.alarm import Alarm, Severity
-from core.alarm.commands import Raise
+from core.alarm.condition import Raise
 from core.alarm.decider import decide
+from core.errors import InvalidEvent
 from tests.kit.given import context
 
 KEY = "R" * 32

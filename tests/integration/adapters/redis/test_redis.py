@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from adapters.redis import doorbell
 from core.errors import StartupRefused
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 from tests.kit import framing
 from tests.kit.members import Member, burst, member, positions
@@ -188,5 +189,6 @@ async def test_a_process_ends_at_once_whatever_its_connection_to_redis_is_doing(
 async def test_the_redis_feed_needs_an_address(
     standalone: Mongod, database: str, url: str | None, says: str
 ) -> None:
+    settings = Settings(mongodb_uri=standalone.uri, database=database, feed="redis", redis_url=url)
     with pytest.raises(StartupRefused, match=says):
-        await storage(standalone.uri, database, "redis", url).__aenter__()
+        await storage(settings).__aenter__()

@@ -254,14 +254,14 @@ async def test_a_limit_is_said_with_its_number() -> None:
 
 async def test_a_list_of_the_log_that_was_is_no_snapshot(streams: Streams) -> None:
     streams.raise_many(5)
-    older = streams.checkpoints.entries["alarms"]
+    older = streams.checkpoints.kept["alarms"]
     of_the_log_that_was = msgspec.structs.replace(older.checkpoint, position=9, event_id="gone")
-    streams.checkpoints.entries["alarms"] = KeptCheckpoint(of_the_log_that_was)
+    streams.checkpoints.kept["alarms"] = KeptCheckpoint(of_the_log_that_was)
     async with streams.client() as client:
         await client.hear()
         await client.say(op="subscribe", id="a", snapshot=True)
         await asyncio.wait_for(asked(streams), 5)
-        streams.checkpoints.entries["alarms"] = older
+        streams.checkpoints.kept["alarms"] = older
         assert (await client.hear()) == {"op": "subscribed", "id": "a", "position": 5}
         assert len(await client.snapshot(5)) == 5
 

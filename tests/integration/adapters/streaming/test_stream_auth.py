@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -11,10 +10,12 @@ import pytest
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.revocations import MemoryRevocations
 from adapters.tokens.secret import SecretTokens
-from core.access.callers import ANYONE, Role
+from core.access.callers import ANYONE
 from core.access.ports import ApiKey
-from core.application.authentication import Authentication, Issuing
+from core.application.authentication import Authentication
 from core.errors import Unavailable
+from core.roles import Role
+from tests.kit.hosts import HOST
 from tests.kit.streams import Streams, streaming
 from tests.kit.tokens import SECRET, bearing, token
 
@@ -44,8 +45,7 @@ class Gate:
         self.keys = Keys()
         self.bell = asyncio.Event()
         log = MemoryRevocations(self._ring)
-        issuing = Issuing(lambda: datetime.now(UTC), lambda: str(uuid.uuid4()))
-        self.authentication = Authentication(SecretTokens(SECRET), self.keys, log, issuing)
+        self.authentication = Authentication(SecretTokens(SECRET), self.keys, log, HOST)
 
     def _ring(self) -> None:
         self.bell.set()

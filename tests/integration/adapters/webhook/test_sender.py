@@ -14,7 +14,7 @@ from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 
 
 @pytest_asyncio.fixture
-async def caller() -> AsyncIterator[HttpSender]:
+async def sender() -> AsyncIterator[HttpSender]:
     made = HttpSender(["127.0.0.0/8"], seconds=0.5)
     yield made
     await made.aclose()
@@ -32,35 +32,35 @@ def always(receiver: Receiver, behaviour: Behaviour) -> None:
 
 @pytest.mark.parametrize("behaviour", ["ok", "slow", "flood", "drip"])
 async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
-    caller: HttpSender, receiver: Receiver, behaviour: Behaviour
+    sender: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     always(receiver, behaviour)
     async with asyncio.timeout(5):
-        answer = await caller.call(receiver.url, {"x": "y"}, b"body")
+        answer = await sender.call(receiver.url, {"x": "y"}, b"body")
     assert answer.delivered
     assert (receiver.deliveries[0].body, receiver.deliveries[0].headers["x"]) == (b"body", "y")
 
 
 @pytest.mark.parametrize("behaviour", FAILING)
 async def test_any_answer_but_2xx_is_a_failure_within_its_time(
-    caller: HttpSender, receiver: Receiver, behaviour: Behaviour
+    sender: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     always(receiver, behaviour)
     async with asyncio.timeout(5):
-        answer = await caller.call(receiver.url, {}, b"body")
+        answer = await sender.call(receiver.url, {}, b"body")
     assert not answer.delivered
     assert answer.reason
     assert len(receiver.deliveries) == 1, "nothing is repeated or followed on its own"
     assert receiver.deliveries[0].path == "/hook"
 
 
-async def test_a_failure_brings_its_retry_after_along(caller: HttpSender, receiver: Receiver) -> None:
+async def test_a_failure_brings_its_retry_after_along(sender: HttpSender, receiver: Receiver) -> None:
     always(receiver, "later")
-    assert (await caller.call(receiver.url, {}, b"")).retry_after == 77
+    assert (await sender.call(receiver.url, {}, b"")).retry_after == 77
 
 
-async def test_connections_are_used_again(caller: HttpSender, receiver: Receiver) -> None:
-    calls = [await caller.call(receiver.url, {}, b"") for _ in range(20)]
+async def test_connections_are_used_again(sender: HttpSender, receiver: Receiver) -> None:
+    calls = [await sender.call(receiver.url, {}, b"") for _ in range(20)]
     assert all(answer.delivered for answer in calls)
 
 
@@ -69,9 +69,9 @@ async def test_a_call_has_15_seconds() -> None:
 
 
 async def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(receiver: Receiver) -> None:
-    caller = HttpSender()
-    answer = await caller.call(f"http://localhost:{receiver.port}/", {}, b"")
-    await caller.aclose()
+    sender = HttpSender()
+    answer = await sender.call(f"http://localhost:{receiver.port}/", {}, b"")
+    await sender.aclose()
     assert answer.reason is not None
     assert "not of the public Internet" in answer.reason
     assert receiver.deliveries == []
@@ -86,13 +86,13 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(receiver: Re
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    caller = HttpSender(["127.0.0.7"], seconds=2, resolve=resolve)
-    first = await caller.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
+    sender = HttpSender(["127.0.0.7"], seconds=2, resolve=resolve)
+    first = await sender.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
     assert asked == ["rebinding.example"]
     assert first.reason is not None
     assert "not of the public Internet" not in first.reason, "the allowed address was tried"
-    second = await caller.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
-    await caller.aclose()
+    second = await sender.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
+    await sender.aclose()
     assert second.reason is not None
     assert "not of the public Internet" in second.reason
     assert receiver.deliveries == []
@@ -102,9 +102,9 @@ async def test_the_host_header_keeps_the_name(receiver: Receiver) -> None:
     async def resolve(_: str, __: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    caller = HttpSender(["hook.example"], resolve=resolve)
-    assert (await caller.call(f"http://hook.example:{receiver.port}/", {}, b"")).delivered
-    await caller.aclose()
+    sender = HttpSender(["hook.example"], resolve=resolve)
+    assert (await sender.call(f"http://hook.example:{receiver.port}/", {}, b"")).delivered
+    await sender.aclose()
     assert receiver.deliveries[0].headers["host"] == f"hook.example:{receiver.port}"
 
 
@@ -113,15 +113,15 @@ async def test_proxies_of_the_environment_are_not_used(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
-    caller = HttpSender(["127.0.0.1"])
-    assert (await caller.call(receiver.url, {}, b"")).delivered
-    await caller.aclose()
+    sender = HttpSender(["127.0.0.1"])
+    assert (await sender.call(receiver.url, {}, b"")).delivered
+    await sender.aclose()
 
 
-async def test_a_port_on_which_nobody_listens_is_a_failure(caller: HttpSender) -> None:
+async def test_a_port_on_which_nobody_listens_is_a_failure(sender: HttpSender) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = await caller.call(f"http://127.0.0.1:{unused.getsockname()[1]}/", {}, b"")
+        answer = await sender.call(f"http://127.0.0.1:{unused.getsockname()[1]}/", {}, b"")
     assert answer.status is None
     assert answer.reason
 
@@ -166,9 +166,9 @@ def test_a_url_that_cannot_be_a_webhooks_is_refused_at_once(url: str) -> None:
     "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"]
 )
 async def test_an_address_in_another_spelling_is_refused_when_it_is_called(url: str) -> None:
-    caller = HttpSender()
-    answer = await caller.call(url, {}, b"")
-    await caller.aclose()
+    sender = HttpSender()
+    answer = await sender.call(url, {}, b"")
+    await sender.aclose()
     assert not answer.delivered
     assert answer.status is None
     assert "public" in (answer.reason or "") or "resolve" in (answer.reason or "")

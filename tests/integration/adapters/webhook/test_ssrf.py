@@ -1,8 +1,8 @@
 import pytest
 
 from adapters.webhook.sender import retry_after_of
-from adapters.webhook.ssrf import AddressRefused, SsrfGuard
-from core.errors import StartupRefused
+from adapters.webhook.ssrf import SsrfGuard
+from core.errors import AddressRefused, StartupRefused
 
 PRIVATE = [
     "0.0.0.0",

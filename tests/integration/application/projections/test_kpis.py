@@ -18,10 +18,11 @@ from adapters.memory.log import MemoryLog
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS
-from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECTION, KpiModel, replay_kpis
-from core.application.projections.projector import AlarmModel
+from core.application.projections.alarms import AlarmModel
+from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECTION, KpiModel
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.checking import check_alarms
+from core.application.replay.kpis import replay_kpis
 from core.application.replay.whatif import Record, compared
 from core.coordination.ports import NO_CHECKPOINT
 from core.errors import InvalidInput, StartupRefused
@@ -30,6 +31,7 @@ from core.kpi.rules import Rules
 from entrypoints.cli.whatif import severities_of, show_whatif
 from entrypoints.http.app import create_app
 from entrypoints.process.compose import Process, running
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import Storage, record, storage
 from tests.kit.history import BEGINNING, Shift
 from tests.kit.mongods import Mongod
@@ -55,13 +57,13 @@ def flood() -> Shift:
 
 @pytest_asyncio.fixture
 async def store(mongodb_uri: str, database: str) -> AsyncIterator[Storage]:
-    async with storage(mongodb_uri, database) as made:
+    async with storage(Settings(mongodb_uri=mongodb_uri, database=database)) as made:
         yield made
 
 
 @pytest_asyncio.fixture
 async def log(mongodb_uri: str, database: str) -> AsyncIterator[Record]:
-    async with record(mongodb_uri, database) as made:
+    async with record(Settings(mongodb_uri=mongodb_uri, database=database)) as made:
         yield made
 
 
@@ -210,7 +212,7 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
 
 async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mongod, database: str) -> None:
     made = flood()
-    async with storage(standalone.uri, database) as store:
+    async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
         await plant(store.link.connection, made)
         async with serving(store) as (process, http):
             process.feed.hear(len(made.events))
@@ -249,12 +251,12 @@ async def test_what_if_shows_both_and_writes_nothing(
     assert sum(shelved.after.series) == 1
     written = StringIO()
     out = Console(file=written, width=120)
-    of, period = (mongodb_uri, database, "default"), (BEGINNING, BEGINNING + HOUR)
-    assert await show_whatif(of, period, rules, out, as_json=False) == 0
+    settings, period = Settings(mongodb_uri=mongodb_uri, database=database), (BEGINNING, BEGINNING + HOUR)
+    await show_whatif(settings, "default", period, rules, out, as_json=False)
     assert "Alarms per hour, on average" in written.getvalue()
     written.truncate(0)
     written.seek(0)
-    assert await show_whatif(of, period, rules, out, as_json=True) == 0
+    await show_whatif(settings, "default", period, rules, out, as_json=True)
     assert sum(json.loads(written.getvalue())["after"]["series"]) == 1
     assert sorted(await connected.list_collection_names()) == names
     assert {name: await connected[name].find().to_list(None) for name in names} == before

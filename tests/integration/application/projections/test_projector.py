@@ -17,11 +17,13 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.projector import Projector
 from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable
 from tests.kit.history import History
+from tests.kit.hosts import candidate
 from tests.kit.waiting import eventually
 from tests.kit.workers import running
 
@@ -60,7 +62,7 @@ class Storage:
                 await asyncio.sleep(0.005)
 
     def projector(self, holder: str) -> Projector:
-        return Projector(self.log, self.follow, self.model, self.leases, holder)
+        return Projector(self.log, self.follow, self.model, candidate(self.leases, holder))
 
 
 @pytest_asyncio.fixture
@@ -213,7 +215,7 @@ async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None
         async for events in storage.follow(after):
             yield events
 
-    async with running(Projector(storage.log, follow, storage.model, storage.leases, "a")):
+    async with running(Projector(storage.log, follow, storage.model, candidate(storage.leases))):
         await storage.reached(len(history.events))
     assert opened == [0, 3]
     assert await storage.rows() == history.fold()

@@ -22,12 +22,14 @@ from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event
 from core.application.feed import Feed
-from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.projector import Projector
 from core.application.replay.alarms import REPLAY_LEASE, replay_alarms
 from core.application.replay.checking import Difference, check_alarms, verify
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import LogMismatch, StartupRefused
 from tests.kit.history import History
+from tests.kit.hosts import HOST, candidate
 
 SOURCES = [f"line/{number}" for number in range(100)]
 SECONDS = 20
@@ -77,9 +79,9 @@ async def storage(connected: Database) -> Storage:
 
 @asynccontextmanager
 async def projecting(storage: Storage, holder: str = "projector") -> AsyncIterator[Projector]:
-    feed = Feed(storage.log, ChangeStreamDoorbell(storage.connected))
+    feed = Feed(storage.log, ChangeStreamDoorbell(storage.connected), HOST.chance)
     await feed.start()
-    projector = Projector(storage.log, feed.follow, storage.model, storage.leases, holder)
+    projector = Projector(storage.log, feed.follow, storage.model, candidate(storage.leases, holder))
     async with storage.log.running(feed.hear), asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(feed.run()), tasks.create_task(projector.run())]
         yield projector

@@ -12,5 +12,5 @@ async def stage(connected: Database) -> AsyncIterator[Stage]:
     made = Stage(connected)
     for store in (made.log, made.webhooks, made.outbox):
         await store.create()
-    async with aclosing(made.caller):
+    async with aclosing(made.sender):
         yield made

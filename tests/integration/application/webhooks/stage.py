@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 from adapters.memory.leases import MemoryLeases
@@ -17,6 +16,7 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.events import Event
 from core.application.feed import Feed
@@ -26,6 +26,7 @@ from core.application.webhooks.router import ROUTING, Router, RouterParts
 from core.application.webhooks.service import Outgoing
 from core.outbox.webhook import Webhook
 from tests.kit.history import History
+from tests.kit.hosts import HOST, CountedIds, candidate
 from tests.kit.outgoing import webhook
 from tests.kit.receiver import Delivery, Receiver
 from tests.kit.workers import running
@@ -66,12 +67,11 @@ class Stage:
         self.webhooks, self.outbox = MongoWebhooks(connected), MongoOutbox(connected)
         self.checkpoints = MongoCheckpoints(connected)
         self.leases = MemoryLeases()
-        self.time = Haste()
+        self.clock = Haste()
         self.routed = 0
-        self.caller = HttpSender(["127.0.0.0/8"])
-        self.ids = count(1)
+        self.sender = HttpSender(["127.0.0.0/8"])
         self.outgoing = Outgoing(
-            self.webhooks, self.outbox, self.caller, self.log, self.time.now, lambda: f"id-{next(self.ids)}"
+            self.webhooks, self.outbox, self.sender, self.log, self.clock, CountedIds(), FORMATS
         )
 
     async def plant(self, events: Sequence[Event]) -> None:
@@ -91,18 +91,18 @@ class Stage:
                     self.routed = events[: start + BATCH][-1].position
 
         parts = RouterParts(
-            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bell, self.time.now
+            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bell, self.clock, FORMATS
         )
-        return Router(parts, self.leases, holder)
+        return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str, feed: Feed) -> Relay:
-        parts = RelayParts(self.webhooks, self.outbox, self.caller, feed.bell, self.time, lambda: 0.0)
-        return Relay(parts, self.leases, holder)
+        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bell, self.clock, lambda: 0.0)
+        return Relay(parts, candidate(self.leases, holder))
 
     @asynccontextmanager
     async def feeding(self) -> AsyncIterator[Feed]:
         """A feed on the change stream: what rings its bells is what was written, and nothing else."""
-        feed = Feed(self.log, ChangeStreamDoorbell(self.connected))
+        feed = Feed(self.log, ChangeStreamDoorbell(self.connected), HOST.chance)
         await feed.start()
         async with running(feed):
             yield feed

@@ -9,7 +9,7 @@ import standardwebhooks
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.outbox.outbox import OUTBOX
 from adapters.webhook.sender import HttpSender
-from core.application.webhooks.service import Conflict
+from core.errors import Conflict
 from core.outbox.lanes import AT_ONCE
 from tests.integration.application.webhooks.stage import SECONDS, Stage, check, history_of
 from tests.kit.outgoing import SECRET
@@ -29,7 +29,7 @@ async def test_events_reach_the_receiver_signed_and_in_order(stage: Stage) -> No
         assert each.headers["content-type"] == "application/cloudevents+json"
         standardwebhooks.Webhook(SECRET).verify(each.body, each.headers)
     counts = relay.counts["hook"]
-    assert counts.attempts == counts.delivered == sum(counts.latency) == len(history.events)
+    assert counts.attempts == counts.delivered == sum(counts.latency.buckets) == len(history.events)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -54,8 +54,8 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
         # It comes back; a row may have died by then, and is listed.
         return wrong[(number + seed) % len(wrong)] if number < 40 else "ok"
 
-    stage.caller = HttpSender(["127.0.0.0/8"], seconds=0.4)
-    async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.caller):
+    stage.sender = HttpSender(["127.0.0.0/8"], seconds=0.4)
+    async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.sender):
         await stage.hook(failing, "failing")
         await stage.hook(healthy, "healthy")
         await stage.plant(history.events)
@@ -70,8 +70,8 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
 async def test_a_receiver_that_hangs_holds_up_no_other(stage: Stage) -> None:
     """The hanging calls never end within the test: whoever waited for one would not be done."""
     history = history_of(20)
-    stage.caller = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
-    async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.caller):
+    stage.sender = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
+    async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.sender):
         for number in range(8):
             await stage.hook(hanging, f"hanging-{number}")
         await stage.hook(healthy, "healthy")
@@ -91,7 +91,7 @@ async def test_a_row_dies_after_the_whole_schedule_and_later_ones_pass_it(stage:
             await stage.settled()
             assert await stage.dead() == ["1:hook"]
             check(receiver.deliveries, history.events, dead=[1])
-            waits = [round(each.total_seconds()) for each in stage.time.slept]
+            waits = [round(each.total_seconds()) for each in stage.clock.slept]
             assert sum(waits) == pytest.approx(5 + 300 + 1800 + 3600 * (2 + 5 + 10 + 14 + 20 + 24), abs=60)
             retried = await stage.outgoing.retry("default", "1:hook")
             assert retried.state == "pending"

@@ -9,6 +9,7 @@ from adapters.memory.presence import MemoryPresence
 from core.application.workers.balancing import LOOK_SECONDS, PRESENT_SECONDS, Balancing
 from core.application.workers.leader import LEASE_SECONDS, STANDBY_SECONDS, LeaderTask
 from core.coordination.ports import Lease
+from tests.kit.hosts import HOST, candidate
 from tests.kit.jumping import run
 from tests.kit.workers import running
 
@@ -27,8 +28,8 @@ async def work(_: Lease) -> None:
 async def process(
     leases: MemoryLeases, presence: MemoryPresence, name: str
 ) -> AsyncIterator[list[LeaderTask]]:
-    tasks = [LeaderTask(leases, f"task {number}", name, work) for number in range(TASKS)]
-    async with running(*tasks, Balancing(presence, name, tasks)):
+    tasks = [LeaderTask(candidate(leases, name), f"task {number}", work) for number in range(TASKS)]
+    async with running(*tasks, Balancing(presence, name, tasks, HOST.chance)):
         await asyncio.sleep(STANDBY_SECONDS)
         yield tasks
 

@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -17,23 +15,27 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Command, Context, Raise, Shelve, Unshelve
-from core.alarm.events import Actor, Event, Unshelved
-from core.application.projections.projector import PROJECTION, AlarmModel
+from core.alarm.commands import Command
+from core.alarm.condition import Raise
+from core.alarm.context import Context
+from core.alarm.events import Actor, Event
+from core.alarm.facts import Unshelved
+from core.alarm.suppression import Shelve, Unshelve
+from core.application.feed import Follow
+from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.workers.deadlines import (
-    AT_ONCE,
     DEADLINES_LEASE,
-    SLEEP_SECONDS,
+    ENDED_AT_ONCE,
     Deadlines,
-    Minting,
     ShelfSources,
 )
 from core.application.workers.leader import LEADING, STANDBY
-from core.coordination.ports import Checkpoint, Lease
+from core.coordination.ports import Checkpoint, Lease, Leases
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
 from core.log.known_alarms import KnownAlarms
 from tests.kit.given import BEGINNING
+from tests.kit.hosts import SLEEP_SECONDS, CountedIds, LoopClock, candidate
 from tests.kit.jumping import run
 from tests.kit.workers import running
 
@@ -42,7 +44,7 @@ class Handler(CommandHandler):
     """A handler that fails as often as told, before or after the command was carried out."""
 
     def __init__(self, log: MemoryLog) -> None:
-        super().__init__(log, StreamTurns(), KnownAlarms(), MemoryAnswers())
+        super().__init__(log, log, StreamTurns(), KnownAlarms(), MemoryAnswers())
         self.failures: list[Exception] = []
         self.expiries: list[Unshelve] = []
 
@@ -70,13 +72,10 @@ class World:
             self.alarms, self.checkpoints, MemoryAlarmRebuild(self.alarms, self.checkpoints)
         )
         self.leases = MemoryLeases(asyncio.get_running_loop().time)
-        self.ids = (f"id-{number}" for number in count(1))
+        self.ids = CountedIds()
         self.moved = asyncio.Event()
-        self.clock_offset = 0.0
+        self.clock = LoopClock(BEGINNING)
         self.follow_failures: list[Exception] = []
-
-    def now(self) -> datetime:
-        return BEGINNING + timedelta(seconds=asyncio.get_running_loop().time() + self.clock_offset)
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         while True:
@@ -90,10 +89,12 @@ class World:
             else:
                 await moved.wait()
 
-    def worker(self, holder: str = "a") -> Deadlines:
-        sources = ShelfSources(self.log, self.follow, self.model)
-        minting = Minting(self.now, lambda: next(self.ids))
-        return Deadlines(sources, self.handler, minting, self.leases, holder)
+    def worker(
+        self, holder: str = "a", *, follow: Follow | None = None, leases: Leases | None = None
+    ) -> Deadlines:
+        sources = ShelfSources(self.log, follow or self.follow, self.model)
+        standing = candidate(leases or self.leases, holder)
+        return Deadlines(sources, self.handler, self.clock, self.ids, standing)
 
     async def shelve(self, source: str, seconds: float) -> Event:
         about: dict[str, Any] = {"alarm_id": Identity("default", source, "pressure").alarm_id}
@@ -110,7 +111,10 @@ class World:
 
     def context(self) -> Context:
         return Context(
-            event_id=next(self.ids), tenant="default", actor=Actor("olga", "operator"), now=self.now()
+            event_id=self.ids.new(),
+            tenant="default",
+            actor=Actor("olga", "operator"),
+            now=self.clock.now(),
         )
 
     async def project(self) -> None:
@@ -170,9 +174,7 @@ def test_shelves_in_the_list_are_not_read_from_the_log() -> None:
             async for batch in world.follow(after):
                 yield batch
 
-        sources = ShelfSources(world.log, follow, world.model)
-        minting = Minting(world.now, lambda: next(world.ids))
-        async with running(Deadlines(sources, world.handler, minting, world.leases, "a")):
+        async with running(world.worker(follow=follow)):
             await asyncio.sleep(20)
         assert begins == [2]
         assert world.ends() == [("a", 10)]
@@ -201,22 +203,13 @@ def test_a_renewed_shelf_ends_once_and_an_ended_one_not_again() -> None:
 def test_the_worker_sleeps_until_the_earliest_end_and_asks_nothing_meanwhile() -> None:
     async def test() -> None:
         world = World()
-        looks: list[datetime] = []
-        plain = world.now
-
-        def now() -> datetime:
-            looks.append(plain())
-            return looks[-1]
-
-        world.now = now  # type: ignore[method-assign]
-        worker = world.worker()
-        async with running(worker):
+        async with running(world.worker()):
             await world.shelve("a", 10 * SLEEP_SECONDS)
             await asyncio.sleep(1)
-            before = len(looks)
+            before = world.clock.looks
             await asyncio.sleep(9 * SLEEP_SECONDS)
             # Two looks at the clock each time it wakes, and it wakes once in the longest sleep.
-            assert len(looks) - before <= 2 * 10
+            assert world.clock.looks - before <= 2 * 10
             await asyncio.sleep(2 * SLEEP_SECONDS)
         assert world.ends() == [("a", 10 * SLEEP_SECONDS)]
 
@@ -229,7 +222,7 @@ def test_a_clock_that_was_set_ahead_is_noticed() -> None:
         async with running(world.worker()):
             await world.shelve("a", 5_000)
             await asyncio.sleep(1)
-            world.clock_offset = 6_000
+            world.clock.ahead = 6_000
             await asyncio.sleep(SLEEP_SECONDS)
             assert len(world.ends()) == 1
 
@@ -269,12 +262,12 @@ def test_a_feed_that_breaks_is_followed_anew() -> None:
 def test_many_shelves_that_end_at_once_all_end() -> None:
     async def test() -> None:
         world = World()
-        for number in range(2 * AT_ONCE + 1):
+        for number in range(2 * ENDED_AT_ONCE + 1):
             await world.shelve(f"line/{number}", 10)
         async with running(world.worker()):
             await asyncio.sleep(20)
         assert {source for source, _ in world.ends()} == {
-            f"line/{number}" for number in range(2 * AT_ONCE + 1)
+            f"line/{number}" for number in range(2 * ENDED_AT_ONCE + 1)
         }
 
     run(test)
@@ -299,8 +292,7 @@ def test_the_next_leader_takes_over_what_the_first_left() -> None:
 def test_two_leaders_at_once_end_a_shelf_once() -> None:
     async def test() -> None:
         world = World()
-        first, second = world.worker("a"), world.worker("b")
-        second.task._leases = MemoryLeases()
+        first, second = world.worker("a"), world.worker("b", leases=MemoryLeases())
         async with running(first, second):
             await world.shelve("a", 10)
             await asyncio.sleep(20)
@@ -342,7 +334,7 @@ def test_a_list_of_another_log_is_not_followed_from() -> None:
         world = World()
         await world.shelve("a", 10)
         await world.project()
-        entry = world.checkpoints.entries[PROJECTION]
+        entry = world.checkpoints.kept[PROJECTION]
         right = entry.checkpoint
         entry.checkpoint = replace(right, event_id="of another log")
         async with running(world.worker()):

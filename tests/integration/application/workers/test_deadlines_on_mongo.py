@@ -8,12 +8,15 @@ from itertools import count
 import pytest
 
 from core.alarm.alarm import Identity
-from core.alarm.commands import Context, Raise, Shelve, Unshelve
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor, Event
-from core.log.projection import Audit
+from core.alarm.suppression import Shelve, Unshelve
+from core.log.audit import Audit
 from entrypoints.process import compose
 from entrypoints.process.compose import Process
-from entrypoints.process.host import new_event_id, now
+from entrypoints.process.host import MACHINE
+from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 
 SECONDS = 20
@@ -28,13 +31,16 @@ def _holders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(uri: str, database: str) -> AsyncIterator[Process]:
-    async with storage(uri, database) as store, compose.running(store) as process:
+    async with (
+        storage(Settings(mongodb_uri=uri, database=database)) as store,
+        compose.running(store) as process,
+    ):
         yield process
 
 
 def context() -> Context:
     actor = Actor("olga", "operator")
-    return Context(event_id=new_event_id(), tenant="default", actor=actor, now=now())
+    return Context(event_id=MACHINE.ids.new(), tenant="default", actor=actor, now=MACHINE.clock.now())
 
 
 async def shelve(process: Process, source: str, seconds: float) -> Event:
@@ -63,7 +69,7 @@ async def ended(process: Process, shelved: Event) -> Event:
 async def check_log(process: Process, shelves: int) -> None:
     """The log is sound, and each shelf ended by its time, once and not before it."""
     audit, expired = Audit(), 0
-    for event in (await process.services.log.read(0, 1_000)).events:
+    for event in (await process.store.log.read(0, 1_000)).events:
         before = audit.fold.alarms.get(event.stream)
         assert audit.add(event) == []
         if event.data.get("cause") == "expired":

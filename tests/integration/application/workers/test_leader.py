@@ -7,6 +7,7 @@ from adapters.memory.leases import MemoryLeases
 from core.application.workers.leader import LEASE_SECONDS, LeaderTask
 from core.coordination.ports import Lease
 from core.errors import Unavailable, UnknownEvent
+from tests.kit.hosts import candidate
 from tests.kit.jumping import run
 from tests.kit.workers import running
 
@@ -38,7 +39,7 @@ def test_work_is_cancelled_when_the_lease_may_have_run_out() -> None:
             finally:
                 ended.append(now())
 
-        async with running(LeaderTask(leases, "task", "a", work)):
+        async with running(LeaderTask(candidate(leases), "task", work)):
             await began.wait()
             leases.away = True
             await asyncio.sleep(1.5 * LEASE_SECONDS)
@@ -62,7 +63,7 @@ def test_a_lease_is_kept_for_as_long_as_the_work_takes() -> None:
             done.set()
             await asyncio.Event().wait()
 
-        async with running(LeaderTask(leases, "task", "a", work)):
+        async with running(LeaderTask(candidate(leases), "task", work)):
             await done.wait()
         assert tokens == [1]
 
@@ -79,7 +80,7 @@ def test_work_that_gives_up_the_lead_competes_again() -> None:
             if len(tokens) == 3:
                 raise UnknownEvent("alarm.dreamt", 1, 7)
 
-        task = LeaderTask(leases, "task", "a", work)
+        task = LeaderTask(candidate(leases), "task", work)
         await task.run()
         assert tokens == [1, 2, 3]
         assert task.status.startswith("stopped: event 7")
@@ -110,7 +111,7 @@ class Forgetful:
 def test_work_that_drops_a_cancellation_is_ended_all_the_same() -> None:
     async def test() -> None:
         leases, work = MemoryLeases(now), Forgetful()
-        task = asyncio.create_task(LeaderTask(leases, "relay", "a", work.work).run())
+        task = asyncio.create_task(LeaderTask(candidate(leases), "relay", work.work).run())
         await work.inside.wait()
         task.cancel()
         await asyncio.wait({task})

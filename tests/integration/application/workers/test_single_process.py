@@ -6,7 +6,7 @@ import pytest
 
 from adapters.memory.leases import MemoryLeases
 from core.application.workers.leader import LEASE_SECONDS
-from core.application.workers.single_process import PATIENCE_SECONDS, PROCESS_LEASE, only_process
+from core.application.workers.single_process import PATIENCE_SECONDS, PROCESS_LEASE, single_process
 from core.errors import StartupRefused
 from tests.kit.jumping import run
 
@@ -20,7 +20,7 @@ def test_a_process_whose_lease_another_took_ends_and_leaves_it_alone() -> None:
         leases, began = MemoryLeases(now), asyncio.Event()
 
         async def first() -> None:
-            async with only_process(leases, "first"):
+            async with single_process(leases, "first"):
                 began.set()
                 await asyncio.Event().wait()
 
@@ -39,7 +39,7 @@ def test_a_process_waits_for_the_lease_that_a_killed_one_left_behind() -> None:
     async def test() -> None:
         leases = MemoryLeases(now)
         await leases.take_over(PROCESS_LEASE, "killed", LEASE_SECONDS)
-        async with only_process(leases, "next"):
+        async with single_process(leases, "next"):
             assert LEASE_SECONDS <= now() <= PATIENCE_SECONDS
 
     run(test)
@@ -48,10 +48,10 @@ def test_a_process_waits_for_the_lease_that_a_killed_one_left_behind() -> None:
 def test_processes_that_hear_each_other_share_the_lease() -> None:
     async def test() -> None:
         leases = MemoryLeases(now)
-        async with only_process(leases, "redis", shared=True):
-            async with only_process(leases, "redis", shared=True):
+        async with single_process(leases, "redis", shared=True):
+            async with single_process(leases, "redis", shared=True):
                 pass
             with pytest.raises(StartupRefused, match="another process is running"):
-                await only_process(leases, "host:1").__aenter__()
+                await single_process(leases, "host:1").__aenter__()
 
     run(test)

@@ -11,10 +11,11 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from adapters.tokens.secret import SecretTokens
-from core.access.callers import Caller, Role
+from core.access.callers import Caller
+from core.roles import Role
+from entrypoints.http.api import OPERATIONS, PERMISSIONS
 from entrypoints.http.app import create_app
-from entrypoints.http.middleware.authorization import OPEN, roles_for
-from entrypoints.http.routes.commands import BY_ID
+from entrypoints.http.schemas.bodies import BY_ID
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from tests.kit.http import HttpStage
 from tests.kit.tokens import SECRET, bearing, token
@@ -27,6 +28,7 @@ REPORTERS = frozenset[Role]({"source", "admin"})
 OPERATORS = {"operator", "admin"}
 READERS = frozenset[Role]({"operator", "viewer", "admin"})
 ADMINS = {"admin"}
+OPEN = {each.path for each in OPERATIONS if each.credential_in_body}
 
 
 def app_of(stage: HttpStage, **options: Any) -> Starlette:
@@ -81,7 +83,7 @@ async def test_without_a_token_every_route_is_shut_but_health(
             assert answer.headers["www-authenticate"] == 'Bearer realm="tocsin"'
     described = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css"}
     console = {"/", "/console/{name:path}"}
-    assert opened == {"/healthz", "/readyz"} | described | console | {path for _, path in OPEN}
+    assert opened == {"/healthz", "/readyz"} | described | console | OPEN
 
 
 @pytest.mark.parametrize(
@@ -149,9 +151,10 @@ async def test_each_role_may_do_what_is_its_own(
 
 
 def test_a_token_without_a_role_may_do_nothing_and_the_console_is_for_all() -> None:
+    roles_for = PERMISSIONS.roles_for
     assert roles_for("GET", "/") is roles_for("GET", "/docs") is roles_for("GET", "/console/app.js") is None
     assert roles_for("GET", "/v1") == roles_for("GET", "/v1/") == roles_for("GET", "/metrics") == READERS
-    assert {roles_for(method, path) == REPORTERS for method, path in OPEN} == {True}
+    assert {roles_for("POST", path) == REPORTERS for path in OPEN} == {True}
 
 
 async def test_a_role_of_another_system_opens_nothing(http: httpx.AsyncClient) -> None:
@@ -241,8 +244,36 @@ async def test_an_event_tells_who_caused_it(http: httpx.AsyncClient) -> None:
         {"id": "plc-1", "kind": "source"},
         {"id": "operator", "kind": "operator"},
         {"id": "source", "kind": "source"},
-        {"id": "admin", "kind": "source"},
+        {"id": "admin", "kind": "operator"},
     ]
+
+
+async def test_a_source_suppresses_as_a_source_whatever_else_it_may(http: httpx.AsyncClient) -> None:
+    alarm = await raised(http)
+    both = bearing(token("plc-9", roles=("admin", "source")))
+    assert (await http.post(f"/v1/alarms/{alarm['id']}/suppress", headers=both)).status_code == 200
+    assert await actors_after_raising(http, alarm["id"]) == [{"id": "plc-9", "kind": "source"}]
+
+
+async def test_suppression_in_bulk_tells_who_it_was_too(http: httpx.AsyncClient) -> None:
+    alarm = (await raised(http))["id"]
+    for role, command, status in (
+        ("admin", "suppress", 200),
+        ("source", "unsuppress", 200),
+        ("operator", "suppress", 403),
+    ):
+        said = [{"command": command, "alarm_id": alarm, "reason": "start-up"}]
+        (answer,) = (await http.post("/v1/commands", json=said, headers=AS[role])).json()
+        assert answer["status"] == status
+    assert await actors_after_raising(http, alarm) == [
+        {"id": "admin", "kind": "operator"},
+        {"id": "source", "kind": "source"},
+    ]
+
+
+async def actors_after_raising(http: httpx.AsyncClient, alarm: str) -> list[dict[str, str]]:
+    events = (await http.get(f"/v1/alarms/{alarm}/events", headers=AS["viewer"])).json()["events"]
+    return [event["actor"] for event in events[1:]]
 
 
 async def test_alertmanager_reports_with_a_key(http: httpx.AsyncClient) -> None:

@@ -5,8 +5,7 @@ import base64
 import logging
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,12 +14,14 @@ import pytest_asyncio
 from starlette.applications import Starlette
 
 from core.alarm.alarm import Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.events import Actor
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import alertmanager as ingest
 from tests.integration.entrypoints.http.watched import WatchedLog
+from tests.kit.hosts import TickingClock
 from tests.kit.http import HttpStage, problem
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
@@ -240,8 +241,7 @@ async def test_a_forged_cursor_is_refused(http: httpx.AsyncClient, stage: HttpSt
 
 
 async def test_paging_goes_on_where_it_was_whatever_is_raised_meanwhile(stage: HttpStage) -> None:
-    seconds = count()
-    stage.services = replace(stage.services, now=lambda: BEGINNING + timedelta(seconds=next(seconds)))
+    stage.services = replace(stage.services, clock=TickingClock(BEGINNING))
     async with stage.client() as http:
         wanted = [(await raised(http, source=f"old-{number}"))["id"] for number in range(20)]
         seen: list[str] = []
@@ -274,7 +274,9 @@ async def test_the_position_of_a_list_is_never_newer_than_its_rows(
 
 async def test_another_tenants_alarm_is_not_there(http: httpx.AsyncClient, stage: HttpStage) -> None:
     command = Raise(
-        context=Context(event_id="e", tenant="other", actor=Actor("x", "source"), now=stage.services.now()),
+        context=Context(
+            event_id="e", tenant="other", actor=Actor("x", "source"), now=stage.services.clock.now()
+        ),
         identity=Identity("other", "boiler-7", "overpressure"),
         severity="major",
     )

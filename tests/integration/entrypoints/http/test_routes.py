@@ -29,7 +29,7 @@ BODIES: dict[str, Any] = {
     "assign": {"assignee": "ada"},
     "comment": {"text": "seen"},
 }
-PATHS = [route.path.format(alarm_id=ID) for route in [*commands.ROUTES, *bulk.ROUTES]]
+PATHS = [each.path.format(alarm_id=ID) for each in [*commands.routes, *bulk.routes]]
 BY_ID_CLEAR = f"/v1/alarms/{ID}/clear"
 INGESTS = ["/v1/ingest/alertmanager", "/v2/enqueue"]
 JSON = {"content-type": "application/json"}

@@ -83,7 +83,7 @@ async def test_a_test_call_says_what_came_of_it(client: httpx.AsyncClient) -> No
 
 async def test_a_webhook_is_removed_with_its_rows(client: httpx.AsyncClient, stage: HttpStage) -> None:
     name = (await made(client))["webhook"]["id"]
-    await stage.services.outgoing.outbox.add([row(1, hook=name)])
+    await stage.outbox.add([row(1, hook=name)])
     assert (await client.delete(f"/v1/webhooks/{name}")).status_code == 204
     assert (await client.get("/v1/outbox")).json() == {"rows": [], "next": None}
     for response in (await client.get(f"/v1/webhooks/{name}"), await client.delete(f"/v1/webhooks/{name}")):

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequenc
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -18,13 +18,15 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Snapshot
-from core.application.projections.projector import PROJECTION, PROJECTOR_LEASE, AlarmModel, Projector
-from core.application.replay.alarms import REPLAY_SECONDS, replay_alarms
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.projector import Projector
+from core.application.replay.alarms import replay_alarms
+from core.application.replay.keeping import REPLAY_SECONDS
+from core.application.workers.leader import LEASE_SECONDS, Candidate
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused
 from core.lists.ports import Shadow
-from core.log.ports import START, EventLog, Page, Stamp
+from core.log.ports import START, Page, Stamp
 from core.log.projection import newest_events
 from tests.kit.history import History
 
@@ -112,6 +114,13 @@ class HistoryLog:
     async def recorded(self, after: int, limit: int) -> Sequence[Event]:
         return self.history.events[after : after + limit]
 
+    async def newest(self, stream: str) -> Event | None:
+        return newest_events(list(self.history.events)).get(stream)
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        of_stream = [event for event in self.history.events if event.stream == stream]
+        return of_stream[after : after + limit]
+
     async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         for event in newest_events(list(self.history.events)).values():
             yield [event.snapshot]
@@ -124,6 +133,9 @@ class HistoryLog:
             return None
         event = self.history.events[position - 1]
         return Stamp(position, event.event_id, event.at)
+
+    async def identity(self) -> str:
+        return "a-log"
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         while True:
@@ -144,8 +156,7 @@ class ProjectorMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.patched = ExitStack()
-        self.patched.enter_context(patch("core.application.projections.projector.backoff", return_value=0.0))
-        self.patched.enter_context(patch("core.application.projections.projector.PACE_SECONDS", 0.0))
+        self.patched.enter_context(patch("core.application.projections.alarms.PACE_SECONDS", 0.0))
         self.loop = asyncio.new_event_loop()
         self.time = 0.0
         self.told = NO_CHECKPOINT
@@ -267,12 +278,12 @@ class ProjectorMachine(RuleBasedStateMachine):
     async def leading(self, holder: str) -> None:
         lease = await self.leases.acquire(PROJECTOR_LEASE, holder, LEASE_SECONDS)
         assert lease is not None
-        log = cast(EventLog, self.log)
-        await Projector(log, self.log.follow, self.model, self.leases, holder).work(lease)
+        candidate = Candidate(self.leases, holder, lambda: 0.0)
+        await Projector(self.log, self.log.follow, self.model, candidate).work(lease)
 
     async def replaying(self, holder: str, *, newest: bool) -> None:
         with suppress(StartupRefused):
-            await replay_alarms(cast(EventLog, self.log), self.model, self.leases, holder, newest=newest)
+            await replay_alarms(self.log, self.model, self.leases, holder, newest=newest)
 
     def settle(self) -> None:
         """Let everyone go on up to its next write; who is done leaves, and what it raised is raised."""

@@ -13,7 +13,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.mongo.alarms.alarm_list import ALARMS, INDEXES, MongoAlarmList
-from adapters.mongo.alarms.listing import hint, parts, row_document
+from adapters.mongo.alarms.list_queries import hint, parts, row_document
 from adapters.mongo.client import Database
 from core.alarm.alarm import Alarm, Severity, State
 from core.lists.query import AlarmQuery, Place, Sort

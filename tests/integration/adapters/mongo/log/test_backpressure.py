@@ -83,7 +83,7 @@ async def test_commands_that_pour_in_are_refused_in_time_and_cost_no_memory(
 async def test_what_does_not_fit_the_queue_is_refused_at_once(
     proxy: Proxy, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(appender, "QUEUE_ENTRIES", QUEUE)
+    monkeypatch.setattr(appender, "QUEUE_SUBMISSIONS", QUEUE)
     connection = connect(proxy.uri, database)
     log = MongoLog(connection)
     await log.create()

@@ -1,4 +1,4 @@
-"""How MongoDB answers a list: what each row carries for it, its indexes, and the queries that they serve.
+"""Listing alarms on MongoDB: what each row carries for it, the indexes, and the queries that they serve.
 
 A row is the alarm and, under `keys`, what the indexes are made of: the ranks that the list is sorted by, and
 `terms`, what it is looked for by: prefixes of its source, labels, words, assignee. See ADR 0019.

@@ -1,4 +1,4 @@
-"""How MongoDB counts the rows of a list: by the ranks that its indexes are made of."""
+"""Counting alarms on MongoDB: by the ranks that the indexes are made of."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from adapters.mongo.alarms.listing import condition
+from adapters.mongo.alarms.list_queries import condition
 from adapters.mongo.client import Document
 from core.alarm.alarm import Alarm, Severity, State
 from core.lists.ports import AlarmCounts

@@ -33,7 +33,7 @@ BATCH_ROWS = 500
 
 _SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
 _SEARCHED = ("qualifier", "text", "assignee")
-# The values of core.listing's keys, as the server reckons them.
+# The values of core.lists.query's keys, as the server reckons them.
 _RANKS: dict[Key, Any] = {
     "state": {"$indexOfArray": [list(STATE_ORDER), "$alarm.state"]},
     "severity": {"$indexOfArray": [list(SEVERITY_ORDER), "$alarm.severity"]},
@@ -47,7 +47,7 @@ _AFTER_SLASH = chr(ord("/") + 1)
 
 
 class MongoAlarmHistory:
-    """The history of the alarms (see core.ports.AlarmHistory).
+    """The history of the alarms (see core.lists.ports.AlarmHistory).
 
     The newest event of every stream up to a position is one scan of an index that leaps from stream to
     stream. What of them a list shows is found and sorted on the server. Only words are looked for here, in

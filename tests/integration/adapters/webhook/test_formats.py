@@ -1,23 +1,24 @@
 """An event as each kind of receiver is told of it."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from adapters.webhook.formats.cloudevents import source_of
+from adapters.webhook.formats.pagerduty import incident_action
+from adapters.webhook.formats.table import FORMATS
 from core.alarm.alarm import Alarm, Identity
-from core.alarm.commands import Context, Raise
+from core.alarm.condition import Raise
+from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.alarm.evolution import place
-from core.outbox.formats import incident_action, render, sealed, source_of
-from core.outbox.formats import test_body as body_of_test
 from core.outbox.webhook import Format
 from tests.kit.history import History
 from tests.kit.outgoing import NOON, webhook
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-FORMATS: list[Format] = ["cloudevents", "slack", "pagerduty"]
 
 
 def raised(**fields: Any) -> Event:
@@ -31,7 +32,7 @@ def raised(**fields: Any) -> Event:
 
 
 def decoded(wanted: Format, event: Event, *, left: bool = False) -> dict[str, Any]:
-    body = render(wanted, event, left=left)
+    body = FORMATS[wanted].render(event, left=left)
     assert body is not None
     message: dict[str, Any] = msgspec.json.decode(body)
     return message
@@ -70,7 +71,7 @@ def test_slack_gets_a_text_in_which_nothing_is_its_markup() -> None:
 
 @pytest.mark.parametrize("wanted", ["slack", "pagerduty"])
 def test_an_alarm_that_is_not_annunciated_calls_nobody(wanted: Format) -> None:
-    body = render(wanted, raised(annunciate=False), left=False)
+    body = FORMATS[wanted].render(raised(annunciate=False), left=False)
     assert body is None or msgspec.json.decode(body)["event_action"] == "resolve"
 
 
@@ -94,14 +95,14 @@ def test_an_alarm_that_is_out_of_sight_has_no_incident(state: Any) -> None:
 
 def test_the_routing_key_is_only_in_what_is_sent() -> None:
     hook = webhook(format="pagerduty", routing_key='R"1')
-    body = render("pagerduty", raised(), left=False)
+    body = FORMATS["pagerduty"].render(raised(), left=False)
     assert body is not None
     assert b"routing_key" not in body
-    assert msgspec.json.decode(sealed(hook, body))["routing_key"] == 'R"1'
-    assert msgspec.json.decode(sealed(hook, body))["event_action"] == "trigger"
+    assert msgspec.json.decode(FORMATS["pagerduty"].sealed(hook, body))["routing_key"] == 'R"1'
+    assert msgspec.json.decode(FORMATS["pagerduty"].sealed(hook, body))["event_action"] == "trigger"
 
 
-@pytest.mark.parametrize("wanted", FORMATS)
+@pytest.mark.parametrize("wanted", get_args(Format))
 def test_rendering_again_gives_the_same_bytes(wanted: Format) -> None:
-    assert render(wanted, raised(), left=False) == render(wanted, raised(), left=False)
-    assert body_of_test(webhook(format=wanted), "id", NOON)
+    assert FORMATS[wanted].render(raised(), left=False) == FORMATS[wanted].render(raised(), left=False)
+    assert FORMATS[wanted].test_body(webhook(format=wanted), "id", NOON)

@@ -1,4 +1,4 @@
-"""Noticing what this process itself writes, where no change stream tells."""
+"""What this process itself writes, heard from the driver where no change stream tells of it."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -9,11 +9,12 @@ from pymongo import monitoring
 _WRITES = frozenset({"insert", "update", "delete", "findAndModify"})
 
 
-class TopicWatch(monitoring.CommandListener, monitoring.ServerListener):
+class OwnWrites(monitoring.CommandListener, monitoring.ServerListener):
     """Calls `changed(topic)` on the event loop after each write of this process to one of the topics.
 
-    It hears of the commands themselves, so no adapter that writes can be forgotten. MongoDB coming back rings
-    `meta`: it may come back with another log. Create it on the event loop; the driver calls from its threads.
+    It hears of the commands themselves, so no adapter that writes can be forgotten. MongoDB coming back
+    counts as a write to `meta`: it may hold another log now. Create it on the event loop; the driver calls
+    from its threads.
     """
 
     def __init__(self, topics: Collection[str], changed: Callable[[str], None]) -> None:
@@ -23,18 +24,18 @@ class TopicWatch(monitoring.CommandListener, monitoring.ServerListener):
         self._under_way: dict[int, str] = {}
 
     def started(self, event: monitoring.CommandStartedEvent) -> None:
-        """Remember what the command writes to."""
+        """Remember which topic the command writes to."""
         if event.command_name in _WRITES:
             topic = event.command[event.command_name]
             if topic in self._topics:
                 self._under_way[event.request_id] = topic
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Tell."""
+        """Tell what was written."""
         self._ended(event.request_id)
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Tell: it may have been written nevertheless."""
+        """Tell as well: it may have been written nevertheless."""
         self._ended(event.request_id)
 
     def opened(self, event: monitoring.ServerOpeningEvent) -> None:

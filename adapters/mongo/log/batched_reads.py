@@ -1,4 +1,4 @@
-"""Reads that wait for each other's turn and then go out as one command."""
+"""Batches reads that arrive while others are under way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,11 +12,11 @@ READERS = 2
 Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
 
 
-class Gathering:
-    """Answers `get` by `read`, whose commands begin after the call and ask for all keys that wait.
+class BatchedReads:
+    """Answers each `get` by a `read` that begins after it and asks for all keys that wait.
 
-    At low rates a read goes out at once, alone; what comes while others are under way goes out together,
-    as the log's writes do.
+    At low rates a read goes out at once, alone; what arrives while READERS of them are under way goes out
+    together, as the log's writes do.
     """
 
     def __init__(self, read: Read) -> None:
@@ -43,7 +43,7 @@ class Gathering:
             try:
                 found = await self._read(keys)
             except Exception as error:  # noqa: BLE001 (whoever asked gets it)
-                # Who waits too: a store that is away takes its time to say so, and once is enough.
+                # Those that wait as well: a store that is away takes its time to say so, and once is enough.
                 answers |= self._waiting
                 self._waiting.clear()
                 for answer in answers.values():

@@ -7,8 +7,8 @@ import standardwebhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.webhook.signing import signature
 from core.errors import InvalidInput
-from core.outbox.signing import signature
 from core.outbox.webhook import key_of, secret_of
 
 REFERENCE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

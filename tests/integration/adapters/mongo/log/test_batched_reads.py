@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from adapters.mongo.log import gathering
-from adapters.mongo.log.gathering import Gathering
+from adapters.mongo.log import batched_reads
+from adapters.mongo.log.batched_reads import BatchedReads
 from core.errors import Unavailable
 
 
@@ -27,8 +27,8 @@ class Store:
         return {key: number for key in keys if key != "nothing"}
 
 
-async def asking(gathered: Gathering, *keys: str) -> list[asyncio.Task[int | None]]:
-    tasks = [asyncio.create_task(gathered.get(key)) for key in keys]
+async def asking(reads: BatchedReads, *keys: str) -> list[asyncio.Task[int | None]]:
+    tasks = [asyncio.create_task(reads.get(key)) for key in keys]
     # A turn for the tasks to ask, and one for the readers to begin.
     for _ in range(2):
         await asyncio.sleep(0)
@@ -37,8 +37,8 @@ async def asking(gathered: Gathering, *keys: str) -> list[asyncio.Task[int | Non
 
 async def test_reads_that_wait_go_out_together() -> None:
     store = Store()
-    gathered = Gathering(store.read)
-    tasks = await asking(gathered, "a", "b", "nothing", "a")
+    reads = BatchedReads(store.read)
+    tasks = await asking(reads, "a", "b", "nothing", "a")
     store.go.set()
     assert await asyncio.gather(*tasks) == [0, 0, None, 0]
     assert store.asked == [["a", "b", "nothing"]]
@@ -46,50 +46,50 @@ async def test_reads_that_wait_go_out_together() -> None:
 
 async def test_who_asks_while_a_read_is_under_way_gets_a_later_one() -> None:
     store = Store()
-    gathered = Gathering(store.read)
-    first = await asking(gathered, "a")
-    second = await asking(gathered, "a")
-    third = await asking(gathered, "a", "b")
+    reads = BatchedReads(store.read)
+    first = await asking(reads, "a")
+    second = await asking(reads, "a")
+    third = await asking(reads, "a", "b")
     store.go.set()
     assert await asyncio.gather(*first, *second, *third) == [0, 1, 2, 2]
-    assert len(store.asked) == gathering.READERS + 1
+    assert len(store.asked) == batched_reads.READERS + 1
 
 
 async def test_no_read_asks_for_more_than_it_may() -> None:
     store = Store()
     store.go.set()
-    gathered = Gathering(store.read)
-    await asyncio.gather(*(gathered.get(str(number)) for number in range(gathering.KEYS * 2 + 1)))
-    assert max(len(keys) for keys in store.asked) == gathering.KEYS
+    reads = BatchedReads(store.read)
+    await asyncio.gather(*(reads.get(str(number)) for number in range(batched_reads.KEYS * 2 + 1)))
+    assert max(len(keys) for keys in store.asked) == batched_reads.KEYS
 
 
 async def test_an_error_goes_to_everybody_who_asked_and_to_nobody_else() -> None:
     store = Store()
     store.error = Unavailable("no primary")
     store.go.set()
-    gathered = Gathering(store.read)
-    results = await asyncio.gather(gathered.get("a"), gathered.get("b"), return_exceptions=True)
+    reads = BatchedReads(store.read)
+    results = await asyncio.gather(reads.get("a"), reads.get("b"), return_exceptions=True)
     assert list(results) == [store.error] * 2
     store.error = None
-    assert await gathered.get("a") == 1
+    assert await reads.get("a") == 1
 
 
 async def test_a_store_that_is_away_is_not_asked_again_for_those_who_wait() -> None:
     store = Store()
     store.error = Unavailable("no primary")
-    gathered = Gathering(store.read)
-    under_way = [*await asking(gathered, "a"), *await asking(gathered, "a")]
-    waiting = await asking(gathered, *(str(number) for number in range(gathering.KEYS + 1)))
+    reads = BatchedReads(store.read)
+    under_way = [*await asking(reads, "a"), *await asking(reads, "a")]
+    waiting = await asking(reads, *(str(number) for number in range(batched_reads.KEYS + 1)))
     store.go.set()
     results = await asyncio.gather(*under_way, *waiting, return_exceptions=True)
     assert set(results) == {store.error}
-    assert len(store.asked) == gathering.READERS
+    assert len(store.asked) == batched_reads.READERS
 
 
 async def test_who_gives_up_takes_nobody_along() -> None:
     store = Store()
-    gathered = Gathering(store.read)
-    impatient, patient = await asking(gathered, "a", "a")
+    reads = BatchedReads(store.read)
+    impatient, patient = await asking(reads, "a", "a")
     impatient.cancel()
     store.go.set()
     assert await patient == 0

@@ -1,0 +1,31 @@
+"""What the calls to a webhook came to."""
+
+from dataclasses import dataclass, field
+
+from core.counters import Histogram
+from core.outbox.row import Settlement
+from core.outbox.schedule import Answer
+
+LATENCY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""The upper bounds of the buckets in which calls are counted."""
+
+
+def _latency() -> Histogram:
+    return Histogram(LATENCY_SECONDS)
+
+
+@dataclass(slots=True)
+class CallCounts:
+    """A webhook's calls since the process started; `latency` has how long they took (s)."""
+
+    attempts: int = 0
+    delivered: int = 0
+    dead: int = 0
+    latency: Histogram = field(default_factory=_latency)
+
+    def count(self, answer: Answer, settlement: Settlement) -> None:
+        """Count a call."""
+        self.attempts += 1
+        self.delivered += settlement.row.state == "delivered"
+        self.dead += settlement.row.state == "dead"
+        self.latency.observe(answer.seconds)

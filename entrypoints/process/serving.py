@@ -1,0 +1,83 @@
+"""uvicorn, with our protocols, on a listener of ours, ended by our own signals after draining."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from adapters.uvicorn.http import HttpProtocol
+from adapters.uvicorn.websocket import StreamProtocol
+from entrypoints.process.settings import Settings
+
+logger = logging.getLogger("tocsin.serve")
+
+SHUTDOWN_SECONDS = 10
+"""How long requests under way may take to end."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: it would close every socket before they are drained."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `serve`."""
+        yield
+
+
+async def serve(
+    app: ASGIApp,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    started: Callable[[], None],
+    drain: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve until SIGINT or SIGTERM, then drain and end. `started` is called once a signal would be heard."""
+    server = _Server(_config(app, settings))
+    stopping = asyncio.create_task(_signalled().wait())
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        started()
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not serving.done():
+            logger.info("draining")
+            if settings.shared_port:
+                # Who comes now is to reach a process that stays.
+                for each in server.servers:
+                    each.close()
+            await drain()
+            server.should_exit = True
+        await serving
+    finally:
+        stopping.cancel()
+        server.should_exit = True
+
+
+def _signalled() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set from now on."""
+    ending, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ending.set)
+    return ending
+
+
+def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=HttpProtocol,
+        ws=StreamProtocol,
+        ws_max_size=settings.limits.message_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=settings.ping_seconds,
+        ws_ping_timeout=settings.ping_seconds,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )

@@ -1,0 +1,62 @@
+"""The worker tasks of a process, built on its storage and its feed."""
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.webhook.formats.table import FORMATS
+from core.application.feed import Feed
+from core.application.projections.alarms import AlarmModel
+from core.application.projections.kpis import KpiModel
+from core.application.projections.projector import Projector
+from core.application.webhooks.endpoint import RelayParts
+from core.application.webhooks.relay import Relay
+from core.application.webhooks.router import Router, RouterParts
+from core.application.workers.balancing import Balancing
+from core.application.workers.deadlines import Deadlines, ShelfSources
+from core.application.workers.leader import Candidate
+from core.application.workers.worker import Worker
+from core.host import Host
+from core.log.handler import CommandHandler
+from core.outbox.ports import WebhookSender
+from entrypoints.process.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Every worker, what balances them over the processes, and by name those that others ask something."""
+
+    projector: Projector
+    relay: Relay
+    every: tuple[Worker, ...]
+    balancing: Balancing
+
+    def running(self) -> list[Coroutine[Any, Any, None]]:
+        """Return what has to run for the workers to work."""
+        return [*(worker.run() for worker in self.every), self.balancing.run()]
+
+
+def build_workers(  # noqa: PLR0913 (what they work on, and by what)
+    store: Storage, feed: Feed, handler: CommandHandler, sender: WebhookSender, *, host: Host, holder: str
+) -> Workers:
+    """Build the workers, and let them begin anew when the feed has seen another log."""
+    log, follow, clock, chance = store.log, feed.follow, host.clock, host.chance
+    candidate = Candidate(store.leases, holder, chance)
+    alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
+    kpis = KpiModel(store.kpis, store.checkpoints)
+    routing = RouterParts(
+        log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bell, clock, FORMATS
+    )
+    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bell, clock, chance)
+    projector, relay = Projector(log, follow, alarms, candidate), Relay(relaying, candidate)
+    every = (
+        projector,
+        Projector(log, follow, kpis, candidate),
+        Deadlines(ShelfSources(log, follow, alarms), handler, clock, host.ids, candidate),
+        Router(routing, candidate),
+        relay,
+    )
+    for worker in every:
+        feed.on_reset(worker.log_replaced)
+    balancing = Balancing(store.presence, holder, [worker.task for worker in every], chance)
+    return Workers(projector, relay, every, balancing)
