@@ -4,6 +4,7 @@ TocsinError
 ├─ Refused            the alarm's rules say no; nothing was recorded
 │  └─ InvalidInput    the input itself is out of bounds
 ├─ Unauthenticated    who asks does not prove who they are
+├─ BadMessage         what a client of the stream sent is no message
 ├─ UnknownEvent       an event written by a newer version
 ├─ RevisionConflict   a concurrent command on the same alarm was first
 ├─ DuplicateCommand   an event with this Idempotency-Key is in the log
@@ -11,7 +12,6 @@ TocsinError
 ├─ TooBroad           a query would look at too much
 ├─ OutcomeUnknown     it may have happened, and may still
 ├─ LogMismatch        the log is not the one a position belongs to
-├─ BadMessage         what a client of the stream sent is no message
 ├─ InvalidEvent       what an integration sent is no event of its kind
 ├─ UnknownWebhook     the tenant has no such webhook
 ├─ UnknownRow         the tenant has no such row in its outbox
@@ -87,6 +87,10 @@ class Unauthenticated(TocsinError):
         self.detail = detail
 
 
+class BadMessage(TocsinError):
+    """What the client sent is no message of this protocol; the text says why."""
+
+
 class UnknownEvent(TocsinError):
     """An event of a newer version of the code: stop and say so, never guess."""
 
@@ -120,10 +124,6 @@ class OutcomeUnknown(TocsinError):
 
 class LogMismatch(TocsinError):
     """The log is not the one that was read before: it was restored or replaced."""
-
-
-class BadMessage(TocsinError):
-    """What the client sent is no message of this protocol; the text says why."""
 
 
 class InvalidEvent(TocsinError):

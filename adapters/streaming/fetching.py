@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from adapters.streaming.peer import Peer
 from core.alarm.alarm import Alarm
+from core.application.checkpoints import belongs
+from core.application.projections.alarms import PROJECTION
+from core.application.waiting import closing
 from core.backoff import backoff
 from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
 from core.delivery.pages import PAGE_EVENTS
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Stage, Subscription
-from core.delivery.subscribing import Subscribing
 from core.errors import LogMismatch, Unavailable
 from core.lists.ports import AlarmListReader, DecidedSwap
 from core.log.ports import EventReader
@@ -32,8 +34,6 @@ TAIL_TRIES = 5
 TAIL_SECONDS = 0.2
 RETRY_SECONDS = 2.0
 
-PROJECTION = "alarms"
-
 
 @dataclass(frozen=True, slots=True)
 class Sources:
@@ -50,7 +50,6 @@ class Fetching:
 
     def __init__(self, delivery: Delivery[Peer], sources: Sources, wake: Callable[[], None]) -> None:
         self._delivery = delivery
-        self._subscribing = Subscribing(delivery)
         self._sources = sources
         self._wake = wake
         self._page_reads = asyncio.Semaphore(PAGE_READS)
@@ -76,13 +75,12 @@ class Fetching:
                     await self._page(request)
                 case NeedTail():
                     await self._tail(request)
-                case NeedSnapshot(subscription):
-                    await self._snapshot(subscription)
+                case NeedSnapshot():
+                    await self._snapshot(request)
         except Exception:
             # Whatever is wrong with what was read: the client must not wait for it for ever.
             logger.exception("a subscription could not be served")
-            for subscription in self._delivery.waiting_for(request):
-                self._subscribing.unavailable(subscription, "what it needs could not be read")
+            self._delivery.give_up(request, "what it needs could not be read")
         self._wake()
 
     async def _page(self, request: NeedPage) -> None:
@@ -104,54 +102,41 @@ class Fetching:
         try:
             for tries in range(1, TAIL_TRIES + 1):
                 tail = await self._sources.log.tail()
-                if self._subscribing.tail(request, tail.position, final=tries == TAIL_TRIES):
+                if self._delivery.tail(request, tail.position, final=tries == TAIL_TRIES):
                     return
                 await asyncio.sleep(TAIL_SECONDS)
         except Unavailable as error:
-            self._subscribing.unavailable(request.subscription, str(error))
+            self._delivery.give_up(request, str(error))
 
-    async def _snapshot(self, subscription: Subscription[Peer]) -> None:
+    async def _snapshot(self, request: NeedSnapshot) -> None:
         try:
             for tries in range(SCAN_TRIES):
                 if tries:
                     await asyncio.sleep(backoff(tries, 0.1, RETRY_SECONDS, random.random()))
-                if await self._scan(subscription):
-                    self._subscribing.snapshot_ended(subscription)
+                if await self._scan(request.subscription):
+                    self._delivery.snapshot_ended(request.subscription)
                     return
-            self._subscribing.unavailable(subscription, "the alarm list is being rebuilt; try again")
+            self._delivery.give_up(request, "the alarm list is being rebuilt; try again")
         except Unavailable as error:
-            self._subscribing.unavailable(subscription, str(error))
+            self._delivery.give_up(request, str(error))
 
     async def _scan(self, subscription: Subscription[Peer]) -> bool:
         """Send the alarm list once; False: it was swapped meanwhile, or is of a log that was replaced."""
         before = await self._checkpoint()
-        if not await self._is_of_the_log(before):
+        if not await belongs(self._sources.log, before):
             return False
-        self._subscribing.snapshot_began(subscription, before.position)
-        scan = self._sources.alarms.scan(subscription.session.tenant)
-        try:
+        self._delivery.snapshot_began(subscription, before.position)
+        async with closing(self._sources.alarms.scan(subscription.session.tenant)) as scan:
             while rows := await self._next(scan):
                 await self._send(subscription, rows)
                 if subscription.stage is not Stage.SNAPSHOT:
                     return True
-        finally:
-            # A generator is ended here, not when it is collected: it may hold a cursor open.
-            close = getattr(scan, "aclose", None)
-            if close is not None:
-                await close()
         return (await self._checkpoint()).generation == before.generation
 
     async def _checkpoint(self) -> Checkpoint:
         # A swap that is under way changes the list first and its generation last: finish it.
         await self._sources.rebuild.settle()
         return await self._sources.checkpoints.load(PROJECTION)
-
-    async def _is_of_the_log(self, checkpoint: Checkpoint) -> bool:
-        """Tell whether the list was made from this log: one restored from a backup is behind it at first."""
-        if not checkpoint.position:
-            return True
-        stamp = await self._sources.log.stamp(checkpoint.position)
-        return stamp is not None and stamp.event_id == checkpoint.event_id
 
     async def _next(self, scan: AsyncIterator[Sequence[Alarm]]) -> list[Alarm]:
         """Read a page; nothing: there is none. Only while it is read others wait, never while it is sent."""
@@ -163,7 +148,7 @@ class Fetching:
 
     async def _send(self, subscription: Subscription[Peer], rows: list[Alarm]) -> None:
         """Send a page, and wait until its session has taken it."""
-        self._subscribing.snapshot_rows(subscription, rows)
+        self._delivery.snapshot_rows(subscription, rows)
         self._wake()
         session = subscription.session
         while session.answers and not session.closed:

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
-from core.delivery.limits import Allowance
+from core.rates import TokenBucket
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 
 class Wire(Protocol):
-    """What writes to an accepted WebSocket (adapters.websocket.protocol) or a response (adapters.sse)."""
+    """What writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
 
     drained: Callable[[], None] | None
 
@@ -29,9 +29,9 @@ class Peer:
 
     __slots__ = ("allowance", "blocked_at", "room", "wire", "write")
 
-    def __init__(self, wire: Wire, allowance: Allowance) -> None:
+    def __init__(self, wire: Wire, allowance: TokenBucket) -> None:
         self.wire = wire
-        # How fast its client may talk.
+        # A token for each message that its client may send.
         self.allowance = allowance
         self.write = wire.write
         # Since when, by the loop's clock, the socket has been full.

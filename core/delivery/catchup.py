@@ -6,7 +6,7 @@ from typing import Generic
 from core.alarm.events import Event
 from core.delivery.frame import Frame, KeptFrames
 from core.delivery.pages import Pages, page_end, page_of
-from core.delivery.requests import NeedPage, Request
+from core.delivery.requests import NeedPage, Requests
 from core.delivery.ring import EncodedEvent, Ring
 from core.delivery.session import Peer, Stage, Subscription
 
@@ -15,22 +15,20 @@ class CatchUp(Generic[Peer]):
     """Looks through what follows a cursor, a page at a time.
 
     Pages start at the same positions for all, so subscriptions that were behind by different amounts
-    soon share their frames. What is needed is added to `requested`.
+    soon share their frames. Pages that are missing are added to the requests.
     """
 
-    def __init__(self, ring: Ring, requested: list[Request]) -> None:
+    def __init__(self, ring: Ring, requests: Requests) -> None:
         self._ring = ring
-        self._requested = requested
+        self._requests = requests
         self._pages = Pages()
         self._kept = KeptFrames()
         self._waiting: dict[int, list[Subscription[Peer]]] = {}
         self._epoch = 0
 
-    def restart(self, ring: Ring) -> None:
+    def restart(self) -> None:
         """Forget all that belongs to the log that was; what is still under way will be ignored."""
-        self._ring = ring
         self._epoch += 1
-        self._requested.clear()
         self._pages.clear()
         self._kept.clear()
         self._waiting.clear()
@@ -77,7 +75,7 @@ class CatchUp(Generic[Peer]):
             subscription.stage = Stage.LIVE
         if len(served) < len(waiting):
             self._waiting[request.number] = [each for each in waiting if each.cursor >= reached]
-            self._requested.append(NeedPage(request.number, self._epoch, request.tries + 1))
+            self._requests.add(NeedPage(request.number, self._epoch, request.tries + 1))
         return served
 
     def _entries(self, subscription: Subscription[Peer]) -> Sequence[EncodedEvent]:
@@ -93,5 +91,5 @@ class CatchUp(Generic[Peer]):
         number = page_of(subscription.cursor + 1)
         if number not in self._waiting:
             self._waiting[number] = []
-            self._requested.append(NeedPage(number, self._epoch))
+            self._requests.add(NeedPage(number, self._epoch))
         self._waiting[number].append(subscription)

@@ -53,6 +53,10 @@ class Cohort(Generic[Peer]):
         # The frame made last from them.
         self.newest: Frame | None = None
 
+    def serve(self, subscription: Subscription[Peer]) -> None:
+        """Send its frames to one more subscription."""
+        self.members[subscription] = None
+
     def add(self, position: int, *, left: bool) -> None:
         """Take note that the newest event matches."""
         if len(self._positions) >= MATCHES:

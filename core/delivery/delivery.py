@@ -1,204 +1,133 @@
 """Delivery: the state machine between the feed and the sockets of one process. It does no I/O."""
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 from typing import Generic
 
+from core.access.callers import Caller
+from core.access.revocations import Revocation
+from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.delivery.catchup import CatchUp
-from core.delivery.cohort import Cohort
 from core.delivery.cohorts import Cohorts
 from core.delivery.encodings.encoding import Encoding
-from core.delivery.frame import Frame
+from core.delivery.fanout import Fanout, Outgoing
 from core.delivery.limits import Limits
-from core.delivery.protocol import RESTART, At, Close, Error, Goodbye, Hello, ResetMessage
-from core.delivery.requests import NeedPage, Request
+from core.delivery.protocol import ErrorMessage, Subscribe, Unsubscribe
+from core.delivery.requests import NeedPage, NeedTail, Request, Requests
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
-from core.delivery.session import Peer, Session, Stage, Subscription
-
-POSITION_LAG = 1_000
-"""How many positions a client can be told late that there was nothing for it."""
-LIVE_SHARE = 8
-"""How many live frames go out for each one to a session that is behind, while both are waiting."""
-
-Outgoing = tuple[Session[Peer], bytes | Close] | None
+from core.delivery.session import Peer, Session, SessionInfo, Subscription
+from core.delivery.session_auth import AUTH_SECONDS, SessionAuth
+from core.delivery.sessions import Sessions
+from core.delivery.subscriptions import Subscriptions
 
 
 class Delivery(Generic[Peer]):
-    """Serves every session of a process from one ring.
+    """Serves every session of a process from one ring: all that a driver of sockets has to know.
 
-    After any call, send what `outgoing` yields and fetch what `requests` returns. All methods are called
-    from one thread.
+    After any call, send what `outgoing` yields and fetch what `requests` returns; call `end_overdue` at
+    `next_deadline`, which any call may bring forward. All methods are called from one thread.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (where it stands in the log, and its bounds)
         self,
         identity: str,
         position: int,
         *,
         limits: Limits | None = None,
+        auth_seconds: float = AUTH_SECONDS,
         ring_events: int = RING_EVENTS,
         ring_bytes: int = RING_BYTES,
     ) -> None:
-        self.identity = identity
-        self.limits = limits or Limits()
-        self.ring = Ring(position, ring_events, ring_bytes)
-        self.sessions: dict[Session[Peer], None] = {}
-        self.cohorts = Cohorts[Peer]()
-        self.requested: list[Request] = []
-        self._ring_size = (ring_events, ring_bytes)
-        self._catch_up = CatchUp[Peer](self.ring, self.requested)
-        # Cohorts with a new match; their members when it is their turn; those that have more waiting.
-        self._dirty: OrderedDict[Cohort[Peer], None] = OrderedDict()
-        self._live: deque[Subscription[Peer]] = deque()
-        self._behind: deque[Subscription[Peer]] = deque()
-        self._talking: deque[Session[Peer]] = deque()
-        self._served = 0
+        self._ring = Ring(identity, position, ring_events, ring_bytes)
+        self._requests = Requests()
+        cohorts = Cohorts[Peer]()
+        self._catch_up = CatchUp[Peer](self._ring, self._requests)
+        self._fanout = Fanout[Peer](self._ring, cohorts, self._catch_up)
+        self._sessions = Sessions[Peer](self._ring, cohorts, self._fanout)
+        self._auth = SessionAuth[Peer](self._sessions, auth_seconds)
+        self._subscriptions = Subscriptions[Peer](
+            self._ring, cohorts, self._fanout, self._sessions, self._requests, limits=limits or Limits()
+        )
+
+    # The log.
+
+    @property
+    def position(self) -> int:
+        """The position of the event that was published last."""
+        return self._ring.last
 
     def publish(self, events: Sequence[Event]) -> None:
         """Take the next events of the log. Raises LogMismatch unless they directly follow the last."""
-        for event in events:
-            self.ring.append(event)
-            for cohort, left in self.cohorts.concerned(event):
-                cohort.add(event.position, left=left)
-                self._dirty[cohort] = None
+        self._fanout.publish(events)
 
     def reset(self, identity: str, position: int) -> None:
         """Start over: the log was replaced, and the feed goes on after this position of the new one."""
-        self.identity = identity
-        self.ring = Ring(position, *self._ring_size)
-        self._catch_up.restart(self.ring)
-        for session in self.sessions:
-            if session.closed or not session.known:
-                continue
-            self._answer(session, Hello(log=identity, position=position))
-            for subscription in list(session.subscriptions.values()):
-                self.end_with(subscription, ResetMessage(id=subscription.id, reason="log_changed"))
+        self._ring.restart(identity, position)
+        self._requests.clear()
+        self._catch_up.restart()
+        self._sessions.restart()
+
+    # Sessions.
+
+    @property
+    def sessions(self) -> Collection[Session[Peer]]:
+        """Every open session, in the order in which they were opened."""
+        return self._sessions.open
 
     def connect(
-        self, tenant: str, subject: str, encoding: Encoding, peer: Peer, *, single: bool = False
+        self, encoding: Encoding, peer: Peer, now: datetime, caller: Caller | None, *, single: bool = False
     ) -> Session[Peer]:
-        """Begin a session; a `single` one is for one subscription and ends with it."""
-        session = Session(tenant, subject, encoding, peer, single=single)
-        self.sessions[session] = None
-        self.greet(session)
+        """Begin a session; a `single` one is for one subscription and ends with it.
+
+        `caller` None: its client has to say in time who it is, and is told nothing before.
+        """
+        session = self._sessions.begin(encoding, peer, single=single)
+        if caller is None:
+            self._auth.wait_for(session, now)
+        else:
+            self._auth.identify(session, caller, now)
         return session
 
-    def await_identity(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> Session[Peer]:
-        """Begin a session of nobody yet (see core.delivery.identifying)."""
-        session = Session("", "", encoding, peer, single=single)
-        session.known = False
-        self.sessions[session] = None
-        return session
+    def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
+        """Take who the session belongs to: it begins, or goes on until a later time, with a hello.
 
-    def greet(self, session: Session[Peer]) -> None:
-        """Tell the client which log this is and how far it is read."""
-        self._answer(session, Hello(log=self.identity, position=self.ring.last))
+        It is closed if the caller may not follow alarms, or is another one than before.
+        """
+        self._auth.identify(session, caller, now)
 
-    def disconnect(self, session: Session[Peer]) -> None:
-        """Forget a session: its socket is gone."""
-        self.sessions.pop(session, None)
-        session.closed = True
-        session.answers.clear()
-        for subscription in list(session.subscriptions.values()):
-            self.end(subscription)
+    def deny(self, session: Session[Peer], reason: str) -> None:
+        """Close a session whose client did not prove who it is."""
+        self._auth.deny(session, reason)
 
-    def close(self, session: Session[Peer], code: int, reason: str) -> None:
-        """Send what was answered so far, then close the session's socket."""
-        if session.closed:
-            return
-        session.closed = True
-        for subscription in list(session.subscriptions.values()):
-            self.end(subscription)
-        session.answers.append(Close(code, reason))
-        self.talk(session)
+    def revoke(self, revocation: Revocation) -> None:
+        """Close the sessions that a revocation is about."""
+        self._auth.revoke(revocation)
+
+    def sessions_of(self, tenant: str) -> Sequence[SessionInfo]:
+        """Return what sessions the tenant has."""
+        return list(self._auth.infos(tenant))
 
     def goodbye(self, session: Session[Peer], code: int, reason: str, retry_after_ms: int) -> None:
         """Close the session after telling the client when to come back."""
-        if not session.closed:
-            session.answer(Goodbye(reason=reason, retry_after_ms=retry_after_ms))
-            self.close(session, code, reason)
+        self._sessions.goodbye(session, code, reason, retry_after_ms)
 
-    def busy(self, session: Session[Peer]) -> None:
-        """Send nothing to this session until it has drained: its socket is full."""
-        session.busy = True
+    def disconnect(self, session: Session[Peer]) -> None:
+        """Forget a session: its socket is gone."""
+        self._auth.forget(session)
+        self._sessions.forget(session)
 
-    def drained(self, session: Session[Peer]) -> None:
-        """Go on with a session whose socket takes something again."""
-        session.busy = False
-        self.talk(session)
-        self._behind.extend(session.subscriptions.values())
+    # What a session's client says.
 
-    def join(self, subscription: Subscription[Peer], position: int) -> None:
-        """Send everything that matches after the position, as far as it is not sent yet."""
-        subscription.cursor = subscription.told = position
-        subscription.stage = Stage.LIVE
-        subscription.cohort.members[subscription] = None
-        self._behind.append(subscription)
+    def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
+        """Carry out a message of a session's client."""
+        self._subscriptions.handle(session, message)
 
-    def end(self, subscription: Subscription[Peer]) -> None:
-        """Send nothing more for the subscription."""
-        subscription.stage = Stage.OVER
-        subscription.session.subscriptions.pop(subscription.id, None)
-        self.cohorts.leave(subscription)
+    def refuse(self, session: Session[Peer], error: ErrorMessage, close: int) -> None:
+        """Tell the client what was wrong, and close its socket with this code."""
+        self._subscriptions.refuse(session, error, close)
 
-    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | Error) -> None:
-        """End the subscription, and tell the client why."""
-        self.end(subscription)
-        self.dismiss(subscription.session, word)
-
-    def dismiss(self, session: Session[Peer], word: ResetMessage | Error) -> None:
-        """Tell the client that there is no such subscription, or no more."""
-        self._answer(session, word)
-        if session.single:
-            self.close(session, RESTART, "subscribe again")
-
-    def talk(self, session: Session[Peer]) -> None:
-        """Let the session's answers go out."""
-        if session.answers and not session.busy:
-            self._talking.append(session)
-
-    def page(self, request: NeedPage, events: Sequence[Event]) -> None:
-        """Take what there is of a page of the log that was requested. Raises LogMismatch at a gap."""
-        self._behind.extend(self._catch_up.page(request, events))
-
-    def needs(self, request: NeedPage) -> bool:
-        """Tell whether somebody still waits for the page."""
-        return self._catch_up.needs(request)
-
-    def waiting_for(self, request: Request) -> Sequence[Subscription[Peer]]:
-        """Return the subscriptions that cannot go on without it."""
-        if isinstance(request, NeedPage):
-            return self._catch_up.waiting_for(request)
-        return [request.subscription]
-
-    def tick(self) -> None:
-        """Tell clients how far they are that have heard nothing for long. Call it every few seconds."""
-        last = self.ring.last
-        for session in self.sessions:
-            for subscription in session.subscriptions.values():
-                if (
-                    last - subscription.told >= POSITION_LAG
-                    and subscription.stage is Stage.LIVE
-                    and not session.busy
-                    and not subscription.cohort.behind(subscription.cursor, self.ring)
-                    and subscription.cohort.frame(subscription.cursor, self.ring) is None
-                ):
-                    self._tell(subscription, last)
-
-    def beat(self) -> None:
-        """Let every wire that has no pings of its own be used now and then."""
-        for session in self.sessions:
-            heartbeat = session.encoding.heartbeat
-            if heartbeat and not (session.busy or session.closed or session.answers):
-                session.answers.append(heartbeat)
-                self.talk(session)
-
-    def requests(self) -> list[Request]:
-        """Return what is needed from outside since the last call."""
-        taken = self.requested[:]
-        self.requested.clear()
-        return taken
+    # What goes out.
 
     def outgoing(self) -> Iterator[Outgoing[Peer]]:
         """Yield what is to be sent, until nothing is: a session, and its next message or its close.
@@ -206,58 +135,71 @@ class Delivery(Generic[Peer]):
         If a socket cannot take it at once, call `busy` before going on, and `drained` when it has taken
         it. None stands for work that gave nothing to send. Stopping between two loses nothing.
         """
-        while True:
-            if self._talking:
-                session = self._talking.popleft()
-                if session.answers and not session.busy:
-                    answer = session.answers.popleft()
-                    self.talk(session)
-                    yield session, answer
-                continue
-            if self._dirty and not self._live:
-                # The oldest first, or those that many events are for would always be before it.
-                self._live.extend(self._dirty.popitem(last=False)[0].members)
-                continue
-            self._served += 1
-            if self._live and (self._served % LIVE_SHARE or not self._behind):
-                subscription = self._live.popleft()
-            elif self._behind:
-                subscription = self._behind.popleft()
-            else:
-                return
-            if subscription.session.busy or subscription.stage is not Stage.LIVE:
-                continue
-            frame = subscription.cohort.newest
-            # Nearly always it is the frame that the cohort's member before this one was sent.
-            if frame is None or subscription.conflate or not frame.low <= subscription.cursor < frame.first:
-                frame = self._waiting(subscription)
-            if frame is not None:
-                yield self._advance(subscription, frame)
+        return self._fanout.outgoing()
 
-    def _waiting(self, subscription: Subscription[Peer]) -> Frame | None:
-        cohort = subscription.cohort
-        if cohort.behind(subscription.cursor, self.ring):
-            return self._catch_up.frame(subscription)
-        if subscription.conflate:
-            return cohort.conflated(subscription.cursor, self.ring)
-        return cohort.frame(subscription.cursor, self.ring)
+    def busy(self, session: Session[Peer]) -> None:
+        """Send nothing to this session until it has drained: its socket is full."""
+        self._fanout.busy(session)
 
-    def _advance(self, subscription: Subscription[Peer], frame: Frame) -> Outgoing[Peer]:
-        """Move the cursor to the frame's end, and return what is to be sent of it."""
-        subscription.cursor = frame.end
-        if frame.end < self.ring.last:
-            self._behind.append(subscription)
-        if frame.body:
-            subscription.told = frame.end
-            return subscription.session, frame.payload(subscription.id)
-        if subscription.cursor - subscription.told >= POSITION_LAG:
-            self._tell(subscription, subscription.cursor)
-        return None
+    def drained(self, session: Session[Peer]) -> None:
+        """Go on with a session whose socket takes something again."""
+        self._fanout.drained(session)
 
-    def _tell(self, subscription: Subscription[Peer], position: int) -> None:
-        subscription.cursor = subscription.told = position
-        self._answer(subscription.session, At(id=subscription.id, position=position))
+    # What is fetched from outside.
 
-    def _answer(self, session: Session[Peer], message: Hello | ResetMessage | At | Error) -> None:
-        session.answer(message)
-        self.talk(session)
+    def requests(self) -> list[Request]:
+        """Return what is needed from outside since the last call."""
+        return self._requests.take()
+
+    def needs(self, request: NeedPage) -> bool:
+        """Tell whether somebody still waits for the page."""
+        return self._catch_up.needs(request)
+
+    def page(self, request: NeedPage, events: Sequence[Event]) -> None:
+        """Take what there is of a page of the log that was requested. Raises LogMismatch at a gap."""
+        self._fanout.go_on(self._catch_up.page(request, events))
+
+    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
+        """Take the position of the log's tail; True: the request is settled.
+
+        `final`: it will not be asked again, so a position beyond it is a position of no event.
+        """
+        return self._subscriptions.tail(request, position, final=final)
+
+    def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
+        """Take the checkpoint that was read before the scan, also when it is started over."""
+        self._subscriptions.snapshot_began(subscription, position)
+
+    def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
+        """Send those of a page of the alarm list that match and are not normal."""
+        self._subscriptions.snapshot_rows(subscription, alarms)
+
+    def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
+        """Say that the list is complete, and go on with what came after it."""
+        self._subscriptions.snapshot_ended(subscription)
+
+    def give_up(self, request: Request, detail: str) -> None:
+        """End the subscriptions that wait for what could not be fetched, and tell their clients why."""
+        if isinstance(request, NeedPage):
+            self._subscriptions.give_up(self._catch_up.waiting_for(request), detail)
+        else:
+            self._subscriptions.give_up([request.subscription], detail)
+
+    # What is done from time to time.
+
+    @property
+    def next_deadline(self) -> datetime | None:
+        """When `end_overdue` has something to do; None: not as it stands."""
+        return self._auth.next_deadline
+
+    def end_overdue(self, now: datetime) -> None:
+        """Close every session whose time is over."""
+        self._auth.end_overdue(now)
+
+    def tick(self) -> None:
+        """Tell clients how far they are that have heard nothing for long. Call it every few seconds."""
+        self._sessions.tick()
+
+    def beat(self) -> None:
+        """Let every wire that has no pings of its own be used now and then."""
+        self._sessions.beat()

@@ -1,4 +1,4 @@
-"""How much a process takes from its clients, and how fast. Time comes in as an argument."""
+"""How much a process takes from its clients, and how fast."""
 
 import msgspec
 
@@ -29,24 +29,3 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def burst(self) -> float:
         """How many messages may come at once: at the least all that a client opens with."""
         return max(self.messages_per_second * BURST_SECONDS, self.subscriptions + 1)
-
-
-class Allowance:
-    """A token bucket: `burst` at once, and `rate` a second from then on."""
-
-    __slots__ = ("_burst", "_left", "_rate", "_since")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = burst
-        self._since = now
-
-    def take(self, now: float) -> bool:
-        """Take one, if there is one. `now` is in seconds and never runs backwards."""
-        self._left = min(self._burst, self._left + (now - self._since) * self._rate)
-        self._since = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True

@@ -120,7 +120,7 @@ class EventsMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_fie
     position: int
 
 
-class At(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="position"):
+class PositionMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="position"):
     """There is nothing for the subscription up to this position."""
 
     id: str
@@ -134,7 +134,7 @@ class ResetMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_fiel
     reason: ResetReason
 
 
-class Error(
+class ErrorMessage(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op", tag="error", omit_defaults=True
 ):
     """A message was not carried out."""
@@ -151,7 +151,16 @@ class Goodbye(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="op
     retry_after_ms: int
 
 
-ServerMessage = Hello | Subscribed | SnapshotMessage | EventsMessage | At | ResetMessage | Error | Goodbye
+ServerMessage = (
+    Hello
+    | Subscribed
+    | SnapshotMessage
+    | EventsMessage
+    | PositionMessage
+    | ResetMessage
+    | ErrorMessage
+    | Goodbye
+)
 
 
 class Close(msgspec.Struct, frozen=True, gc=False):

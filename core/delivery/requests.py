@@ -32,3 +32,23 @@ class NeedSnapshot(msgspec.Struct, frozen=True):
 
 
 Request = NeedPage | NeedTail | NeedSnapshot
+
+
+class Requests:
+    """What is to be fetched, until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._added: list[Request] = []
+
+    def add(self, request: Request) -> None:
+        """Ask for something."""
+        self._added.append(request)
+
+    def take(self) -> list[Request]:
+        """Return what was asked for since the last call."""
+        taken, self._added = self._added, []
+        return taken
+
+    def clear(self) -> None:
+        """Ask for nothing of this any more."""
+        self._added.clear()

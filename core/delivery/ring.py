@@ -31,19 +31,25 @@ class EncodedEvent:
 class Ring:
     """The events of positions `first` to `last`, without a gap; the oldest make room for the newest.
 
-    `last` is the position that the first event published will follow.
+    `log` is the identity of their log, `last` the position that the first event published will follow.
     """
 
-    def __init__(self, last: int, events: int = RING_EVENTS, size: int = RING_BYTES) -> None:
-        self._entries: list[EncodedEvent | None] = [None] * events
-        self._weights = [0] * events
+    def __init__(self, log: str, last: int, events: int = RING_EVENTS, size: int = RING_BYTES) -> None:
+        self._events = events
         self._bytes = size
-        self._weight = 0
-        self.last = last
-        self.first = last + 1
+        self.restart(log, last)
 
     def __len__(self) -> int:
         return self.last - self.first + 1
+
+    def restart(self, log: str, last: int) -> None:
+        """Hold nothing, and go on after this position of a log."""
+        self._entries: list[EncodedEvent | None] = [None] * self._events
+        self._weights = [0] * self._events
+        self._weight = 0
+        self.log = log
+        self.last = last
+        self.first = last + 1
 
     def append(self, event: Event) -> None:
         """Add the next event. Raises LogMismatch for one that does not directly follow `last`."""

@@ -1,11 +1,14 @@
 """Sessions and their subscriptions: a cursor each, and no queue of events."""
 
 from collections import deque
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+import msgspec
+
 from core.delivery.encodings.encoding import Encoding
-from core.delivery.protocol import Close, ServerMessage
+from core.delivery.protocol import Close
 
 if TYPE_CHECKING:
     from core.delivery.cohort import Cohort
@@ -62,13 +65,11 @@ class Session(Generic[Peer]):
         "tenant",
     )
 
-    def __init__(
-        self, tenant: str, subject: str, encoding: Encoding, peer: Peer, *, single: bool = False
-    ) -> None:
-        self.tenant = tenant
-        self.subject = subject
+    def __init__(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> None:
+        self.tenant = ""
+        self.subject = ""
         # Whether it is certain whose it is; until then it is told nothing.
-        self.known = True
+        self.known = False
         self.encoding = encoding
         self.peer = peer
         # It is for one subscription, and ends with it.
@@ -86,6 +87,23 @@ class Session(Generic[Peer]):
         """Whether so many answers wait that no more of its messages should be read."""
         return len(self.answers) >= ANSWERS
 
-    def answer(self, message: ServerMessage) -> None:
-        """Queue a message."""
-        self.answers.append(self.encoding.message(message))
+    def belongs_to(self, tenant: str, subject: str) -> None:
+        """Take it as certain whose it is."""
+        self.tenant, self.subject, self.known = tenant, subject, True
+
+    def end(self) -> None:
+        """Keep nothing to send: its socket is gone."""
+        self.closed = True
+        self.answers.clear()
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A session as it is shown. `slow`: its socket is full, so nothing is sent to it at the moment."""
+
+    subject: str
+    tenant: str
+    since: datetime
+    expires_at: datetime | None
+    subscriptions: int
+    slow: bool
+    encoding: str

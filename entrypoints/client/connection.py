@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import get_args
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,13 +13,15 @@ from websockets.typing import Subprotocol
 from core.delivery.protocol import (
     BAD_MESSAGE,
     DUPLICATE_ID,
+    FORBIDDEN,
+    UNAUTHENTICATED,
     Auth,
     ClientMessage,
     Hello,
     ServerMessage,
 )
-from core.errors import TocsinError
-from entrypoints.client.token import ClientToken, TokenUnavailable
+from entrypoints.client.errors import ConnectionLost, StreamEnded, TokenUnavailable
+from entrypoints.client.token import ClientToken
 
 PROTOCOL = Subprotocol("tocsin.v1.msgpack")
 MESSAGE_BYTES = 16 * 1024 * 1024
@@ -28,25 +31,15 @@ QUIET_SECONDS = 20.0
 """How often the server is pinged, and how long it may take to answer."""
 CLOSE_SECONDS = 1.0
 
-UNAUTHENTICATED = 4401
-FORBIDDEN = 4403
 FINAL_CODES = frozenset({BAD_MESSAGE, FORBIDDEN, DUPLICATE_ID})
-KNOWN = frozenset({"hello", "subscribed", "snapshot", "events", "position", "reset", "error", "goodbye"})
-
-
-class StreamEnded(TocsinError):
-    """There is no connection any more, and there will be none; the message says why."""
-
-
-class Lost(TocsinError):
-    """The connection is lost, or there was none; another may be had."""
+KNOWN = frozenset(kind.__struct_config__.tag for kind in get_args(ServerMessage))
 
 
 class _Operation(msgspec.Struct):
     op: str
 
 
-class Connection:
+class StreamConnection:
     """Messages to and from a server."""
 
     def __init__(self, socket: ClientConnection) -> None:
@@ -75,11 +68,11 @@ class Connection:
 
 
 @asynccontextmanager
-async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple[Connection, Hello]]:
+async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple[StreamConnection, Hello]]:
     """Give a connection that was greeted, and the greeting; its token is renewed by itself.
 
     Raises:
-        Lost: it can't be had, or was lost while in use.
+        ConnectionLost: it can't be had, or was lost while in use.
         StreamEnded: coming back would change nothing.
     """
     try:
@@ -94,7 +87,7 @@ async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple
             open_timeout=HELLO_SECONDS,
             close_timeout=CLOSE_SECONDS,
         ) as socket:
-            connection = Connection(socket)
+            connection = StreamConnection(socket)
             async with _authenticated(connection, tokens, token) as hello:
                 yield connection, hello
     except ConnectionClosed as closed:
@@ -102,12 +95,12 @@ async def connected(url: str, tokens: ClientToken | None) -> AsyncIterator[tuple
     except InvalidURI as error:
         raise StreamEnded(str(error)) from None
     except (OSError, TimeoutError, WebSocketException, TokenUnavailable) as error:
-        raise Lost(f"{url}: {error!r}") from error
+        raise ConnectionLost(f"{url}: {error!r}") from error
 
 
 @asynccontextmanager
 async def _authenticated(
-    connection: Connection, tokens: ClientToken | None, token: str | None
+    connection: StreamConnection, tokens: ClientToken | None, token: str | None
 ) -> AsyncIterator[Hello]:
     if tokens is None or token is None:
         yield await _hello(connection)
@@ -122,7 +115,7 @@ async def _authenticated(
         renewing.cancel()
 
 
-async def _hello(connection: Connection) -> Hello:
+async def _hello(connection: StreamConnection) -> Hello:
     async with asyncio.timeout(HELLO_SECONDS):
         while True:
             message = await connection.receive()
@@ -130,10 +123,10 @@ async def _hello(connection: Connection) -> Hello:
                 return message
 
 
-def _judged(url: str, closed: ConnectionClosed, tokens: ClientToken | None) -> Lost | StreamEnded:
+def _judged(url: str, closed: ConnectionClosed, tokens: ClientToken | None) -> ConnectionLost | StreamEnded:
     code, reason = (1006, "") if closed.rcvd is None else (closed.rcvd.code, closed.rcvd.reason)
     if code in FINAL_CODES or (code == UNAUTHENTICATED and tokens is None):
         return StreamEnded(f"the server closed the connection: {code} {reason}")
     if code == UNAUTHENTICATED and tokens is not None:
         tokens.refused = True
-    return Lost(f"{url}: {code} {reason}".rstrip())
+    return ConnectionLost(f"{url}: {code} {reason}".rstrip())

@@ -11,7 +11,7 @@ from typing import Any, Self
 from core.backoff import backoff
 from core.delivery.protocol import (
     SUBSCRIPTIONS,
-    Error,
+    ErrorMessage,
     Goodbye,
     Hello,
     ResetMessage,
@@ -19,7 +19,8 @@ from core.delivery.protocol import (
     Unsubscribe,
 )
 from core.lists.filter import Filter
-from entrypoints.client.connection import Connection, Lost, StreamEnded, connected
+from entrypoints.client.connection import StreamConnection, connected
+from entrypoints.client.errors import ConnectionLost, StreamEnded
 from entrypoints.client.subscription import ClientSubscription, Told, wish
 from entrypoints.client.token import ClientToken, GetToken
 
@@ -71,7 +72,7 @@ class TocsinStream:
         # By the id on the wire. Each request has a new one: nothing meant for an earlier one is taken for it.
         self._asked: dict[str, ClientSubscription] = {}
         self._last_id = 0
-        self._connection: Connection | None = None
+        self._connection: StreamConnection | None = None
         self._log: str | None = None
         self._retry_after: float | None = None
         self._ended: StreamEnded | None = None
@@ -137,18 +138,18 @@ class TocsinStream:
         except StreamEnded as ended:
             self._end(ended)
 
-    def _check_patience(self, seconds: float, lost: Lost) -> None:
+    def _check_patience(self, seconds: float, lost: ConnectionLost) -> None:
         if seconds >= self._patience:
             raise StreamEnded(f"no server for {self._patience:g} s; at last {lost}")
 
-    async def _wait(self, failures: int, lost: Lost) -> None:
+    async def _wait(self, failures: int, lost: ConnectionLost) -> None:
         self._urls.append(self._urls.pop(0))
         pause = self._pause(failures) if self._retry_after is None else self._retry_after
         self._retry_after = None
         logger.info("lost %s; again in %.1f s", lost, pause)
         await asyncio.sleep(min(pause, LONGEST_PAUSE))
 
-    async def _connect(self, url: str) -> Lost:
+    async def _connect(self, url: str) -> ConnectionLost:
         """Serve the subscriptions over one connection, and return why it was lost. Raises StreamEnded."""
         try:
             async with connected(url, self._tokens) as (connection, hello):
@@ -158,14 +159,14 @@ class TocsinStream:
                     await self._ask(connection, subscription)
                 while True:
                     await self._take(connection, await connection.receive())
-        except Lost as lost:
+        except ConnectionLost as lost:
             return lost
 
     def _leave(self) -> None:
         self._connection = None
         self._asked.clear()
 
-    async def _ask(self, connection: Connection, subscription: ClientSubscription) -> None:
+    async def _ask(self, connection: StreamConnection, subscription: ClientSubscription) -> None:
         if connection is not self._connection or subscription not in self._subscriptions:
             return
         if subscription in self._asked.values():
@@ -175,12 +176,12 @@ class TocsinStream:
         self._asked[name] = subscription
         await connection.send(subscription.request(name))
 
-    async def _ask_later(self, connection: Connection, subscription: ClientSubscription) -> None:
+    async def _ask_later(self, connection: StreamConnection, subscription: ClientSubscription) -> None:
         subscription.failures += 1
         await asyncio.sleep(self._pause(subscription.failures))
         await self._ask(connection, subscription)
 
-    async def _take(self, connection: Connection, message: ServerMessage) -> None:
+    async def _take(self, connection: StreamConnection, message: ServerMessage) -> None:
         if isinstance(message, Hello):
             self._log = message.log
         elif isinstance(message, Goodbye):
@@ -188,16 +189,16 @@ class TocsinStream:
         elif (subscription := self._asked.get(message.id or "")) is not None:
             await self._hand(connection, subscription, message)
 
-    async def _hand(self, connection: Connection, subscription: ClientSubscription, told: Told) -> None:
-        if isinstance(told, ResetMessage | Error) and told.id is not None:
+    async def _hand(self, connection: StreamConnection, subscription: ClientSubscription, told: Told) -> None:
+        if isinstance(told, ResetMessage | ErrorMessage) and told.id is not None:
             self._asked.pop(told.id)
-        if isinstance(told, Error) and told.code == "unavailable":
+        if isinstance(told, ErrorMessage) and told.code == "unavailable":
             self._start(self._ask_later(connection, subscription))
             return
         await subscription.take(told, self._log)
         if isinstance(told, ResetMessage):
             await self._ask(connection, subscription)
-        elif isinstance(told, Error):
+        elif isinstance(told, ErrorMessage):
             self._subscriptions.pop(subscription, None)
 
     def _drop(self, subscription: ClientSubscription) -> None:

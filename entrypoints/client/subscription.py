@@ -10,10 +10,10 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.delivery.protocol import (
-    At,
-    Error,
+    ErrorMessage,
     EventMessage,
     EventsMessage,
+    PositionMessage,
     ResetMessage,
     ResetReason,
     SnapshotMessage,
@@ -22,13 +22,10 @@ from core.delivery.protocol import (
 )
 from core.errors import TocsinError
 from core.lists.filter import Filter
+from entrypoints.client.errors import SubscriptionRefused
 
 WAITING_MESSAGES = 16
 """How many messages (256 KiB each, about) wait for the consumer before the connection is read no further."""
-
-
-class SubscriptionRefused(TocsinError):
-    """The server does not take the subscription; the message says why."""
 
 
 class SnapshotPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -49,7 +46,7 @@ class StartOver(msgspec.Struct, frozen=True, gc=False):
 
 
 Item = EventMessage | SnapshotPage | StartOver
-Told = Subscribed | SnapshotMessage | EventsMessage | At | ResetMessage | Error
+Told = Subscribed | SnapshotMessage | EventsMessage | PositionMessage | ResetMessage | ErrorMessage
 
 
 @dataclass(slots=True)
@@ -142,11 +139,11 @@ class ClientSubscription:
                 known = -1 if self._wish.after is None else self._wish.after
                 news: list[Item] = [event for event in told.events if event.position > known]
                 await self._advance(news, max(told.position, known), log)
-            case At():
+            case PositionMessage():
                 await self._advance([], max(told.position, self._wish.after or 0), log)
             case ResetMessage():
                 await self._advance([StartOver(told.reason)], None, None)
-            case Error():
+            case ErrorMessage():
                 self.fail(SubscriptionRefused(f"{told.code}: {told.detail}"))
 
     async def _advance(self, items: Iterable[Item], position: int | None, log: str | None) -> None:

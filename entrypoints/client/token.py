@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from core.errors import TocsinError
+from entrypoints.client.errors import TokenUnavailable
 
 logger = logging.getLogger("tocsin.client")
 
@@ -22,10 +22,6 @@ REFRESH_EVERY = 5.0
 
 GetToken = Callable[[bool], Awaitable[str]]
 """Gets a token; told whether the server did not take the last one, so that a kept one is of no use."""
-
-
-class TokenUnavailable(TocsinError):
-    """There was no token to be had; the message says why."""
 
 
 class _Claims(msgspec.Struct):

@@ -7,7 +7,7 @@ from core.application.authentication import Authentication
 from core.application.lag import Lag
 from core.application.webhooks.service import Outgoing
 from core.coordination.ports import CheckpointReader
-from core.delivery.identifying import SessionInfo
+from core.delivery.session import SessionInfo
 from core.host import Clock, Ids
 from core.kpi.ports import KpiBuckets
 from core.lists.ports import AlarmHistory, AlarmListReader

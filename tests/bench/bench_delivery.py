@@ -12,16 +12,17 @@ from pathlib import Path
 import uvloop
 
 from adapters.streaming.driver import StreamDriver
+from core.access.callers import ANYONE
 from core.alarm.events import Event
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import Subscribe
-from core.delivery.subscribing import Subscribing
 from core.lists.filter import Filter
 from tests.bench.bare_sockets import bare
 from tests.bench.drains import clients
 from tests.bench.serving import framed, frames, serving, settled, subscribed, until, usual_events
 from tests.bench.table import Row, median, print_table
+from tests.kit.delivery import NOW
 
 SESSIONS = 1_000
 SINGLES = 100
@@ -68,7 +69,7 @@ async def _fan_out() -> Row:
 async def _one_by_one(driver: StreamDriver, events: list[Event]) -> None:
     for event in events:
         driver.publish([event])
-        await until(lambda: settled(driver, driver._delivery.ring.last))
+        await until(lambda: settled(driver, driver._delivery.position))
 
 
 async def _burst() -> Row:
@@ -90,7 +91,7 @@ async def _all_at_once(driver: StreamDriver, events: list[Event]) -> None:
     for start in range(0, len(events), SESSIONS):
         driver.publish(events[start : start + SESSIONS])
         await asyncio.sleep(0)
-    await until(lambda: settled(driver, driver._delivery.ring.last))
+    await until(lambda: settled(driver, driver._delivery.position))
 
 
 async def _memory() -> Row:
@@ -123,11 +124,10 @@ def _filters() -> list[Row]:
 
 def _one_of(count: int) -> float:
     delivery: Delivery[None] = Delivery("log", 0)
-    subscribing = Subscribing(delivery)
     for number in range(count):
-        session = delivery.connect("default", "anonymous", JSON, None)
+        session = delivery.connect(JSON, None, NOW, ANYONE)
         wanted = Filter(sources=frozenset({f"plant/{number}"}))
-        subscribing.handle(session, Subscribe(id="alarms", filter=wanted))
+        delivery.handle(session, Subscribe(id="alarms", filter=wanted))
     list(delivery.outgoing())
     events = usual_events(2_000)
     before = time.process_time()

@@ -17,7 +17,7 @@ from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.uvicorn.websocket import StreamProtocol
 from core.alarm.events import Event
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.frame import FRAME_BYTES
 from core.delivery.ring import EncodedEvent
 from entrypoints.http.routes.stream import stream_endpoint
@@ -81,7 +81,7 @@ def subscribed(driver: StreamDriver) -> int:
 
 def settled(driver: StreamDriver, position: int) -> bool:
     """Tell whether every session has been sent everything up to the position."""
-    return not driver._blocked and all(
+    return not driver._sending._blocked and all(
         subscription.cursor >= position
         for session in driver._delivery.sessions
         for subscription in session.subscriptions.values()

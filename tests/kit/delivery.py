@@ -1,23 +1,26 @@
 """Delivery under test: histories with labels, clients that check what they are sent, a naive filter."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from core.access.callers import Caller
 from core.alarm.alarm import SEVERITY_RANK, Alarm, Identity, Severity
 from core.alarm.condition import Clear, Raise
 from core.alarm.context import Context
 from core.alarm.events import Actor, Event
 from core.alarm.responses import Acknowledge
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import JSON, Encoding
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
-    At,
     Close,
-    Error,
+    ErrorMessage,
     EventMessage,
     EventsMessage,
+    PositionMessage,
     ResetMessage,
     ServerMessage,
     SnapshotMessage,
@@ -25,9 +28,10 @@ from core.delivery.protocol import (
     Subscribed,
 )
 from core.delivery.session import Session
-from core.delivery.subscribing import Subscribing
 from core.lists.filter import Filter
 from tests.kit.history import History
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Plant(History):
@@ -125,12 +129,12 @@ class Received:
                 self._rows(message)
             case EventsMessage():
                 self._events(message, log)
-            case At():
+            case PositionMessage():
                 assert self.live
                 self._nothing_missed([], message.position, log)
             case ResetMessage():
                 self.over = message.reason
-            case Error():
+            case ErrorMessage():
                 self.over = message.code
             case _:
                 raise AssertionError(f"not for a subscription: {message}")
@@ -210,10 +214,10 @@ class Client:
     """A client of a delivery, without a socket in between."""
 
     def __init__(
-        self, delivery: "Delivery[Client]", tenant: str = "default", encoding: Encoding = JSON
+        self, delivery: "Delivery[Client]", caller: Caller | None, encoding: Encoding = JSON
     ) -> None:
         self.encoding = encoding
-        self.session: Session[Client] = delivery.connect(tenant, "anonymous", encoding, self)
+        self.session: Session[Client] = delivery.connect(encoding, self, NOW, caller)
         self.stalled = False
         self.messages: list[ServerMessage] = []
         self.closed: Close | None = None
@@ -232,6 +236,11 @@ class Client:
             self.received[name].take(message, log)
 
 
+def reader(tenant: str) -> Caller:
+    """Return somebody who may follow the tenant's alarms for ever."""
+    return Caller(tenant=tenant, subject="anonymous", roles=frozenset({"viewer"}))
+
+
 def decode(frame: bytes) -> ServerMessage:
     """Decode what a server sent, strictly: one whole message in one WebSocket frame."""
     opcode, length, start = frame[0] & 0x0F, frame[1], 2
@@ -248,17 +257,16 @@ def decode(frame: bytes) -> ServerMessage:
     return message
 
 
-class Stage:
+class DeliveryStage:
     """A delivery, its clients and the log that they are compared with."""
 
     def __init__(self, ring_events: int = 10_000, position: int = 0) -> None:
         self.plant = Plant()
         self.delivery: Delivery[Client] = Delivery("log-1", position, ring_events=ring_events)
-        self.subscribing = Subscribing(self.delivery)
 
     def client(self, tenant: str = "default", encoding: Encoding = JSON) -> Client:
         """Connect a client."""
-        return Client(self.delivery, tenant, encoding)
+        return Client(self.delivery, reader(tenant), encoding)
 
     def subscribe(self, client: Client, name: str = "a", **wanted: Any) -> Received:
         """Subscribe, and let the client know what it is for."""
@@ -267,7 +275,7 @@ class Stage:
             name, message.filter, client.session.tenant, message.conflate, snapshot=message.snapshot
         )
         client.received[name] = received
-        self.subscribing.handle(client.session, message)
+        self.delivery.handle(client.session, message)
         return received
 
     def publish(self, *events: Event) -> None:

@@ -4,7 +4,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import rates
-from core.rates import Rates
+from core.rates import Rates, TokenBucket
+
+
+def test_a_burst_is_taken_at_once_and_then_the_rate() -> None:
+    bucket = TokenBucket(rate=2.0, burst=3.0, now=10.0)
+    assert [bucket.take(1.0, 10.0) for _ in range(4)] == [0, 0, 0, 0.5]
+    assert [bucket.take(1.0, 10.5) for _ in range(2)] == [0, 0.5]
+    assert [bucket.take(1.0, 99.0) for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+@given(st.lists(st.floats(0.0, 5.0), max_size=60))
+def test_a_bucket_gives_no_client_more_than_burst_and_rate(gaps: list[float]) -> None:
+    bucket, now, taken = TokenBucket(3.0, 5.0, 0.0), 0.0, 0
+    for gap in gaps:
+        now += gap
+        taken += bucket.take(1.0, now) == 0
+        assert taken <= 5.0 + 3.0 * now + 1e-6
 
 
 def test_a_rate_says_how_long_to_wait_for_what_is_missing() -> None:

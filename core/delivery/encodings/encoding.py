@@ -1,4 +1,4 @@
-"""The two encodings of a WebSocket: frames put together from parts that are encoded once for all sessions."""
+"""What every encoding does: messages put together from parts that are encoded once for all sessions."""
 
 import struct
 from abc import ABC, abstractmethod
@@ -14,7 +14,8 @@ from core.errors import BadMessage
 Said = str | bytes
 """A client's message: text or binary."""
 
-_TEXT, _BINARY = 0x1, 0x2
+TEXT, BINARY = 0x1, 0x2
+"""The opcodes of a WebSocket's messages (RFC 6455 §5.2)."""
 
 
 class Encoding(ABC):
@@ -57,12 +58,13 @@ class Encoding(ABC):
         """Put together what is the same in an `events` message whatever the subscription's id is."""
 
 
-class _WebSocket(Encoding):
+class WebSocketEncoding(Encoding):
     """Encodes to WebSocket frames."""
 
     _opcode: ClassVar[int]
 
     def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+        """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
         if len(said) > limit:
             raise BadMessage(f"a message has at most {limit} bytes")
         try:
@@ -71,12 +73,15 @@ class _WebSocket(Encoding):
             raise BadMessage(str(error)) from None
 
     def message(self, message: ServerMessage) -> bytes:
+        """Return the frame of a whole message."""
         return framed(self._opcode, self.part(message))
 
     def events(self, subscription: str, body: bytes) -> bytes:
+        """Return the frame of an `events` message with this body."""
         return framed(self._opcode, self._events_head(subscription), body)
 
     def snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
+        """Return the frame of a `snapshot` message from its rows."""
         return framed(self._opcode, self._snapshot(subscription, alarms, position, done=done))
 
     @abstractmethod
@@ -92,87 +97,6 @@ class _WebSocket(Encoding):
         pass
 
 
-class _Json(_WebSocket):
-    subprotocol = "tocsin.v1.json"
-    _opcode = _TEXT
-
-    def __init__(self) -> None:
-        self._encode = msgspec.json.Encoder().encode
-        self._client: msgspec.json.Decoder[ClientMessage] = msgspec.json.Decoder(ClientMessage)
-
-    def part(self, value: object) -> bytes:
-        return self._encode(value)
-
-    def event(self, entry: EncodedEvent) -> bytes:
-        if entry.json is None:
-            entry.json = self._encode(_event_message(entry))
-        return entry.json
-
-    def left(self, event: bytes) -> bytes:
-        return event[:-1] + b',"left":true}'
-
-    def events_body(self, events: Sequence[bytes], position: int) -> bytes:
-        return b'"events":[%b],"position":%d}' % (b",".join(events), position)
-
-    def _events_head(self, subscription: str) -> bytes:
-        return b'{"op":"events","id":%b,' % self._encode(subscription)
-
-    def _snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
-        rest = (self._encode(subscription), b",".join(alarms), position, self._encode(done))
-        return b'{"op":"snapshot","id":%b,"alarms":[%b],"position":%d,"done":%b}' % rest
-
-    def _decode(self, said: Said) -> ClientMessage:
-        if isinstance(said, bytes):
-            raise BadMessage(f"{self.subprotocol} is spoken in text messages")
-        return self._client.decode(said)
-
-
-class _MessagePack(_WebSocket):
-    subprotocol = "tocsin.v1.msgpack"
-    _opcode = _BINARY
-
-    def __init__(self) -> None:
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._client: msgspec.msgpack.Decoder[ClientMessage] = msgspec.msgpack.Decoder(ClientMessage)
-
-    def part(self, value: object) -> bytes:
-        return self._encode(value)
-
-    def event(self, entry: EncodedEvent) -> bytes:
-        if entry.msgpack is None:
-            entry.msgpack = self._encode(_event_message(entry))
-        return entry.msgpack
-
-    def left(self, event: bytes) -> bytes:
-        # A map of up to 15 pairs has their number in the low half of its first byte.
-        return bytes([event[0] + 1]) + event[1:] + self._pairs(left=True)
-
-    def events_body(self, events: Sequence[bytes], position: int) -> bytes:
-        return self._pairs(events=_raw(events), position=position)
-
-    def _events_head(self, subscription: str) -> bytes:
-        return b"\x84" + self._pairs(op="events", id=subscription)
-
-    def _snapshot(self, subscription: str, alarms: Sequence[bytes], position: int, *, done: bool) -> bytes:
-        pairs = {"op": "snapshot", "id": subscription, "alarms": _raw(alarms)}
-        return b"\x85" + self._pairs(**pairs, position=position, done=done)
-
-    def _pairs(self, **pairs: object) -> bytes:
-        """Encode what stands in a map after its header."""
-        return self._encode(pairs)[1:]
-
-    def _decode(self, said: Said) -> ClientMessage:
-        if isinstance(said, str):
-            raise BadMessage(f"{self.subprotocol} is spoken in binary messages")
-        return self._client.decode(said)
-
-
-JSON: Encoding = _Json()
-MESSAGE_PACK: Encoding = _MessagePack()
-ENCODINGS = {encoding.subprotocol: encoding for encoding in (JSON, MESSAGE_PACK)}
-"""The encodings by their WebSocket subprotocol, the preferred one first."""
-
-
 def framed(opcode: int, *parts: bytes) -> bytes:
     """Return a whole message as a server frames it, without a mask (RFC 6455 §5.2)."""
     length = sum(map(len, parts))
@@ -186,11 +110,8 @@ def framed(opcode: int, *parts: bytes) -> bytes:
     return b"".join((header, *parts))
 
 
-def _raw(parts: Sequence[bytes]) -> list[msgspec.Raw]:
-    return [msgspec.Raw(part) for part in parts]
-
-
-def _event_message(entry: EncodedEvent) -> EventMessage:
+def event_message(entry: EncodedEvent) -> EventMessage:
+    """Return the event as clients see it."""
     event = entry.event
     return EventMessage(
         position=event.position,

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import JSON, Encoding, Said
+from core.delivery.encodings.encoding import Encoding, Said
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
     CLIENT_BYTES,
-    At,
     ClientMessage,
-    Error,
+    ErrorMessage,
     Goodbye,
     Hello,
+    PositionMessage,
     ResetMessage,
     ServerMessage,
     Subscribed,
@@ -69,14 +70,14 @@ class EventStream(Encoding):
                 known = None if self._snapshot_first else position
                 told = {"log": self._log, "position": position}
                 return chunk(self._event("subscribed", told, known))
-            case At(position=position):
+            case PositionMessage(position=position):
                 return chunk(self._event("position", {"position": position}, position))
             case ResetMessage(reason=reason):
                 return chunk(self._reset(reason))
             case Goodbye(reason=reason, retry_after_ms=retry_after_ms):
                 told = {"reason": reason, "retry_after_ms": retry_after_ms}
                 return chunk(b"retry: %d\n" % retry_after_ms + self._event("goodbye", told))
-            case Error(code=code, detail=detail):
+            case ErrorMessage(code=code, detail=detail):
                 # Not `error`: that is what an EventSource calls a lost connection.
                 return chunk(self._event("problem", {"code": code, "detail": detail}))
             case _:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from msgspec import json as msgspec_json
 
 from core.delivery import protocol
-from core.delivery.encodings.encoding import ENCODINGS
+from core.delivery.encodings.subprotocols import ENCODINGS
 from core.delivery.protocol import ClientMessage, ServerMessage
 
 REF = "#/components/schemas/{name}"

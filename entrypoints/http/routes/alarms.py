@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 
 from core.alarm.alarm import Alarm
 from core.application.projections.alarms import PROJECTION
-from core.delivery.encodings.encoding import JSON
+from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
 from core.lists.query import AlarmPage, AlarmQuery
 from core.roles import READERS

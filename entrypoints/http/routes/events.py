@@ -11,8 +11,8 @@ from adapters.streaming.driver import StreamDriver
 from adapters.uvicorn.http import WIRE
 from core.access.callers import Caller
 from core.alarm.events import Event
-from core.delivery.encodings.encoding import JSON
 from core.delivery.encodings.event_stream import EventStream
+from core.delivery.encodings.json import JSON
 from core.delivery.protocol import Subscribe
 from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher

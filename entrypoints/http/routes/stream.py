@@ -9,7 +9,9 @@ from adapters.streaming.driver import StreamDriver
 from adapters.uvicorn.websocket import WIRE
 from core.access.callers import ANYONE, Caller
 from core.application.authentication import Authentication
-from core.delivery.encodings.encoding import ENCODINGS, JSON, Encoding
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.subprotocols import ENCODINGS
 from core.delivery.protocol import BAD_MESSAGE, FORBIDDEN, RESTART, UNAUTHENTICATED
 from core.errors import Unauthenticated, Unavailable
 from entrypoints.http.middleware.authorization import bearer, same_origin

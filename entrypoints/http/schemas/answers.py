@@ -9,8 +9,8 @@ import msgspec
 from core.access.ports import ApiKey
 from core.alarm.alarm import Alarm, Severity, State
 from core.application.lag import Lag
-from core.delivery.identifying import SessionInfo
 from core.delivery.protocol import EventMessage
+from core.delivery.session import SessionInfo
 from core.kpi.figures import Acknowledging, BadAlarm, BadSource, Kpi, Priority
 from core.lists.filter import Filter
 from core.outbox.row import RowState

@@ -8,13 +8,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.protocol import Unsubscribe
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail
-from core.delivery.session import Stage as SubscriptionStage
-from core.delivery.session import Subscription
+from core.delivery.session import Stage, Subscription
 from core.lists.filter import Filter
-from tests.kit.delivery import Client, Received, Stage
+from tests.kit.delivery import Client, DeliveryStage, Received
 
 RING, PAGE, FRAME, LAG, MATCHES = 8, 4, 3_000, 5, 6
 ROUNDS = 1_000
@@ -61,18 +62,18 @@ class Scan:
         return next(self.steps, False)
 
     def _steps(self) -> Iterator[bool]:
-        subscribing = self.machine.stage.subscribing
+        delivery = self.machine.stage.delivery
         for restart in (True, False):
-            subscribing.snapshot_began(self.subscription, self.projected)
+            delivery.snapshot_began(self.subscription, self.projected)
             yield True
             after = ""
             while rows := self._rows(after):
-                subscribing.snapshot_rows(self.subscription, rows)
+                delivery.snapshot_rows(self.subscription, rows)
                 after = rows[-1].id
                 yield True
             if restart and not self.machine.swapped:
                 break
-        subscribing.snapshot_ended(self.subscription)
+        delivery.snapshot_ended(self.subscription)
 
     def _rows(self, after: str) -> list[Alarm]:
         newest: dict[str, Alarm] = {}
@@ -91,13 +92,13 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.patches = [
             patch("core.delivery.pages.PAGE_EVENTS", PAGE),
             patch("core.delivery.frame.FRAME_BYTES", FRAME),
-            patch("core.delivery.subscribing.FRAME_BYTES", FRAME),
-            patch("core.delivery.delivery.POSITION_LAG", LAG),
+            patch("core.delivery.subscriptions.FRAME_BYTES", FRAME),
+            patch("core.delivery.fanout.POSITION_LAG", LAG),
             patch("core.delivery.cohort.MATCHES", MATCHES),
         ]
         for each in self.patches:
             each.start()
-        self.stage = Stage(ring_events=RING)
+        self.stage = DeliveryStage(ring_events=RING)
         self.clients: list[Client] = []
         self.lost: list[tuple[Client, Received]] = []
         self.requests: list[NeedPage | NeedTail] = []
@@ -181,7 +182,7 @@ class DeliveryMachine(RuleBasedStateMachine):
     def unsubscribe(self, who: int) -> None:
         open_ones = [(client, name) for client in self.clients for name in client.session.subscriptions]
         client, name = open_ones[who % len(open_ones)]
-        self.stage.subscribing.handle(client.session, Unsubscribe(id=name))
+        self.stage.delivery.handle(client.session, Unsubscribe(id=name))
         # What was answered before may still be under way; events may not.
         client.received[name].end()
 
@@ -195,11 +196,10 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @rule(which=pick, short=st.integers(0, 3))
     def answer(self, which: int, short: int) -> None:
-        self.fetch()
         if self.requests:
             self.reply(self.requests.pop(which % len(self.requests)), short)
 
-    @precondition(lambda self: self.scans or self.stage.delivery.requested)
+    @precondition(lambda self: self.scans)
     @rule(
         which=pick,
         lag=st.integers(0, 5),
@@ -207,9 +207,6 @@ class DeliveryMachine(RuleBasedStateMachine):
         meanwhile=st.lists(st.lists(some_report, max_size=3), min_size=1, max_size=6),
     )
     def scan(self, which: int, lag: int, swapped: bool, meanwhile: list[list[Any]]) -> None:
-        self.fetch()
-        if not self.scans:
-            return
         scan = self.scans[which % len(self.scans)]
         self.swapped = swapped
         for reports in meanwhile:
@@ -219,14 +216,23 @@ class DeliveryMachine(RuleBasedStateMachine):
             self.append(reports)
 
     @invariant()
+    def fetch(self) -> None:
+        """Take what the delivery needs; scans of the alarm list begin at once."""
+        for request in self.stage.delivery.requests():
+            if isinstance(request, NeedSnapshot):
+                self.scans.append(Scan(request.subscription, self))
+            else:
+                self.requests.append(request)
+
+    @invariant()
     def bounded(self) -> None:
         delivery = self.stage.delivery
-        assert len(delivery.ring) <= RING
+        assert len(delivery._ring) <= RING
         for client in self.clients:
             for subscription in client.session.subscriptions.values():
                 assert len(subscription.cohort._positions) <= MATCHES
         users = sum(len(client.session.subscriptions) for client in self.clients)
-        cohorts = delivery.cohorts._cohorts.values()
+        cohorts = delivery._fanout._cohorts._cohorts.values()
         assert sum(max(len(cohort.members), cohort.users) for cohort in cohorts) <= users
         assert len(delivery.sessions) == len(self.clients)
 
@@ -242,21 +248,13 @@ class DeliveryMachine(RuleBasedStateMachine):
         self.names += 1
         return self.stage.subscribe(client, f"s{self.names % 2}-{self.names}", **wanted)
 
-    def fetch(self) -> None:
-        """Take what the delivery needs; scans of the alarm list begin at once."""
-        for request in self.stage.delivery.requests():
-            if isinstance(request, NeedSnapshot):
-                self.scans.append(Scan(request.subscription, self))
-            else:
-                self.requests.append(request)
-
     def reply(self, request: NeedPage | NeedTail, short: int) -> None:
         match request:
             case NeedPage():
                 start = request.number * PAGE
                 self.stage.delivery.page(request, self.log[start : start + PAGE - short])
             case NeedTail():
-                self.stage.subscribing.tail(request, len(self.log), final=True)
+                self.stage.delivery.tail(request, len(self.log), final=True)
 
     def finish(self) -> None:
         """Let everyone take everything; then nothing may be missing, and nothing be left over."""
@@ -264,21 +262,21 @@ class DeliveryMachine(RuleBasedStateMachine):
         for client in self.clients:
             self.stage.drain(client)
         rounds = 0
-        while self.stage.pump() or self.requests or self.scans or self.stage.delivery.requested:
+        while self.stage.pump() or self.requests or self.scans:
             rounds += 1
             assert rounds < ROUNDS, "it never comes to rest"
-            self.fetch()
             for request in self.requests:
                 self.reply(request, 0)
             self.requests.clear()
             self.scans = [scan for scan in self.scans if scan.step(len(self.log))]
+            self.fetch()
         for client in self.clients:
             for received in client.received.values():
                 received.settled(self.log)
             for subscription in client.session.subscriptions.values():
-                assert subscription.stage is SubscriptionStage.LIVE
+                assert subscription.stage is Stage.LIVE
             self.stage.delivery.disconnect(client.session)
-        assert len(self.stage.delivery.cohorts) == 0
+        assert len(self.stage.delivery._fanout._cohorts) == 0
         assert not self.stage.delivery.sessions
 
 

@@ -3,7 +3,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.delivery.encodings.encoding import JSON, MESSAGE_PACK, Encoding, framed
+from core.delivery.encodings.encoding import Encoding, framed
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.protocol import (
     Auth,
     EventsMessage,

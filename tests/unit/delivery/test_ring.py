@@ -13,7 +13,7 @@ def plant_of(count: int, text: str = "") -> Plant:
 
 
 def test_the_ring_holds_the_newest_events() -> None:
-    ring = Ring(0, events=3)
+    ring = Ring("log", 0, events=3)
     events = plant_of(5).events
     for event in events:
         ring.append(event)
@@ -24,7 +24,7 @@ def test_the_ring_holds_the_newest_events() -> None:
 @pytest.mark.parametrize("position", [1, 3, 4])
 def test_a_gap_or_a_repeat_is_refused(position: int) -> None:
     events = plant_of(4).events
-    ring = Ring(0)
+    ring = Ring("log", 0)
     ring.append(events[0])
     with pytest.raises(LogMismatch, match=f"event {position} follows 1"):
         ring.append(events[position - 1])
@@ -32,7 +32,7 @@ def test_a_gap_or_a_repeat_is_refused(position: int) -> None:
 
 def test_the_first_event_follows_where_the_ring_begins() -> None:
     events = plant_of(3).events
-    ring = Ring(2)
+    ring = Ring("log", 2)
     with pytest.raises(LogMismatch, match="event 2 follows 2"):
         ring.append(events[1])
     ring.append(events[2])
@@ -40,7 +40,7 @@ def test_the_first_event_follows_where_the_ring_begins() -> None:
 
 
 def test_an_event_that_fell_off_is_not_mistaken_for_the_one_in_its_place() -> None:
-    ring = Ring(0, events=2)
+    ring = Ring("log", 0, events=2)
     for event in plant_of(3).events:
         ring.append(event)
     with pytest.raises(LogMismatch, match="event 1 is not among 2 to 3"):
@@ -49,11 +49,11 @@ def test_an_event_that_fell_off_is_not_mistaken_for_the_one_in_its_place() -> No
 
 def test_big_events_make_room_by_their_weight_and_one_always_stays() -> None:
     events = plant_of(4, text="x" * 4_000).events
-    ring = Ring(0, size=2 * weight_of(events[0]))
+    ring = Ring("log", 0, size=2 * weight_of(events[0]))
     for event in events:
         ring.append(event)
     assert (ring.first, ring.last) == (3, 4)
-    tiny = Ring(0, size=1)
+    tiny = Ring("log", 0, size=1)
     for event in events:
         tiny.append(event)
     assert (tiny.first, tiny.last) == (4, 4)

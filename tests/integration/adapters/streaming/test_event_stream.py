@@ -107,13 +107,13 @@ async def test_who_is_told_of_nothing_for_long_is_told_how_far_the_log_is(stream
         await source.expect("subscribed")
         streams.raise_many(1_000)
         streams.driver._delivery.tick()
-        streams.driver._awake.set()
+        streams.driver._sending.wake()
         position = await source.expect("position")
     assert (position.data, position.id) == ({"position": 1_000}, "log-1:1000")
 
 
 async def test_a_silent_stream_has_a_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.streaming.driver.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("adapters.streaming.timers.HEARTBEAT_SECONDS", 0.05)
     async with streaming() as streams, event_source(streams.events_url) as source:
         await source.expect("subscribed")
 

@@ -11,7 +11,7 @@ from core.alarm.alarm import Alarm
 from core.delivery.protocol import EventMessage, EventsMessage, Subscribe
 from core.errors import InvalidInput
 from core.lists.filter import Filter
-from entrypoints.client.connection import StreamEnded
+from entrypoints.client.errors import StreamEnded, SubscriptionRefused
 from entrypoints.client.stream import LONGEST_PAUSE, TocsinStream, jittered
 from entrypoints.client.subscription import (
     WAITING_MESSAGES,
@@ -19,7 +19,6 @@ from entrypoints.client.subscription import (
     Item,
     SnapshotPage,
     StartOver,
-    SubscriptionRefused,
 )
 from tests.kit.delivery import Plant
 from tests.kit.scripted import Scripted, scripted

@@ -5,7 +5,8 @@ import time
 import msgspec
 import pytest
 
-from entrypoints.client.token import ClientToken, TokenUnavailable, refresh_in
+from entrypoints.client.errors import TokenUnavailable
+from entrypoints.client.token import ClientToken, refresh_in
 
 
 def jwt(**claims: object) -> str:

@@ -5,13 +5,11 @@ from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Generic
 
-import msgspec
-
 from core.access.callers import Caller
 from core.access.revocations import Revocation
-from core.delivery.delivery import Delivery
 from core.delivery.protocol import FORBIDDEN, UNAUTHENTICATED
-from core.delivery.session import Peer, Session
+from core.delivery.session import Peer, Session, SessionInfo
+from core.delivery.sessions import Sessions
 from core.roles import READERS
 
 AUTH_SECONDS = 10.0
@@ -23,27 +21,14 @@ _STALE = 64
 """How many deadlines that hold no more may be kept beside as many as hold."""
 
 
-class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A session as it is shown. `slow`: its socket is full, so nothing is sent to it at the moment."""
+class SessionAuth(Generic[Peer]):
+    """Keeps who each session belongs to, and closes those whose time is over.
 
-    subject: str
-    tenant: str
-    since: datetime
-    expires_at: datetime | None
-    subscriptions: int
-    slow: bool
-    encoding: str
-
-
-class Identifying(Generic[Peer]):
-    """Keeps who each session of a delivery belongs to, and closes those whose time is over.
-
-    After any call that may close one, send what the delivery's `outgoing` yields. Call `end_overdue` at
-    `next_deadline`, which any call may bring forward.
+    Call `end_overdue` at `next_deadline`, which any call may bring forward.
     """
 
-    def __init__(self, delivery: Delivery[Peer], auth_seconds: float = AUTH_SECONDS) -> None:
-        self._delivery = delivery
+    def __init__(self, sessions: Sessions[Peer], auth_seconds: float) -> None:
+        self._sessions = sessions
         self._patience = timedelta(seconds=auth_seconds)
         self._callers: dict[Session[Peer], tuple[Caller, datetime]] = {}
         self._due: dict[Session[Peer], datetime] = {}
@@ -79,11 +64,11 @@ class Identifying(Generic[Peer]):
             self._close(session, FORBIDDEN, "the role operator, viewer or admin is needed")
         else:
             self._callers[session] = (caller, now if before is None else before[1])
-            session.tenant, session.subject, session.known = caller.tenant, caller.subject, True
+            session.belongs_to(caller.tenant, caller.subject)
             self._set_deadline(session, caller.expires_at)
-            self._delivery.greet(session)
+            self._sessions.greet(session)
 
-    def refuse(self, session: Session[Peer], reason: str) -> None:
+    def deny(self, session: Session[Peer], reason: str) -> None:
         """Close a session whose client did not prove who it is."""
         self._close(session, UNAUTHENTICATED, reason)
 
@@ -91,7 +76,7 @@ class Identifying(Generic[Peer]):
         """Close every session whose time is over."""
         while (deadline := self.next_deadline) is not None and deadline <= now:
             session = heappop(self._deadlines)[2]
-            self.refuse(session, "expired" if session in self._callers else "not authenticated in time")
+            self.deny(session, "expired" if session in self._callers else "not authenticated in time")
 
     def revoke(self, revocation: Revocation) -> None:
         """Close the sessions that a revocation is about."""
@@ -105,7 +90,7 @@ class Identifying(Generic[Peer]):
         self._callers.pop(session, None)
         self._due.pop(session, None)
 
-    def sessions(self, tenant: str) -> Iterator[SessionInfo]:
+    def infos(self, tenant: str) -> Iterator[SessionInfo]:
         """Yield what sessions the tenant has."""
         for session, (caller, since) in self._callers.items():
             if caller.tenant == tenant and not session.closed:
@@ -121,7 +106,7 @@ class Identifying(Generic[Peer]):
 
     def _close(self, session: Session[Peer], code: int, reason: str) -> None:
         self._due.pop(session, None)
-        self._delivery.close(session, code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
+        self._sessions.close(session, code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
     def _set_deadline(self, session: Session[Peer], deadline: datetime | None) -> None:
         if deadline is None:

@@ -2,37 +2,39 @@ from typing import Any
 
 import pytest
 
-from core.delivery.delivery import POSITION_LAG
-from core.delivery.encodings.encoding import JSON, MESSAGE_PACK
+from core.delivery.encodings.json import JSON
+from core.delivery.encodings.msgpack import MESSAGE_PACK
+from core.delivery.fanout import POSITION_LAG
 from core.delivery.frame import FRAME_BYTES, KeptFrames
 from core.delivery.frame import Frame as KeptFrame
 from core.delivery.pages import PAGE_EVENTS, Pages
 from core.delivery.protocol import (
     SUBSCRIPTIONS,
-    At,
     Close,
-    Error,
+    ErrorMessage,
     EventsMessage,
     Goodbye,
     Hello,
+    PositionMessage,
     ResetMessage,
+    Unsubscribe,
 )
 from core.delivery.requests import NeedPage, NeedTail
 from core.errors import LogMismatch
 from core.lists.filter import Filter
-from tests.kit.delivery import Client, Stage
+from tests.kit.delivery import Client, DeliveryStage
 
 
-def sent(stage: Stage) -> list[tuple[Client, Any]]:
+def sent(stage: DeliveryStage) -> list[tuple[Client, Any]]:
     return [(outgoing[0].peer, outgoing[1]) for outgoing in stage.delivery.outgoing() if outgoing is not None]
 
 
-def reports(stage: Stage, count: int, source: str = "s", text: str = "") -> None:
+def reports(stage: DeliveryStage, count: int, source: str = "s", text: str = "") -> None:
     stage.publish(*[stage.plant.reported(source, text=f"{number}{text}") for number in range(count)])
 
 
 def test_sessions_of_a_cohort_share_one_frame() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     clients = [stage.client() for _ in range(3)]
     other = stage.client(encoding=MESSAGE_PACK)
     for client in (*clients, other):
@@ -45,7 +47,7 @@ def test_sessions_of_a_cohort_share_one_frame() -> None:
 
 
 def test_a_session_that_subscribed_in_between_shares_the_frame_too() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     early, late = stage.client(), stage.client()
     wanted = Filter(sources=frozenset({"rare"}))
     stage.subscribe(early, filter=wanted)
@@ -58,7 +60,7 @@ def test_a_session_that_subscribed_in_between_shares_the_frame_too() -> None:
 
 
 def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     received = stage.subscribe(client)
     stage.pump()
@@ -77,7 +79,7 @@ def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
 
 
 def test_a_frame_takes_no_more_than_its_size() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     stage.subscribe(client)
     stage.pump()
@@ -89,7 +91,7 @@ def test_a_frame_takes_no_more_than_its_size() -> None:
 
 
 def test_a_session_behind_does_not_hold_up_the_live_ones() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     behind, live = stage.client(), stage.client()
     reports(stage, 3_000, text="x" * 2_000)
     stage.subscribe(live)
@@ -103,24 +105,26 @@ def test_a_session_behind_does_not_hold_up_the_live_ones() -> None:
 
 
 def test_who_falls_off_the_ring_is_brought_back_from_pages_of_the_log() -> None:
-    stage = Stage(ring_events=10)
+    stage = DeliveryStage(ring_events=10)
     client, other = stage.client(), stage.client()
     reports(stage, 2 * PAGE_EVENTS + 20)
     received = [stage.subscribe(client, after=3), stage.subscribe(other, after=7)]
     pages = []
-    while stage.pump() or stage.delivery.requested:
-        for request in stage.delivery.requests():
+    stage.pump()
+    while requests := stage.delivery.requests():
+        for request in requests:
             assert isinstance(request, NeedPage)
             pages.append(request.number)
             start = request.number * PAGE_EVENTS
             stage.delivery.page(request, stage.plant.events[start : start + PAGE_EVENTS])
+        stage.pump()
     assert pages == [0, 1, 2]
     assert [len(each.events) for each in received] == [2 * PAGE_EVENTS + 17, 2 * PAGE_EVENTS + 13]
     assert client.messages[-1] == other.messages[-1]
 
 
 def test_a_page_that_is_not_there_yet_is_asked_for_again_and_says_how_often() -> None:
-    stage = Stage(ring_events=2)
+    stage = DeliveryStage(ring_events=2)
     client = stage.client()
     reports(stage, 6)
     received = stage.subscribe(client, after=1)
@@ -137,7 +141,7 @@ def test_a_page_that_is_not_there_yet_is_asked_for_again_and_says_how_often() ->
 
 
 def test_nobody_needs_a_page_whose_session_is_gone() -> None:
-    stage = Stage(ring_events=2)
+    stage = DeliveryStage(ring_events=2)
     client = stage.client()
     reports(stage, 6)
     stage.subscribe(client, after=1)
@@ -149,14 +153,14 @@ def test_nobody_needs_a_page_whose_session_is_gone() -> None:
 
 
 def test_a_page_with_a_gap_is_refused() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     reports(stage, 3)
     with pytest.raises(LogMismatch, match="event 3 is where 2 should be"):
         Pages().keep(0, [stage.plant.events[0], stage.plant.events[2]])
 
 
 def test_a_page_read_before_the_log_was_replaced_is_ignored() -> None:
-    stage = Stage(ring_events=2)
+    stage = DeliveryStage(ring_events=2)
     client = stage.client()
     reports(stage, 6)
     stage.subscribe(client, after=1)
@@ -174,7 +178,7 @@ def test_a_page_read_before_the_log_was_replaced_is_ignored() -> None:
 
 
 def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     stage.subscribe(client, filter=Filter(sources=frozenset({"nowhere"})))
     stage.pump()
@@ -185,28 +189,28 @@ def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> No
         stage.delivery.tick()
         stage.delivery.tick()
         stage.pump()
-    told = [message for message in client.messages if isinstance(message, At)]
+    told = [message for message in client.messages if isinstance(message, PositionMessage)]
     assert [message.position for message in told] == [POSITION_LAG, 2 * POSITION_LAG, 3 * POSITION_LAG]
 
 
 def test_a_position_ahead_is_asked_of_the_log_until_it_is_final() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     received = stage.subscribe(client, after=5)
     (request,) = stage.delivery.requests()
     assert request == NeedTail(client.session.subscriptions["a"], 5)
     assert isinstance(request, NeedTail)
-    assert not stage.subscribing.tail(request, 4, final=False)
+    assert not stage.delivery.tail(request, 4, final=False)
     stage.pump()
     assert [type(message) for message in client.messages] == [Hello]
-    assert stage.subscribing.tail(request, 4, final=True)
+    assert stage.delivery.tail(request, 4, final=True)
     stage.pump()
     assert received.over == "position_ahead"
-    assert len(stage.delivery.cohorts) == 0
+    assert len(stage.delivery._fanout._cohorts) == 0
 
 
 def test_too_many_subscriptions_and_a_second_of_one_id_end_the_session() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     many, twice = stage.client(), stage.client()
     for number in range(SUBSCRIPTIONS + 1):
         stage.subscribe(many, f"s{number}")
@@ -216,12 +220,12 @@ def test_too_many_subscriptions_and_a_second_of_one_id_end_the_session() -> None
     stage.pump()
     assert many.closed == Close(4429, "too_many_subscriptions")
     assert twice.closed == Close(4409, "duplicate_id")
-    assert isinstance(twice.messages[-1], Error)
-    assert len(stage.delivery.cohorts) == 0
+    assert isinstance(twice.messages[-1], ErrorMessage)
+    assert len(stage.delivery._fanout._cohorts) == 0
 
 
 def test_a_snapshot_and_a_position_exclude_each_other() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     received = stage.subscribe(client, snapshot=True, after=0)
     stage.pump()
@@ -230,7 +234,7 @@ def test_a_snapshot_and_a_position_exclude_each_other() -> None:
 
 
 def test_a_goodbye_comes_before_the_close() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     stage.subscribe(client)
     reports(stage, 1)
@@ -241,12 +245,12 @@ def test_a_goodbye_comes_before_the_close() -> None:
 
 
 def test_a_closed_subscription_gets_nothing_that_was_waiting() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     received = stage.subscribe(client)
     stage.pump()
     reports(stage, 3)
-    stage.delivery.end(client.session.subscriptions["a"])
+    stage.delivery.handle(client.session, Unsubscribe(id="a"))
     stage.pump()
     assert received.events == []
 
@@ -261,7 +265,7 @@ def test_frames_are_kept_within_their_bound() -> None:
 
 
 def test_whom_few_events_are_for_waits_for_nobody_whom_many_are_for() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     few, many = stage.client(), stage.client()
     stage.subscribe(few, filter=Filter(sources=frozenset({"few"})))
     stage.subscribe(many, filter=Filter(sources=frozenset({"many"})))
@@ -274,9 +278,19 @@ def test_whom_few_events_are_for_waits_for_nobody_whom_many_are_for() -> None:
 
 
 def test_nothing_follows_a_goodbye_when_the_log_is_replaced() -> None:
-    stage = Stage()
+    stage = DeliveryStage()
     client = stage.client()
     stage.delivery.goodbye(client.session, 1012, "restart", 10)
     stage.delivery.reset("log-2", 0)
     stage.pump()
     assert client.closed == Close(1012, "restart")
+
+
+def test_a_message_that_comes_after_the_close_is_not_answered() -> None:
+    stage = DeliveryStage()
+    client = stage.client()
+    stage.delivery.goodbye(client.session, 1012, "restart", 10)
+    stage.delivery.refuse(client.session, ErrorMessage(code="bad_message", detail="?"), 4400)
+    stage.pump()
+    assert client.closed == Close(1012, "restart")
+    assert client.messages[1:] == [Goodbye(reason="restart", retry_after_ms=10)]

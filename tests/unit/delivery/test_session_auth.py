@@ -1,14 +1,11 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from core.access.callers import Caller
 from core.access.revocations import Kind, Revocation
-from core.delivery.encodings.encoding import JSON
-from core.delivery.identifying import Identifying
 from core.delivery.protocol import Hello
 from core.roles import Role
-from tests.kit.delivery import Client, Stage
+from tests.kit.delivery import NOW, Client, DeliveryStage
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
@@ -16,25 +13,20 @@ class Door:
     """Sessions that begin with nobody known."""
 
     def __init__(self) -> None:
-        self.stage = Stage()
-        self.identifying: Identifying[Client] = Identifying(self.stage.delivery, 10.0)
+        self.stage = DeliveryStage()
+        self.delivery = self.stage.delivery
 
     def nobody(self) -> Client:
-        client = Client.__new__(Client)
-        client.encoding, client.stalled, client.closed = JSON, False, None
-        client.messages, client.received = [], {}
-        client.session = self.stage.delivery.await_identity(JSON, client)
-        self.identifying.wait_for(client.session, NOW)
-        return client
+        return Client(self.delivery, None)
 
     def somebody(self, caller: Caller) -> Client:
         client = self.nobody()
-        self.identifying.identify(client.session, caller, NOW)
+        self.delivery.identify(client.session, caller, NOW)
         self.stage.pump()
         return client
 
     def at(self, now: datetime) -> None:
-        self.identifying.end_overdue(now)
+        self.delivery.end_overdue(now)
         self.stage.pump()
 
 
@@ -57,10 +49,10 @@ def closing(client: Client) -> tuple[int, str] | None:
 def test_nobody_is_told_anything_before_saying_who_they_are() -> None:
     door = Door()
     client = door.nobody()
-    door.stage.delivery.reset("log-2", 7)
+    door.delivery.reset("log-2", 7)
     door.stage.pump()
     assert client.messages == []
-    door.identifying.identify(client.session, caller(), NOW)
+    door.delivery.identify(client.session, caller(), NOW)
     door.stage.pump()
     assert client.messages == [Hello(log="log-2", position=7)]
 
@@ -68,12 +60,12 @@ def test_nobody_is_told_anything_before_saying_who_they_are() -> None:
 def test_who_does_not_say_who_it_is_is_closed_in_time() -> None:
     door = Door()
     client = door.nobody()
-    assert door.identifying.next_deadline == NOW + timedelta(seconds=10)
+    assert door.delivery.next_deadline == NOW + timedelta(seconds=10)
     door.at(NOW + timedelta(seconds=9.999))
     assert closing(client) is None
     door.at(NOW + timedelta(seconds=10))
     assert closing(client) == (4401, "not authenticated in time")
-    assert door.identifying.next_deadline is None
+    assert door.delivery.next_deadline is None
 
 
 def test_a_session_ends_with_its_token() -> None:
@@ -81,13 +73,13 @@ def test_a_session_ends_with_its_token() -> None:
     short, long = door.somebody(caller()), door.somebody(caller(expires_at=NOW + 2 * MINUTE))
     door.at(NOW + MINUTE)
     assert (closing(short), closing(long)) == ((4401, "expired"), None)
-    assert door.identifying.next_deadline == NOW + 2 * MINUTE
+    assert door.delivery.next_deadline == NOW + 2 * MINUTE
 
 
 def test_a_newer_token_lets_a_session_go_on() -> None:
     door = Door()
     client = door.somebody(caller())
-    door.identifying.identify(client.session, caller(expires_at=NOW + 2 * MINUTE), NOW)
+    door.delivery.identify(client.session, caller(expires_at=NOW + 2 * MINUTE), NOW)
     door.at(NOW + MINUTE)
     assert closing(client) is None
     assert client.messages == [Hello(log="log-1", position=0)] * 2
@@ -99,7 +91,7 @@ def test_a_session_stays_with_its_subject_and_tenant() -> None:
     door = Door()
     for other in (caller("bob"), caller(tenant="other"), caller(role="source")):
         client = door.somebody(caller())
-        door.identifying.identify(client.session, other, NOW)
+        door.delivery.identify(client.session, other, NOW)
         door.stage.pump()
         assert client.closed is not None
         assert client.closed.code == 4403
@@ -116,10 +108,9 @@ def test_a_source_follows_nothing() -> None:
 def test_sessions_that_are_over_are_forgotten() -> None:
     door = Door()
     client = door.somebody(caller())
-    door.stage.delivery.disconnect(client.session)
-    door.identifying.forget(client.session)
-    assert door.identifying.next_deadline is None
-    assert list(door.identifying.sessions("default")) == []
+    door.delivery.disconnect(client.session)
+    assert door.delivery.next_deadline is None
+    assert door.delivery.sessions_of("default") == []
 
 
 def test_saying_who_one_is_again_and_again_fills_no_memory() -> None:
@@ -127,10 +118,10 @@ def test_saying_who_one_is_again_and_again_fills_no_memory() -> None:
     client = door.somebody(caller())
     for second in range(10_000):
         later = caller(expires_at=NOW + timedelta(seconds=60 + second))
-        door.identifying.identify(client.session, later, NOW)
+        door.delivery.identify(client.session, later, NOW)
         door.stage.pump()
-    assert len(door.identifying._deadlines) < 100
-    assert door.identifying.next_deadline == NOW + timedelta(seconds=60 + 9_999)
+    assert len(door.delivery._auth._deadlines) < 100
+    assert door.delivery.next_deadline == NOW + timedelta(seconds=60 + 9_999)
 
 
 def revocation(subject: str, tenant: str = "default", **more: str) -> Revocation:
@@ -148,8 +139,8 @@ def test_a_revocation_closes_whom_it_is_about() -> None:
         "bob": door.somebody(caller("bob")),
         "key": door.somebody(caller("key:x", key_id="k1")),
     }
-    door.identifying.revoke(revocation("ann", reason="go home"))
-    door.identifying.revoke(revocation("k1", kind="key", reason="revoked"))
+    door.delivery.revoke(revocation("ann", reason="go home"))
+    door.delivery.revoke(revocation("k1", kind="key", reason="revoked"))
     door.stage.pump()
     assert {name: closing(client) for name, client in clients.items()} == {
         "ann": (4403, "go home"),
@@ -162,7 +153,7 @@ def test_a_revocation_closes_whom_it_is_about() -> None:
 def test_a_reason_fits_a_close() -> None:
     door = Door()
     client = door.somebody(caller())
-    door.identifying.revoke(revocation("ann", reason="ä" * 100))
+    door.delivery.revoke(revocation("ann", reason="ä" * 100))
     door.stage.pump()
     assert closing(client) == (4403, "ä" * 61)
 
@@ -173,6 +164,6 @@ def test_sessions_are_shown_to_their_tenant() -> None:
     door.somebody(caller(tenant="other"))
     door.nobody()
     door.stage.subscribe(client)
-    (info,) = door.identifying.sessions("default")
+    (info,) = door.delivery.sessions_of("default")
     assert (info.subject, info.tenant, info.since, info.expires_at) == ("ann", "default", NOW, NOW + MINUTE)
     assert (info.subscriptions, info.slow, info.encoding) == (1, False, "tocsin.v1.json")

@@ -1,33 +1,50 @@
-"""What clients ask for: subscriptions begin, and end, and begin with a snapshot."""
+"""Subscriptions: how they begin, at once or after the log's tail or a snapshot, and how they end."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, assert_never
 
 from core.alarm.alarm import Alarm
-from core.delivery.delivery import Delivery
+from core.delivery.cohorts import Cohorts
 from core.delivery.encodings.encoding import Encoding
+from core.delivery.fanout import Fanout
 from core.delivery.frame import FRAME_BYTES
 from core.delivery.limits import Limits
 from core.delivery.protocol import (
     DUPLICATE_ID,
     TOO_MANY,
-    Error,
     ErrorCode,
+    ErrorMessage,
     ResetMessage,
     Subscribe,
     Subscribed,
     Unsubscribe,
 )
-from core.delivery.requests import NeedSnapshot, NeedTail
+from core.delivery.requests import NeedSnapshot, NeedTail, Requests
+from core.delivery.ring import Ring
 from core.delivery.session import Peer, Session, Stage, Subscription
+from core.delivery.sessions import Sessions
 from core.errors import InvalidInput
 
 
-class Subscribing(Generic[Peer]):
-    """Carries out what the clients of a delivery say."""
+class Subscriptions(Generic[Peer]):
+    """Begins and ends what clients subscribe to."""
 
-    def __init__(self, delivery: Delivery[Peer]) -> None:
-        self._delivery = delivery
+    def __init__(  # noqa: PLR0913 (what a subscription is made of, whom it is handed to, and its bounds)
+        self,
+        ring: Ring,
+        cohorts: Cohorts[Peer],
+        fanout: Fanout[Peer],
+        sessions: Sessions[Peer],
+        requests: Requests,
+        *,
+        limits: Limits,
+    ) -> None:
+        self._ring = ring
+        self._cohorts = cohorts
+        self._fanout = fanout
+        self._sessions = sessions
+        self._requests = requests
+        self._limits = limits
 
     def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
         """Carry out a message of a session's client; the answer goes out with the rest."""
@@ -40,31 +57,26 @@ class Subscribing(Generic[Peer]):
                 self._unsubscribe(session, message.id)
             case _:
                 assert_never(message)
-        self._delivery.talk(session)
 
-    def refuse(self, session: Session[Peer], error: Error, close: int | None = None) -> None:
+    def refuse(self, session: Session[Peer], error: ErrorMessage, close: int | None = None) -> None:
         """Tell the client what was wrong, and close its socket if a code is given."""
-        session.answer(error)
-        if close is None:
-            self._delivery.talk(session)
-        else:
-            self._delivery.close(session, close, error.code)
+        if session.closed:
+            return
+        self._fanout.answer(session, error)
+        if close is not None:
+            self._sessions.close(session, close, error.code)
 
     def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
-        """Take the position of the log's tail; True: the request is settled.
-
-        `final`: it will not be asked again, so a position beyond it is a position of no event.
-        """
+        """Take the position of the log's tail (see `Delivery.tail`)."""
         subscription = request.subscription
         if subscription.stage is not Stage.TAIL:
             return True
         if request.after <= position:
             self._accept(subscription, request.after)
         elif final:
-            self._delivery.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
+            self._sessions.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
         else:
             return False
-        self._delivery.talk(subscription.session)
         return True
 
     def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
@@ -77,7 +89,7 @@ class Subscribing(Generic[Peer]):
             return
         if subscription.cursor < 0:
             subscription.cursor = position
-            self._answer(subscription, Subscribed(id=subscription.id, position=position))
+            self._fanout.answer(subscription.session, Subscribed(id=subscription.id, position=position))
         subscription.cursor = min(subscription.cursor, position)
 
     def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
@@ -87,71 +99,66 @@ class Subscribing(Generic[Peer]):
         matcher, encoding = subscription.cohort.matcher, subscription.session.encoding
         rows = (alarm for alarm in alarms if alarm.state != "normal" and matcher.matches(alarm))
         for frame in _frames(encoding, rows):
-            subscription.session.answers.append(
-                encoding.snapshot(subscription.id, frame, subscription.cursor, done=False)
-            )
-        self._delivery.talk(subscription.session)
+            message = encoding.snapshot(subscription.id, frame, subscription.cursor, done=False)
+            self._fanout.send(subscription.session, message)
 
     def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
         """Say that the list is complete, and go on with what came after it."""
         if subscription.stage is not Stage.SNAPSHOT:
             return
         encoding, position = subscription.session.encoding, subscription.cursor
-        subscription.session.answers.append(encoding.snapshot(subscription.id, (), position, done=True))
-        self._delivery.talk(subscription.session)
-        self._delivery.join(subscription, position)
+        self._fanout.send(subscription.session, encoding.snapshot(subscription.id, (), position, done=True))
+        self._fanout.join(subscription, position)
 
-    def unavailable(self, subscription: Subscription[Peer], detail: str) -> None:
-        """Give a subscription up whose beginning could not be fetched."""
-        if subscription.stage is Stage.OVER:
-            return
-        self._delivery.end_with(subscription, Error(id=subscription.id, code="unavailable", detail=detail))
+    def give_up(self, subscriptions: Iterable[Subscription[Peer]], detail: str) -> None:
+        """End subscriptions that need what could not be fetched."""
+        for subscription in subscriptions:
+            if subscription.stage is not Stage.OVER:
+                error = ErrorMessage(id=subscription.id, code="unavailable", detail=detail)
+                self._sessions.end_with(subscription, error)
 
     def _subscribe(self, session: Session[Peer], wanted: Subscribe) -> None:
-        refusal = _refusal(session, wanted, self._delivery.limits)
+        refusal = _refusal(session, wanted, self._limits)
         if refusal is not None:
             self.refuse(session, *refusal)
-        elif wanted.after is not None and wanted.log not in (None, self._delivery.identity):
-            self._delivery.dismiss(session, ResetMessage(id=wanted.id, reason="log_changed"))
+        elif wanted.after is not None and wanted.log not in (None, self._ring.log):
+            self._sessions.dismiss(session, ResetMessage(id=wanted.id, reason="log_changed"))
         else:
             self._begin(self._subscription(session, wanted), wanted)
 
     def _subscription(self, session: Session[Peer], wanted: Subscribe) -> Subscription[Peer]:
-        last = self._delivery.ring.last
-        cohort = self._delivery.cohorts.enter(session.tenant, wanted.filter, session.encoding, last)
+        cohort = self._cohorts.enter(session.tenant, wanted.filter, session.encoding, self._ring.last)
         subscription = Subscription(session, wanted.id, cohort, conflate=wanted.conflate)
         session.subscriptions[wanted.id] = subscription
         return subscription
 
     def _begin(self, subscription: Subscription[Peer], wanted: Subscribe) -> None:
-        last = self._delivery.ring.last
+        last = self._ring.last
         if wanted.snapshot:
             subscription.stage = Stage.SNAPSHOT
-            self._delivery.requested.append(NeedSnapshot(subscription))
+            self._requests.add(NeedSnapshot(subscription))
         elif wanted.after is not None and wanted.after > last:
             # Another process may be further than this one: only the log itself can tell.
-            self._delivery.requested.append(NeedTail(subscription, wanted.after))
+            self._requests.add(NeedTail(subscription, wanted.after))
         else:
             self._accept(subscription, last if wanted.after is None else wanted.after)
 
     def _accept(self, subscription: Subscription[Peer], position: int) -> None:
-        subscription.session.answer(Subscribed(id=subscription.id, position=position))
-        self._delivery.join(subscription, position)
+        self._fanout.answer(subscription.session, Subscribed(id=subscription.id, position=position))
+        self._fanout.join(subscription, position)
 
     def _unsubscribe(self, session: Session[Peer], name: str) -> None:
         subscription = session.subscriptions.get(name)
         if subscription is None:
             detail = "there is no subscription of this id"
-            session.answer(Error(id=name, code="unknown_subscription", detail=detail))
+            self._fanout.answer(session, ErrorMessage(id=name, code="unknown_subscription", detail=detail))
         else:
-            self._delivery.end(subscription)
-
-    def _answer(self, subscription: Subscription[Peer], message: Subscribed) -> None:
-        subscription.session.answer(message)
-        self._delivery.talk(subscription.session)
+            self._sessions.end(subscription)
 
 
-def _refusal(session: Session[Any], wanted: Subscribe, limits: Limits) -> tuple[Error, int | None] | None:
+def _refusal(
+    session: Session[Any], wanted: Subscribe, limits: Limits
+) -> tuple[ErrorMessage, int | None] | None:
     """Return what is wrong with a subscription, and the close code where the session ends with it."""
     if wanted.id in session.subscriptions:
         return _error(wanted, "duplicate_id", "there is a subscription of this id"), DUPLICATE_ID
@@ -167,8 +174,8 @@ def _refusal(session: Session[Any], wanted: Subscribe, limits: Limits) -> tuple[
     return None
 
 
-def _error(wanted: Subscribe, code: ErrorCode, detail: str) -> Error:
-    return Error(id=wanted.id, code=code, detail=detail)
+def _error(wanted: Subscribe, code: ErrorCode, detail: str) -> ErrorMessage:
+    return ErrorMessage(id=wanted.id, code=code, detail=detail)
 
 
 def _frames(encoding: Encoding, alarms: Iterable[Alarm]) -> list[list[bytes]]:

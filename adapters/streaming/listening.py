@@ -1,0 +1,90 @@
+"""Listening: what the client of a WebSocket says, carried out message by message."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from adapters.streaming.draining import send_away
+from adapters.streaming.peer import Message, Peer, Receive
+from adapters.streaming.sending import Sending
+from adapters.streaming.timers import Timers
+from core.access.callers import Caller
+from core.delivery.delivery import Delivery
+from core.delivery.limits import Limits
+from core.delivery.protocol import BAD_MESSAGE, TOO_MANY, Auth, ClientMessage, ErrorMessage
+from core.delivery.session import Session
+from core.errors import BadMessage, Unauthenticated, Unavailable
+
+Authenticate = Callable[[str], Awaitable[Caller]]
+"""Tells who a token or an API key belongs to. Raises Unauthenticated, Unavailable."""
+
+
+class Listening:
+    """Hands what clients say to the delivery."""
+
+    def __init__(
+        self,
+        delivery: Delivery[Peer],
+        sending: Sending,
+        timers: Timers,
+        authenticate: Authenticate,
+        limits: Limits,
+    ) -> None:
+        self._delivery = delivery
+        self._sending = sending
+        self._timers = timers
+        self._authenticate = authenticate
+        self._limits = limits
+
+    async def listen(self, session: Session[Peer], receive: Receive) -> None:
+        """Carry out what the client says until its socket is closed."""
+        while True:
+            # Always pending, or pings and closes would go unread.
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            token = self._take(session, message)
+            if token is not None:
+                await self._identify(session, token)
+            self._sending.wake()
+            while session.full and not session.closed:
+                await session.peer.wait_for_room()
+
+    def _take(self, session: Session[Peer], message: Message) -> str | None:
+        """Carry out a message, or return the token in it."""
+        if session.peer.allowance.take(1.0, asyncio.get_running_loop().time()) > 0:
+            detail = f"a client may send {self._limits.messages_per_second:g} messages a second"
+            self._delivery.refuse(session, ErrorMessage(code="too_many_messages", detail=detail), TOO_MANY)
+            return None
+        try:
+            said = self._decoded(session, message)
+        except BadMessage as error:
+            if session.known:
+                refusal = ErrorMessage(code="bad_message", detail=str(error))
+                self._delivery.refuse(session, refusal, BAD_MESSAGE)
+                return None
+            said = None
+        if isinstance(said, Auth):
+            return said.token
+        if said is None or not session.known:
+            self._delivery.deny(session, "the first message must say who you are")
+        else:
+            self._delivery.handle(session, said)
+        return None
+
+    def _decoded(self, session: Session[Peer], message: Message) -> ClientMessage | None:
+        text = message.get("text")
+        said = message["bytes"] if text is None else text
+        return session.encoding.decode(said, self._limits.message_bytes)
+
+    async def _identify(self, session: Session[Peer], token: str) -> None:
+        try:
+            caller = await self._authenticate(token)
+        except Unauthenticated as error:
+            self._delivery.deny(session, error.detail)
+        except Unavailable:
+            send_away(self._delivery, session)
+        else:
+            # At once: what was revoked by now would not be noticed any more.
+            self._delivery.identify(session, caller, datetime.now(UTC))
+            self._timers.hurry()

@@ -1,0 +1,145 @@
+"""The fan-out: events come in, frames and answers go out, to each session in its turn."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Generic
+
+from core.alarm.events import Event
+from core.delivery.catchup import CatchUp
+from core.delivery.cohort import Cohort
+from core.delivery.cohorts import Cohorts
+from core.delivery.frame import Frame
+from core.delivery.protocol import Close, PositionMessage, ServerMessage
+from core.delivery.ring import Ring
+from core.delivery.session import Peer, Session, Stage, Subscription
+
+POSITION_LAG = 1_000
+"""How many positions a client can be told late that there was nothing for it."""
+LIVE_SHARE = 8
+"""How many live frames go out for each one to a session that is behind, while both are waiting."""
+
+Outgoing = tuple[Session[Peer], bytes | Close] | None
+
+
+class Fanout(Generic[Peer]):
+    """Keeps whose turn it is: answers first, then live sessions, and a share for those that are behind."""
+
+    def __init__(self, ring: Ring, cohorts: Cohorts[Peer], catch_up: CatchUp[Peer]) -> None:
+        self._ring = ring
+        self._cohorts = cohorts
+        self._catch_up = catch_up
+        # Cohorts with a new match; their members when it is their turn; those that have more waiting.
+        self._dirty: OrderedDict[Cohort[Peer], None] = OrderedDict()
+        self._live: deque[Subscription[Peer]] = deque()
+        self._behind: deque[Subscription[Peer]] = deque()
+        self._talking: deque[Session[Peer]] = deque()
+        self._served = 0
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Take the next events of the log. Raises LogMismatch unless they directly follow the last."""
+        for event in events:
+            self._ring.append(event)
+            for cohort, left in self._cohorts.concerned(event):
+                cohort.add(event.position, left=left)
+                self._dirty[cohort] = None
+
+    def answer(self, session: Session[Peer], message: ServerMessage) -> None:
+        """Send a message that is not events."""
+        self.send(session, session.encoding.message(message))
+
+    def send(self, session: Session[Peer], payload: bytes | Close) -> None:
+        """Send what is encoded already, or the close."""
+        session.answers.append(payload)
+        self._talk(session)
+
+    def busy(self, session: Session[Peer]) -> None:
+        """Send nothing to this session until it has drained."""
+        session.busy = True
+
+    def drained(self, session: Session[Peer]) -> None:
+        """Go on with a session whose socket takes something again."""
+        session.busy = False
+        self._talk(session)
+        self._behind.extend(session.subscriptions.values())
+
+    def join(self, subscription: Subscription[Peer], position: int) -> None:
+        """Send everything that matches after the position, as far as it is not sent yet."""
+        subscription.cursor = subscription.told = position
+        subscription.stage = Stage.LIVE
+        subscription.cohort.serve(subscription)
+        self._behind.append(subscription)
+
+    def go_on(self, subscriptions: Iterable[Subscription[Peer]]) -> None:
+        """Go on with subscriptions that waited for a page."""
+        self._behind.extend(subscriptions)
+
+    def tell_if_quiet(self, subscription: Subscription[Peer]) -> None:
+        """Tell the client how far it is if it has not heard so for long, and nothing is waiting for it."""
+        last = self._ring.last
+        if (
+            last - subscription.told >= POSITION_LAG
+            and subscription.stage is Stage.LIVE
+            and not subscription.session.busy
+            and not subscription.cohort.behind(subscription.cursor, self._ring)
+            and subscription.cohort.frame(subscription.cursor, self._ring) is None
+        ):
+            self._tell(subscription, last)
+
+    def outgoing(self) -> Iterator[Outgoing[Peer]]:
+        """Yield what is to be sent, as `Delivery.outgoing` says."""
+        while True:
+            if self._talking:
+                session = self._talking.popleft()
+                if session.answers and not session.busy:
+                    answer = session.answers.popleft()
+                    self._talk(session)
+                    yield session, answer
+                continue
+            if self._dirty and not self._live:
+                # The oldest first, or those that many events are for would always be before it.
+                self._live.extend(self._dirty.popitem(last=False)[0].members)
+                continue
+            self._served += 1
+            if self._live and (self._served % LIVE_SHARE or not self._behind):
+                subscription = self._live.popleft()
+            elif self._behind:
+                subscription = self._behind.popleft()
+            else:
+                return
+            if subscription.session.busy or subscription.stage is not Stage.LIVE:
+                continue
+            frame = subscription.cohort.newest
+            # Nearly always it is the frame that the cohort's member before this one was sent.
+            if frame is None or subscription.conflate or not frame.low <= subscription.cursor < frame.first:
+                frame = self._waiting(subscription)
+            if frame is not None:
+                yield self._advance(subscription, frame)
+
+    def _waiting(self, subscription: Subscription[Peer]) -> Frame | None:
+        cohort = subscription.cohort
+        if cohort.behind(subscription.cursor, self._ring):
+            return self._catch_up.frame(subscription)
+        if subscription.conflate:
+            return cohort.conflated(subscription.cursor, self._ring)
+        return cohort.frame(subscription.cursor, self._ring)
+
+    def _advance(self, subscription: Subscription[Peer], frame: Frame) -> Outgoing[Peer]:
+        """Move the cursor to the frame's end, and return what is to be sent of it."""
+        subscription.cursor = frame.end
+        if frame.end < self._ring.last:
+            self._behind.append(subscription)
+        if frame.body:
+            subscription.told = frame.end
+            return subscription.session, frame.payload(subscription.id)
+        if subscription.cursor - subscription.told >= POSITION_LAG:
+            self._tell(subscription, subscription.cursor)
+        return None
+
+    def _tell(self, subscription: Subscription[Peer], position: int) -> None:
+        subscription.cursor = subscription.told = position
+        self.answer(subscription.session, PositionMessage(id=subscription.id, position=position))
+
+    def _talk(self, session: Session[Peer]) -> None:
+        """Let the session's answers go out."""
+        if session.answers and not session.busy:
+            self._talking.append(session)

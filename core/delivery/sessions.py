@@ -1,0 +1,98 @@
+"""The sessions that are open: how they begin, and how they and their subscriptions end."""
+
+from collections.abc import Collection
+from typing import Generic
+
+from core.delivery.cohorts import Cohorts
+from core.delivery.encodings.encoding import Encoding
+from core.delivery.fanout import Fanout
+from core.delivery.protocol import RESTART, Close, ErrorMessage, Goodbye, Hello, ResetMessage
+from core.delivery.ring import Ring
+from core.delivery.session import Peer, Session, Stage, Subscription
+
+
+class Sessions(Generic[Peer]):
+    """Every open session of a process."""
+
+    def __init__(self, ring: Ring, cohorts: Cohorts[Peer], fanout: Fanout[Peer]) -> None:
+        self._ring = ring
+        self._cohorts = cohorts
+        self._fanout = fanout
+        self._open: dict[Session[Peer], None] = {}
+
+    @property
+    def open(self) -> Collection[Session[Peer]]:
+        """All of them, in the order in which they were opened."""
+        return self._open.keys()
+
+    def begin(self, encoding: Encoding, peer: Peer, *, single: bool) -> Session[Peer]:
+        """Begin a session of nobody yet; a `single` one is for one subscription and ends with it."""
+        session = Session(encoding, peer, single=single)
+        self._open[session] = None
+        return session
+
+    def greet(self, session: Session[Peer]) -> None:
+        """Tell the client which log this is and how far it is read."""
+        self._fanout.answer(session, Hello(log=self._ring.log, position=self._ring.last))
+
+    def restart(self) -> None:
+        """Tell everybody that another log took the place of theirs."""
+        for session in self._open:
+            if session.known and not session.closed:
+                self.greet(session)
+                for subscription in list(session.subscriptions.values()):
+                    self.end_with(subscription, ResetMessage(id=subscription.id, reason="log_changed"))
+
+    def forget(self, session: Session[Peer]) -> None:
+        """Forget a session: its socket is gone."""
+        self._open.pop(session, None)
+        session.end()
+        self._end_subscriptions(session)
+
+    def close(self, session: Session[Peer], code: int, reason: str) -> None:
+        """Send what was answered so far, then close the session's socket."""
+        if session.closed:
+            return
+        session.closed = True
+        self._end_subscriptions(session)
+        self._fanout.send(session, Close(code, reason))
+
+    def goodbye(self, session: Session[Peer], code: int, reason: str, retry_after_ms: int) -> None:
+        """Close the session after telling the client when to come back."""
+        if not session.closed:
+            self._fanout.answer(session, Goodbye(reason=reason, retry_after_ms=retry_after_ms))
+            self.close(session, code, reason)
+
+    def end(self, subscription: Subscription[Peer]) -> None:
+        """Send nothing more for the subscription."""
+        subscription.stage = Stage.OVER
+        subscription.session.subscriptions.pop(subscription.id, None)
+        self._cohorts.leave(subscription)
+
+    def end_with(self, subscription: Subscription[Peer], word: ResetMessage | ErrorMessage) -> None:
+        """End the subscription, and tell the client why."""
+        self.end(subscription)
+        self.dismiss(subscription.session, word)
+
+    def dismiss(self, session: Session[Peer], word: ResetMessage | ErrorMessage) -> None:
+        """Tell the client that there is no such subscription, or no more."""
+        self._fanout.answer(session, word)
+        if session.single:
+            self.close(session, RESTART, "subscribe again")
+
+    def tick(self) -> None:
+        """Tell clients how far they are that have heard nothing for long."""
+        for session in self._open:
+            for subscription in session.subscriptions.values():
+                self._fanout.tell_if_quiet(subscription)
+
+    def beat(self) -> None:
+        """Send a heartbeat over every wire that has no pings of its own and is not in use."""
+        for session in self._open:
+            heartbeat = session.encoding.heartbeat
+            if heartbeat and not (session.busy or session.closed or session.answers):
+                self._fanout.send(session, heartbeat)
+
+    def _end_subscriptions(self, session: Session[Peer]) -> None:
+        for subscription in list(session.subscriptions.values()):
+            self.end(subscription)
