@@ -17,7 +17,7 @@ from core.alarm.evolution import place
 from core.errors import InvalidInput, Refused
 from entrypoints.http.codes import CODES
 from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, raising, utc
-from tests.unit.alarm.given import BEGINNING
+from tests.kit.given import BEGINNING
 
 Said = dict[str, Any]
 

@@ -33,17 +33,19 @@ async def fire_and_resolve(servers: Servers, folder: Path) -> None:
     assert [(alarm["type"], alarm["state"]) for alarm in listed["alarms"]] == [("DiskFull", "rtn_unacked")]
 
 
-async def test_firing_and_resolved_reach_a_client_of_the_other_process(
+async def test_alerts_reach_a_client_of_the_other_process_firing_and_resolved(
     servers: Servers, tmp_path: Path
 ) -> None:
     await fire_and_resolve(servers, tmp_path)
 
 
-async def test_so_they_do_on_three_nodes(servers_on_three_nodes: Servers, tmp_path: Path) -> None:
+async def test_alerts_reach_a_client_of_the_other_process_on_three_nodes(
+    servers_on_three_nodes: Servers, tmp_path: Path
+) -> None:
     await fire_and_resolve(servers_on_three_nodes, tmp_path)
 
 
-async def test_a_rule_of_prometheus_fires_and_resolves(servers: Servers, tmp_path: Path) -> None:
+async def test_a_rule_of_prometheus_raises_an_alarm_and_clears_it(servers: Servers, tmp_path: Path) -> None:
     called, other = servers
     webhook = f"{called.url}/v1/ingest/alertmanager"
     with (

@@ -169,7 +169,7 @@ async def test_a_refusal_is_told_beside_the_row_and_a_pause_hides_no_critical(
     await console.state("pump-2", "Unacked")
 
 
-async def test_the_list_as_of_any_event(tenant: Tenant, server: TocsinServer) -> None:
+async def test_the_list_is_shown_as_of_any_event(tenant: Tenant, server: TocsinServer) -> None:
     for number in (1, 2):
         await tenant.raised(server, number)
     async with tenant.client(server) as http:

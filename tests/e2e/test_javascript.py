@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 SCRIPTS = REPOSITORY / "tests" / "e2e" / "console"
 
 
-def test_the_clients_own_tests() -> None:
+def test_the_javascript_clients_own_tests_pass() -> None:
     command = [node(), "--test", *map(str, sorted(SCRIPTS.glob("*.test.mjs")))]
     ran = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout

@@ -52,7 +52,9 @@ async def burst(server: TocsinServer) -> list[int]:
     return answered
 
 
-async def test_mongod_killed_and_restarted(servers: Servers, replica_set: ReplicaSet, database: str) -> None:
+async def test_a_mongod_killed_and_restarted_loses_nothing_that_was_answered(
+    servers: Servers, replica_set: ReplicaSet, database: str
+) -> None:
     server, other = servers
     async with streaming(other.ws_url) as client, server.client() as http:
         before = await http.post("/v1/alarms", json=raising(1))

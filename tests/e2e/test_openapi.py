@@ -30,12 +30,14 @@ def tried(server: TocsinServer, phases: str, examples: int, *options: str) -> No
         pytest.fail(done.stdout[-20_000:] + done.stderr[-2_000:], pytrace=False)
 
 
-def test_it_keeps_what_its_description_says(tmp_path: Path, mongodb_uri: str, database: str) -> None:
+def test_the_api_keeps_what_its_description_says(tmp_path: Path, mongodb_uri: str, database: str) -> None:
     with TocsinServer(tmp_path, mongodb_uri, database) as server:
         tried(server, "coverage,fuzzing", 5)
 
 
-def test_it_does_so_with_authentication_too(tmp_path: Path, mongodb_uri: str, database: str) -> None:
+def test_the_api_keeps_what_its_description_says_with_authentication_too(
+    tmp_path: Path, mongodb_uri: str, database: str
+) -> None:
     secret = {"TOCSIN_AUTH_SECRET": SECRET}
     with TocsinServer(tmp_path, mongodb_uri, database, env=secret) as server:
         bearer = token("ann", "acme", ("admin", "operator", "source"))

@@ -41,7 +41,7 @@ def incident(server: TocsinServer) -> str:
     return key
 
 
-async def test_an_incident_from_beginning_to_end(server: TocsinServer) -> None:
+async def test_the_pagerduty_client_takes_an_incident_from_beginning_to_end(server: TocsinServer) -> None:
     key = await asyncio.to_thread(incident, server)
     async with server.client() as http:
         events = (await http.get("/v1/events")).json()["events"]

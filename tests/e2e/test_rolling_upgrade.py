@@ -63,7 +63,7 @@ async def not_ready(server: TocsinServer, why: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_an_upgrade_one_process_after_the_other(
+async def test_an_upgrade_of_one_process_after_the_other_loses_no_event(
     tmp_path: Path, mongodb_uri: str, database: str, upgraded: Path
 ) -> None:
     with (
@@ -94,7 +94,7 @@ def run(folder: Path, uri: str, database: str, command: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-async def test_what_cannot_be_read_at_all_sends_the_clients_elsewhere(
+async def test_a_process_that_cannot_read_an_event_sends_its_clients_elsewhere(
     tmp_path: Path, mongodb_uri: str, database: str
 ) -> None:
     with TocsinServer(tmp_path, mongodb_uri, database) as server:

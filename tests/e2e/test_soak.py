@@ -125,7 +125,7 @@ async def fill_the_ring(server: TocsinServer) -> int:
     return last
 
 
-async def test_a_thousand_sessions(tmp_path: Path, mongodb_uri: str, database: str) -> None:
+async def test_a_thousand_sessions_miss_nothing(tmp_path: Path, mongodb_uri: str, database: str) -> None:
     last, memory = 0, list[tuple[float, list[int]]]()
 
     def recorded(position: int) -> None:

@@ -69,7 +69,7 @@ class Collector:
         return self.spans
 
 
-async def test_one_trace_from_the_request_to_both_processes(
+async def test_one_trace_leads_from_the_request_to_both_processes(
     tmp_path: Path, mongodb_uri: str, database: str
 ) -> None:
     with Collector().running() as collector:

@@ -33,11 +33,15 @@ async def shown(nodes: ReplicaSet, database: str, folder: Path, faults: list[str
     assert not verdict.wrong, verdict.table()
 
 
-async def test_one_round_of_a_few_faults(three_nodes: ReplicaSet, database: str, tmp_path: Path) -> None:
+async def test_one_round_of_a_few_faults_loses_nothing(
+    three_nodes: ReplicaSet, database: str, tmp_path: Path
+) -> None:
     await shown(three_nodes, database, tmp_path, SHORT, 0.0)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 900)
-async def test_every_fault_again_and_again(three_nodes: ReplicaSet, database: str, tmp_path: Path) -> None:
+async def test_every_fault_again_and_again_loses_nothing(
+    three_nodes: ReplicaSet, database: str, tmp_path: Path
+) -> None:
     await shown(three_nodes, database, tmp_path, list(FAULTS), SECONDS)

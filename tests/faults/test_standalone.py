@@ -57,12 +57,16 @@ def short(faults: dict[str, Fault]) -> dict[str, Fault]:
     return {name: fault for name, fault in faults.items() if name in SHORT}
 
 
-async def test_one_process(standalone: Mongod, database: str, tmp_path: Path) -> None:
+async def test_one_process_on_a_standalone_loses_nothing(
+    standalone: Mongod, database: str, tmp_path: Path
+) -> None:
     async with local(standalone, database, tmp_path) as world:
         await shown(world, short(LOCAL), Source(standalone.uri, database, None), seconds=0.0)
 
 
-async def test_several_with_redis(standalone: Mongod, database: str, tmp_path: Path) -> None:
+async def test_several_processes_with_redis_lose_nothing(
+    standalone: Mongod, database: str, tmp_path: Path
+) -> None:
     with RedisServer(tmp_path / "redis") as redis:
         source = Source(standalone.uri, database, "redis", redis.url)
         async with with_redis(standalone, database, tmp_path, redis) as world:
@@ -71,14 +75,18 @@ async def test_several_with_redis(standalone: Mongod, database: str, tmp_path: P
 
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 900)
-async def test_one_process_again_and_again(standalone: Mongod, database: str, tmp_path: Path) -> None:
+async def test_one_process_on_a_standalone_loses_nothing_again_and_again(
+    standalone: Mongod, database: str, tmp_path: Path
+) -> None:
     async with local(standalone, database, tmp_path) as world:
         await shown(world, LOCAL, Source(standalone.uri, database, None), seconds=SECONDS)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(SECONDS + 900)
-async def test_several_with_redis_again_and_again(standalone: Mongod, database: str, tmp_path: Path) -> None:
+async def test_several_processes_with_redis_lose_nothing_again_and_again(
+    standalone: Mongod, database: str, tmp_path: Path
+) -> None:
     with RedisServer(tmp_path / "redis") as redis:
         source = Source(standalone.uri, database, "redis", redis.url)
         async with with_redis(standalone, database, tmp_path, redis) as world:

@@ -1,7 +1,7 @@
 """What parts have from the machine, in tests: ids in order, no jitter, a clock that can be set."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from core.application.workers.leader import Candidate
@@ -53,6 +53,18 @@ class TickingClock(MachineClock):
         """The time, UTC."""
         self._moment += timedelta(seconds=1)
         return self._moment
+
+
+class MillisecondClock(MachineClock):
+    """The machine's clock, but no two looks at it fall into one millisecond, the finest the log tells."""
+
+    def __init__(self) -> None:
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """The time, UTC."""
+        self._last = max(super().now(), self._last + timedelta(milliseconds=1))
+        return self._last
 
 
 class CountedIds:

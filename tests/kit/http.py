@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
 
 import httpx
 
@@ -31,8 +33,11 @@ from core.log.known_alarms import KnownAlarms
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.process.services import Services
-from tests.kit.hosts import HOST
+from tests.kit.hosts import HOST, MillisecondClock
 from tests.kit.logs import EventLog
+
+RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}
+"""The body of a raise."""
 
 
 class HttpStage:
@@ -52,7 +57,7 @@ class HttpStage:
             alarms=self.alarms,
             history=MemoryAlarmHistory(events),
             checkpoints=self.checkpoints,
-            clock=HOST.clock,
+            clock=MillisecondClock(),
             ids=HOST.ids,
             projected=self._projected,
             not_ready=lambda: self.reasons,
@@ -95,3 +100,26 @@ class HttpStage:
 
     async def _projected(self, position: int, _: float) -> bool:
         return (await self.checkpoints.load(PROJECTION)).position >= position
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    """Check that the answer is a problem; return its status and code."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    phrase = HTTPStatus(answer.status_code).phrase
+    assert (body["status"], body["title"]) == (answer.status_code, phrase)
+    assert body["detail"]
+    return answer.status_code, body["code"]
+
+
+async def post(http: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
+    """Post the fields as a body."""
+    return await http.post(path, json=body)
+
+
+async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
+    """Raise an alarm, RAISE if not told otherwise; return it."""
+    answer = await post(http, "/v1/alarms", **RAISE | changes)
+    assert answer.is_success, answer.text
+    alarm: dict[str, Any] = answer.json()["alarm"]
+    return alarm

@@ -18,6 +18,10 @@ from tests.kit.waiting import eventually
 
 SOURCE = Actor("tests", "source")
 
+WRITERS = 20
+EACH = 15
+"""How many alarms a burst raises at once, and how often each."""
+
 
 def raising(source: str, severity: Severity = "major", text: str = "") -> Raise:
     """Return the command to raise an alarm."""
@@ -76,6 +80,16 @@ async def member(
         built = Member(store, process)
         await built.connected()
         yield built
+
+
+async def burst(member: Member, name: str) -> Sequence[Event]:
+    """Raise alarms at once, each several times; return the events in order."""
+
+    async def write(number: int) -> list[Event]:
+        return [await member.raised(f"{name}-{number}", text=str(time)) for time in range(EACH)]
+
+    written = await asyncio.gather(*(write(number) for number in range(WRITERS)))
+    return sorted((event for events in written for event in events), key=lambda event: event.position)
 
 
 def positions(events: Sequence[Event]) -> list[int]:

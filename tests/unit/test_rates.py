@@ -15,7 +15,7 @@ def test_a_burst_is_taken_at_once_and_then_the_rate() -> None:
 
 
 @given(st.lists(st.floats(0.0, 5.0), max_size=60))
-def test_never_more_than_burst_and_rate(gaps: list[float]) -> None:
+def test_a_bucket_gives_no_client_more_than_burst_and_rate(gaps: list[float]) -> None:
     bucket, now, taken = TokenBucket(3.0, 5.0, 0.0), 0.0, 0
     for gap in gaps:
         now += gap
@@ -23,7 +23,7 @@ def test_never_more_than_burst_and_rate(gaps: list[float]) -> None:
         assert taken <= 5.0 + 3.0 * now + 1e-6
 
 
-def test_what_is_missing_says_how_long_to_wait() -> None:
+def test_a_rate_says_how_long_to_wait_for_what_is_missing() -> None:
     bucket = Rates(10, 20)
     assert bucket.take("a", 20, 100.0) == 0
     assert bucket.take("a", 5, 100.0) == 0.5
@@ -33,7 +33,7 @@ def test_what_is_missing_says_how_long_to_wait() -> None:
     assert bucket.take("a", 1, 1_000.0) == 0.1
 
 
-def test_what_was_not_used_for_longest_is_forgotten() -> None:
+def test_the_rate_not_used_for_longest_is_forgotten() -> None:
     bucket = Rates(1, 1)
     for number in range(rates.NAMES + 1):
         bucket.take(str(number), 1, 0.0)
@@ -45,7 +45,7 @@ steps = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30)), max_size=40)
 
 
 @given(steps)
-def test_what_is_taken_stays_within_burst_and_rate(asked: list[tuple[int, int]]) -> None:
+def test_all_that_is_taken_stays_within_burst_and_rate(asked: list[tuple[int, int]]) -> None:
     bucket, now, taken = Rates(8, 20), 0.0, 0
     for eighths, tokens in asked:
         now += eighths / 8

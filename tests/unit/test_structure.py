@@ -75,23 +75,3 @@ def test_no_port_asks_for_much() -> None:
         > PORT_METHODS
     }
     assert large == {}
-
-
-def imported(file: Path) -> set[str]:
-    found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
-    modules = {node.module or "" for node in found}
-    return modules | {f"{node.module}.{alias.name}" for node in found for alias in node.names}
-
-
-def test_unit_tests_reach_nothing_but_the_pure_packages() -> None:
-    waiting, seen = set((ROOT / "tests" / "unit").rglob("*.py")), set[Path]()
-    while waiting:
-        file = waiting.pop()
-        seen.add(file)
-        reached = imported(file)
-        impure = {
-            each for each in reached if each.startswith(("adapters", "entrypoints", "core.application"))
-        }
-        assert not impure, file
-        helpers = {ROOT / f"{each.replace('.', '/')}.py" for each in reached if each.startswith("tests.")}
-        waiting |= {helper for helper in helpers if helper.exists()} - seen

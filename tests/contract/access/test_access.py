@@ -37,7 +37,7 @@ class ApiKeysContract:
             assert await keys.find(key.id) == key
         assert await keys.find("03") is None
 
-    async def test_a_tenant_has_its_own_the_oldest_first(self, keys: ApiKeys) -> None:
+    async def test_a_tenant_sees_its_own_keys_the_oldest_first(self, keys: ApiKeys) -> None:
         listed = [replace(KEY, id=name, tenant=tenant) for name, tenant in ("3a", "2b", "1a")]
         for key in listed:
             await keys.add(key)
@@ -51,7 +51,9 @@ class ApiKeysContract:
         await keys.remove("default", KEY.id)
         assert await keys.find(KEY.id) is None
 
-    async def test_a_tenant_has_not_too_many(self, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_a_tenant_has_at_most_so_many_keys(
+        self, keys: ApiKeys, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         for module in ("adapters.memory.api_keys", "adapters.mongo.access.api_keys"):
             monkeypatch.setattr(f"{module}.API_KEYS", 2)
         for name in "12":
@@ -62,7 +64,9 @@ class ApiKeysContract:
 
 
 class RevocationLogContract:
-    async def test_one_is_read_as_it_was_added_at_the_time_of_the_store(self, log: RevocationLog) -> None:
+    async def test_a_revocation_is_read_as_it_was_added_at_the_time_of_the_store(
+        self, log: RevocationLog
+    ) -> None:
         before = datetime.now(UTC) - timedelta(seconds=1)
         await log.add(ROW)
         await log.add(replace(ROW, id="02", lasting=True))
@@ -71,7 +75,7 @@ class RevocationLogContract:
         assert replace(first, at=AT) == ROW
         assert replace(second, at=AT) == replace(ROW, id="02", lasting=True)
 
-    async def test_it_is_read_from_a_time_on(self, log: RevocationLog) -> None:
+    async def test_revocations_are_read_from_a_time_on(self, log: RevocationLog) -> None:
         await log.add(ROW)
         (row,) = await log.read(None)
         assert [each.id for each in await log.read(row.at)] == ["01"]
@@ -105,7 +109,7 @@ class TestMongoRevocations(RevocationLogContract):
         await log.create()
         yield log
 
-    async def test_what_need_not_last_ends_and_the_newest_lasting_one_stays(
+    async def test_revocations_that_need_not_last_end_and_the_newest_lasting_one_stays(
         self, log: MongoRevocations, connected: Database
     ) -> None:
         await log.add(ROW)

@@ -14,23 +14,23 @@ SECOND = Lease("projector", "b", 2)
 
 
 class CheckpointsContract:
-    async def test_there_is_none_before_the_first_write(self, checkpoints: Checkpoints) -> None:
+    async def test_before_the_first_write_there_is_no_checkpoint(self, checkpoints: Checkpoints) -> None:
         assert await checkpoints.load("alarms") == NO_CHECKPOINT
 
-    async def test_the_first_write_creates_it(self, checkpoints: Checkpoints) -> None:
+    async def test_the_first_write_creates_the_checkpoint(self, checkpoints: Checkpoints) -> None:
         assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
         assert await checkpoints.load("alarms") == Checkpoint(5, "e5", 0)
 
-    async def test_each_projection_has_its_own(self, checkpoints: Checkpoints) -> None:
+    async def test_each_projection_has_its_own_checkpoint(self, checkpoints: Checkpoints) -> None:
         assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
         assert await checkpoints.load("kpi") == NO_CHECKPOINT
 
-    async def test_it_moves_forward(self, checkpoints: Checkpoints) -> None:
+    async def test_a_checkpoint_moves_forward(self, checkpoints: Checkpoints) -> None:
         assert await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
         assert await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
         assert await checkpoints.load("alarms") == Checkpoint(9, "e9", 0)
 
-    async def test_it_never_moves_back(self, checkpoints: Checkpoints) -> None:
+    async def test_a_checkpoint_never_moves_back(self, checkpoints: Checkpoints) -> None:
         await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", 0))
         assert not await checkpoints.advance("alarms", SECOND, Checkpoint(8, "e8", 0))
         assert await checkpoints.load("alarms") == Checkpoint(9, "e9", 0)
@@ -47,7 +47,9 @@ class CheckpointsContract:
         assert await checkpoints.load("alarms") == Checkpoint(6, "e6", 0)
 
     @pytest.mark.parametrize("generation", [1, 2])
-    async def test_another_generation_is_refused(self, checkpoints: Checkpoints, generation: int) -> None:
+    async def test_a_write_of_another_generation_is_refused(
+        self, checkpoints: Checkpoints, generation: int
+    ) -> None:
         assert not await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", generation))
         await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
         assert not await checkpoints.advance("alarms", FIRST, Checkpoint(9, "e9", generation))
@@ -61,7 +63,7 @@ class CheckpointsContract:
         assert await checkpoints.fence("alarms", FIRST) is None
         assert await checkpoints.load("alarms") == Checkpoint(7, "e7", 0)
 
-    async def test_a_fence_comes_before_the_first_write_too(self, checkpoints: Checkpoints) -> None:
+    async def test_a_fence_may_come_before_the_first_write(self, checkpoints: Checkpoints) -> None:
         assert await checkpoints.fence("alarms", SECOND) == NO_CHECKPOINT
         assert not await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
         assert await checkpoints.advance("alarms", SECOND, Checkpoint(5, "e5", 0))
@@ -80,13 +82,13 @@ class CheckpointsContract:
         assert fenced is not None
         assert await advancing == fenced.position
 
-    async def test_it_is_set_back_under_the_next_generation(self, checkpoints: Checkpoints) -> None:
+    async def test_a_checkpoint_is_set_back_under_the_next_generation(self, checkpoints: Checkpoints) -> None:
         await checkpoints.advance("outbox", FIRST, Checkpoint(9, "e9", 0))
         assert await checkpoints.set_back("outbox", SECOND, Checkpoint(3, "e3", 1))
         assert await checkpoints.load("outbox") == Checkpoint(3, "e3", 1)
         assert not await checkpoints.advance("outbox", SECOND, Checkpoint(10, "e10", 0))
 
-    async def test_it_is_not_set_back_by_who_lost_the_lease_or_missed_a_generation(
+    async def test_a_checkpoint_is_not_set_back_by_who_lost_the_lease_or_missed_a_generation(
         self, checkpoints: Checkpoints
     ) -> None:
         assert not await checkpoints.set_back("outbox", FIRST, Checkpoint(0, "", 1))

@@ -25,7 +25,7 @@ class LeasesContract:
     async def test_a_free_lease_is_taken(self, leases: Takeover) -> None:
         assert await leases.acquire("projector", "a", LONG) == Lease("projector", "a", 1)
 
-    async def test_a_held_lease_is_not(self, leases: Takeover) -> None:
+    async def test_a_held_lease_is_not_given_to_another(self, leases: Takeover) -> None:
         await taken(leases, "a")
         assert await leases.acquire("projector", "b", LONG) is None
 
@@ -42,7 +42,7 @@ class LeasesContract:
         assert (await taken(leases, "b")).token > lease.token
         assert not await leases.renew(lease, LONG)
 
-    async def test_the_holder_renews_it(self, leases: Takeover) -> None:
+    async def test_the_holder_renews_its_lease(self, leases: Takeover) -> None:
         lease = await taken(leases, "a", GONE)
         assert await leases.renew(lease, LONG)
         assert await leases.acquire("projector", "b", LONG) is None
@@ -75,7 +75,7 @@ class LeasesContract:
     async def test_a_holder_may_have_any_name(self, leases: Takeover, holder: str) -> None:
         assert (await taken(leases, holder)).holder == holder
 
-    async def test_of_many_at_once_one_gets_it(self, leases: Takeover) -> None:
+    async def test_of_many_at_once_one_gets_the_lease(self, leases: Takeover) -> None:
         tries = [leases.acquire("projector", f"holder {n}", LONG) for n in range(20)]
         assert sum(lease is not None for lease in await asyncio.gather(*tries)) == 1
 
@@ -85,7 +85,7 @@ class TestMemoryLeases(LeasesContract):
     def leases(self) -> MemoryLeases:
         return MemoryLeases()
 
-    async def test_the_clock_decides(self) -> None:
+    async def test_a_lease_runs_out_by_the_clock_it_was_given(self) -> None:
         time = [0.0]
         clock: Callable[[], float] = lambda: time[0]  # noqa: E731 (it says what is told)
         leases = MemoryLeases(clock)

@@ -16,7 +16,7 @@ class PresenceContract:
         assert await presence.announce("c", 2, 60) == 1
         assert await presence.announce("b", 1, 60) == 2
 
-    async def test_one_that_left_or_ran_out_counts_no_more(self, presence: Presence) -> None:
+    async def test_a_process_that_left_or_ran_out_counts_no_more(self, presence: Presence) -> None:
         await presence.announce("a", 2, 60)
         await presence.announce("b", 1, 0)
         assert await presence.announce("c", 0, 60) == 2

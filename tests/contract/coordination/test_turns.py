@@ -6,6 +6,7 @@ import pytest
 
 from adapters.inprocess.turns import StreamTurns
 from core.errors import Unavailable
+from tests.kit.jumping import run
 
 
 async def once_around() -> None:
@@ -19,7 +20,7 @@ async def held(turns: StreamTurns, stream: str, until: asyncio.Event) -> None:
         await until.wait()
 
 
-async def test_one_at_a_time_in_order_of_arrival() -> None:
+async def test_a_streams_turns_are_taken_one_at_a_time_in_order_of_arrival() -> None:
     turns, order, inside = StreamTurns(), list[int](), 0
 
     async def take(number: int) -> None:
@@ -44,31 +45,37 @@ async def test_streams_do_not_wait_for_each_other() -> None:
             until.set()
 
 
-async def test_the_wait_is_bounded() -> None:
-    turns, until = StreamTurns(seconds=0.01), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(held(turns, "a", until))
-        await once_around()
-        with pytest.raises(Unavailable):
-            await held(turns, "a", until)
-        until.set()
-    await held(turns, "a", until)
+def test_the_wait_for_a_turn_is_bounded() -> None:
+    async def test() -> None:
+        turns, until = StreamTurns(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(held(turns, "a", until))
+            await once_around()
+            with pytest.raises(Unavailable):
+                await held(turns, "a", until)
+            until.set()
+        await held(turns, "a", until)
+
+    run(test)
 
 
-async def test_so_is_that_of_one_who_comes_when_the_turn_is_between_two() -> None:
-    turns, first, second = StreamTurns(seconds=0.01), asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(held(turns, "a", first))
-        await once_around()
-        tasks.create_task(held(turns, "a", second))
-        await once_around()
-        first.set()
-        await asyncio.sleep(0)
-        # Free, but the second is next.
-        assert not turns._locks["a"].locked()
-        with pytest.raises(Unavailable):
-            await held(turns, "a", second)
-        second.set()
+def test_the_wait_of_one_who_comes_between_two_turns_is_bounded() -> None:
+    async def test() -> None:
+        turns, first, second = StreamTurns(), asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(held(turns, "a", first))
+            await once_around()
+            tasks.create_task(held(turns, "a", second))
+            await once_around()
+            first.set()
+            await asyncio.sleep(0)
+            # Free, but the second is next.
+            assert not turns._locks["a"].locked()
+            with pytest.raises(Unavailable):
+                await held(turns, "a", second)
+            second.set()
+
+    run(test)
 
 
 async def test_an_error_ends_a_turn() -> None:
@@ -94,17 +101,20 @@ async def test_who_gives_up_waiting_is_passed_over() -> None:
         await patient
 
 
-async def test_nothing_is_kept_of_idle_streams() -> None:
-    turns, until = StreamTurns(seconds=0.01), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        for number in range(100):
-            tasks.create_task(held(turns, f"{number}", until))
-        await once_around()
-        impatient = tasks.create_task(held(turns, "7", until))
-        with pytest.raises(Unavailable):
-            await held(turns, "8", until)
-        impatient.cancel()
-        await once_around()
-        until.set()
-    assert turns._locks == {}
-    assert turns._interested == {}
+def test_nothing_is_kept_of_idle_streams() -> None:
+    async def test() -> None:
+        turns, until = StreamTurns(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(100):
+                tasks.create_task(held(turns, f"{number}", until))
+            await once_around()
+            impatient = tasks.create_task(held(turns, "7", until))
+            with pytest.raises(Unavailable):
+                await held(turns, "8", until)
+            impatient.cancel()
+            await once_around()
+            until.set()
+        assert turns._locks == {}
+        assert turns._interested == {}
+
+    run(test)

@@ -155,7 +155,7 @@ class AlarmListContract:
             (AlarmQuery(tenant="other"), []),
         ],
     )
-    async def test_all_given_conditions_hold(
+    async def test_a_row_is_listed_if_all_given_conditions_hold(
         self, alarms: AlarmList, query: AlarmQuery, sources: list[str]
     ) -> None:
         await alarms.write(plant().alarms)

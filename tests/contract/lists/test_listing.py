@@ -71,7 +71,9 @@ def both(mongodb_uri: str, database: str, run: Callable[[Awaitable[None]], None]
     made_both[0].connection.client.close()
 
 
-def test_a_list_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
+def test_a_list_is_the_same_in_memory_and_on_mongodb(
+    both: Both, run: Callable[[Awaitable[None]], None]
+) -> None:
     rows = newest_rows(EVENTS).values()
 
     @settings(suppress_health_check=list(HealthCheck))
@@ -89,7 +91,9 @@ def test_a_list_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) 
     agree()
 
 
-def test_every_prefix_in_every_order_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
+def test_every_prefix_in_every_order_is_the_same_in_memory_and_on_mongodb(
+    both: Both, run: Callable[[Awaitable[None]], None]
+) -> None:
     async def compared() -> None:
         for area, sort in product(AREAS, get_args(Sort)):
             query = AlarmQuery(tenant="default", sources=frozenset({area}), sort=sort, limit=20)
@@ -99,7 +103,9 @@ def test_every_prefix_in_every_order_is_the_same(both: Both, run: Callable[[Awai
     run(compared())
 
 
-def test_a_list_as_of_a_position_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
+def test_a_list_as_of_a_position_is_the_same_in_memory_and_on_mongodb(
+    both: Both, run: Callable[[Awaitable[None]], None]
+) -> None:
     @settings(suppress_health_check=list(HealthCheck))
     @given(queries, st.integers(0, len(EVENTS) + 1))
     def agree(query: AlarmQuery, position: int) -> None:
@@ -112,7 +118,9 @@ def test_a_list_as_of_a_position_is_the_same(both: Both, run: Callable[[Awaitabl
     agree()
 
 
-def test_the_past_of_one_alarm_is_the_same(both: Both, run: Callable[[Awaitable[None]], None]) -> None:
+def test_the_past_of_one_alarm_is_the_same_in_memory_and_on_mongodb(
+    both: Both, run: Callable[[Awaitable[None]], None]
+) -> None:
     async def compared() -> None:
         for event in EVENTS[:300:7]:
             for tenant in ("default", "other"):
@@ -141,7 +149,7 @@ def test_the_list_as_of_a_position_is_the_fold_up_to_it(steps: list[tuple[str, i
 
 
 @given(queries)
-def test_what_comes_after_a_row_is_what_follows_it(query: AlarmQuery) -> None:
+def test_the_rows_after_a_row_are_those_that_follow_it_in_the_list(query: AlarmQuery) -> None:
     rows = [row for row in newest_rows(EVENTS).values() if matches(query, row)]
     rows.sort(key=query.order.place, reverse=query.order.reverse)
     for index, row in enumerate(rows[:20]):

@@ -1,7 +1,7 @@
 """What core.log.ports.Doorbell promises, and what a feed makes of it: the same for all, on real servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -15,26 +15,14 @@ from core.alarm.alarm import Alarm
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
-from tests.kit.members import Member, positions, raising
+from tests.kit.members import EACH, WRITERS, Member, burst, positions, raising
 from tests.kit.mongods import Mongod
 from tests.kit.waiting import eventually
 
 Start = Callable[[], AbstractAsyncContextManager[Member]]
 """Starts one more process on the test's database."""
 
-WRITERS = 20
-EACH = 15
 SECONDS = 20.0
-
-
-async def burst(member: Member, name: str) -> Sequence[Event]:
-    """Raise alarms at once, each several times; return the events in order."""
-
-    async def write(number: int) -> list[Event]:
-        return [await member.raised(f"{name}-{number}", text=str(time)) for time in range(EACH)]
-
-    written = await asyncio.gather(*(write(number) for number in range(WRITERS)))
-    return sorted((event for events in written for event in events), key=lambda event: event.position)
 
 
 async def write_on(member: Member, source: str, acknowledged: list[Event]) -> None:

@@ -21,7 +21,7 @@ from core.alarm.events import Event, Recorded
 from core.alarm.responses import Acknowledge
 from core.errors import DuplicateCommand, RevisionConflict
 from core.log.ports import START
-from tests.contract.log.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
+from tests.kit.chains import BEGINNING, absent, chain, context, decided, everything, raised, stamp_of
 from tests.kit.logs import EventLog
 
 LogFactory = Callable[[], Awaitable[EventLog]]
@@ -46,7 +46,7 @@ class LogContract:
         assert list(await log.stream("a stream", 0, 10)) == []
         assert await log.by_command("default", "key") is None
 
-    async def test_the_newest_of_many_streams_at_once(self, log: EventLog) -> None:
+    async def test_the_newest_events_of_many_streams_are_read_at_once(self, log: EventLog) -> None:
         lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
         asked = [last.stream for last in lasts] * 2
         found = await asyncio.gather(log.newest("a stream"), *(log.newest(stream) for stream in asked))
@@ -231,7 +231,9 @@ class LogContract:
         await chain(log, 1)
         assert await log.identity() == await (await log_factory()).identity() == identity
 
-    async def test_what_one_has_appended_the_other_sees(self, log: EventLog, log_factory: LogFactory) -> None:
+    async def test_one_log_sees_what_another_has_appended(
+        self, log: EventLog, log_factory: LogFactory
+    ) -> None:
         other = await log_factory()
         for writer, reader in ((log, other), (other, log), (log, other)):
             tail = await reader.tail()
@@ -241,7 +243,9 @@ class LogContract:
             assert await reader.tail() == stamp_of(event)
             assert await reader.newest(event.stream) == event
 
-    async def test_many_at_once_get_a_position_each(self, log: EventLog, log_factory: LogFactory) -> None:
+    async def test_many_events_at_once_get_a_position_each(
+        self, log: EventLog, log_factory: LogFactory
+    ) -> None:
         writers = [log, await log_factory(), await log_factory()]
         sources = [f"line/{number}" for number in range(300)]
         appended = await asyncio.gather(
@@ -253,7 +257,9 @@ class LogContract:
         assert await everything(log) == sorted(appended, key=lambda event: event.position)
         assert len(appended) == 300
 
-    async def test_of_many_on_one_alarm_one_wins(self, log: EventLog, log_factory: LogFactory) -> None:
+    async def test_of_many_events_at_once_on_one_alarm_one_wins(
+        self, log: EventLog, log_factory: LogFactory
+    ) -> None:
         writers = [log, await log_factory()]
         results = await asyncio.gather(
             *(writers[number % 2].append(absent(), raised(absent())) for number in range(20)),
@@ -264,7 +270,9 @@ class LogContract:
         assert len(won) == 1
         assert sum(isinstance(result, RevisionConflict) for result in results) == 19
 
-    async def test_of_many_with_one_key_one_wins(self, log: EventLog, log_factory: LogFactory) -> None:
+    async def test_of_many_commands_at_once_with_one_key_one_wins(
+        self, log: EventLog, log_factory: LogFactory
+    ) -> None:
         writers = [log, await log_factory()]
         results = await asyncio.gather(
             *(

@@ -18,7 +18,7 @@ ODD = {
 
 
 class AnswersContract:
-    async def test_there_is_none_before_one_is_kept(self, answers: Answers) -> None:
+    async def test_a_key_has_no_answer_before_one_is_kept(self, answers: Answers) -> None:
         assert await answers.find("default", "key") is None
 
     async def test_an_answer_is_found_as_it_was_kept(self, answers: Answers) -> None:
@@ -35,7 +35,7 @@ class AnswersContract:
         assert await answers.find("other", "key") is None
         assert await answers.find("default", "other") is None
 
-    async def test_of_many_at_once_one_stays(self, answers: Answers) -> None:
+    async def test_of_many_answers_at_once_one_stays(self, answers: Answers) -> None:
         kept = [KeptAnswer(f"hash {n}", {"n": n}) for n in range(20)]
         await asyncio.gather(*(answers.keep("default", "key", answer) for answer in kept))
         first = await answers.find("default", "key")

@@ -2,8 +2,8 @@ import pytest
 
 from adapters.memory.log import Events, MemoryLog
 from core.errors import RevisionConflict
-from tests.contract.log.chains import chain, raised
 from tests.contract.log.log_suite import LogContract, LogFactory
+from tests.kit.chains import chain, raised
 from tests.kit.logs import EventLog
 
 

@@ -9,8 +9,8 @@ import pytest_asyncio
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
-from tests.contract.log.chains import absent, chain, everything, raised
 from tests.contract.log.log_suite import LogContract, LogFactory
+from tests.kit.chains import absent, chain, everything, raised
 from tests.kit.logs import EventLog
 from tests.kit.mongods import Mongod
 from tests.kit.replicasets import ReplicaSet
@@ -35,7 +35,7 @@ class MongoLogContract(LogContract):
 
             yield another
 
-    async def test_positions_that_others_took_are_gone_behind(
+    async def test_an_append_goes_on_behind_positions_that_others_took(
         self, log: EventLog, log_factory: LogFactory
     ) -> None:
         other = await log_factory()

@@ -57,7 +57,7 @@ class OutboxContract:
         await outbox.add([row(1), row(2)])
         assert await outbox.pending("hook", 0, 10) == [row(2)]
 
-    async def test_adding_nothing_is_fine(self, outbox: Outbox) -> None:
+    async def test_adding_no_rows_changes_nothing(self, outbox: Outbox) -> None:
         await outbox.add([])
         assert await outbox.waiting() == frozenset()
 
@@ -90,7 +90,7 @@ class OutboxContract:
         assert await outbox.get("default", 2, "theirs") is None
         assert (await outbox.get("other", 2, "theirs")) == row(2, hook="theirs", tenant="other", body=b"")
 
-    async def test_pages_follow_one_another(self, outbox: Outbox) -> None:
+    async def test_pages_of_rows_follow_one_another(self, outbox: Outbox) -> None:
         rows = [row(number, hook=hook) for number in range(1, 12) for hook in ("one", "two")]
         await outbox.add(rows)
         await settle(outbox, rows[3], state="dead")
@@ -116,7 +116,7 @@ class OutboxContract:
         await outbox.remove("hook")
         assert await outbox.waiting() == {"other"}
 
-    async def test_what_lies_behind_a_position_is_cut(self, outbox: Outbox) -> None:
+    async def test_rows_behind_a_position_are_cut(self, outbox: Outbox) -> None:
         await outbox.add([row(number) for number in range(1, 6)])
         assert await outbox.newest(5, 2) == [(4, "event-4"), (3, "event-3")]
         await outbox.cut(3)

@@ -32,7 +32,7 @@ class WebhooksContract:
         assert await webhooks.all() == [paging, made]
         assert await webhooks.get("default", "b") == made
 
-    async def test_a_tenant_has_its_own(self, webhooks: AllWebhooks) -> None:
+    async def test_a_tenant_sees_its_own_webhooks_only(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         await webhooks.add(webhook("b", tenant="other"))
         assert [each.id for each in await webhooks.of_tenant("other")] == ["b"]
@@ -40,7 +40,7 @@ class WebhooksContract:
         assert await webhooks.change("default", "b", {"enabled": False}) is None
         assert not await webhooks.remove("default", "b")
 
-    async def test_an_id_is_taken_by_one_but_adding_the_same_again_is_fine(
+    async def test_an_id_belongs_to_one_webhook_and_adding_the_same_again_is_fine(
         self, webhooks: AllWebhooks
     ) -> None:
         assert await webhooks.add(webhook("a"))
@@ -48,7 +48,7 @@ class WebhooksContract:
         assert not await webhooks.add(webhook("a", url="http://elsewhere/"))
         assert await webhooks.all() == [webhook("a")]
 
-    async def test_fields_are_changed_and_the_others_stay(self, webhooks: AllWebhooks) -> None:
+    async def test_a_change_leaves_the_other_fields_as_they_are(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         changed = await webhooks.change("default", "a", {"filter": FILTER, "after": 7, "joined": True})
         assert changed == replace(webhook("a"), filter=FILTER, after=7, joined=True)
@@ -60,19 +60,19 @@ class WebhooksContract:
         await asyncio.gather(*(webhooks.change("default", "a", {k: v}) for k, v in fields.items()))
         assert await webhooks.get("default", "a") == replace(webhook("a"), **fields)
 
-    async def test_removed_is_removed(self, webhooks: AllWebhooks) -> None:
+    async def test_a_removed_webhook_is_gone(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         assert await webhooks.remove("default", "a")
         assert not await webhooks.remove("default", "a")
         assert await webhooks.all() == []
 
-    async def test_a_rescan_is_counted(self, webhooks: AllWebhooks) -> None:
+    async def test_each_rescan_is_counted(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a"))
         await webhooks.rescan("a")
         await webhooks.rescan("nobody")
         assert [each.rescans for each in await webhooks.all()] == [1]
 
-    async def test_rewinding_moves_back_who_was_further(self, webhooks: AllWebhooks) -> None:
+    async def test_rewinding_moves_back_the_webhooks_that_were_further(self, webhooks: AllWebhooks) -> None:
         await webhooks.add(webhook("a", after=3))
         await webhooks.add(webhook("b", after=30))
         await webhooks.rewind(10)
@@ -93,7 +93,7 @@ class TestMongoWebhooks(WebhooksContract):
         return made
 
     @pytest.mark.parametrize("change", [{"$set": {"format": "new"}}, {"$unset": {"after": ""}}])
-    async def test_one_that_a_newer_version_wrote_is_not_passed_over(
+    async def test_a_webhook_that_a_newer_version_wrote_is_not_passed_over(
         self, webhooks: MongoWebhooks, connected: Database, change: dict[str, Any]
     ) -> None:
         await webhooks.add(webhook("a"))

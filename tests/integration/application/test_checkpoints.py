@@ -28,7 +28,7 @@ class LateLog(MemoryLog):
         return None if self.looked < self.looks else await super().stamp(position)
 
 
-def test_the_beginning_is_of_every_log() -> None:
+def test_a_checkpoint_at_the_beginning_belongs_to_every_log() -> None:
     async def test() -> None:
         log = LateLog(100)
         assert await belongs(log, NO_CHECKPOINT)
@@ -38,7 +38,7 @@ def test_the_beginning_is_of_every_log() -> None:
     run(test)
 
 
-def test_the_event_at_the_position_tells() -> None:
+def test_the_event_at_its_position_tells_whether_a_checkpoint_belongs_to_the_log() -> None:
     async def test() -> None:
         log = LateLog(1)
         assert await belongs(log, Checkpoint(1, log.event_id, 0))
@@ -49,7 +49,9 @@ def test_the_event_at_the_position_tells() -> None:
 
 
 @pytest.mark.parametrize(("looks", "found"), [(1, True), (MISSING_TRIES, True), (MISSING_TRIES + 1, False)])
-def test_a_missing_event_is_looked_for_a_few_times(looks: int, found: bool) -> None:
+def test_the_event_of_a_checkpoint_is_looked_for_a_few_times_while_it_is_missing(
+    looks: int, found: bool
+) -> None:
     async def test() -> None:
         log = LateLog(looks)
         assert await belongs_in_time(log, Checkpoint(1, log.event_id, 0), HOST.chance) is found
@@ -58,7 +60,7 @@ def test_a_missing_event_is_looked_for_a_few_times(looks: int, found: bool) -> N
     run(test)
 
 
-def test_another_event_is_not_waited_for() -> None:
+def test_another_event_in_a_checkpoints_place_is_not_waited_for() -> None:
     async def test() -> None:
         log = LateLog(1)
         assert not await belongs_in_time(log, Checkpoint(1, "another", 0), HOST.chance)

@@ -42,7 +42,7 @@ def positions(events: list[Event]) -> list[int]:
     return [event.position for event in events]
 
 
-async def test_it_shows_what_other_processes_append(connected: Database, mongodb_uri: str) -> None:
+async def test_the_feed_shows_what_other_processes_append(connected: Database, mongodb_uri: str) -> None:
     other = connect(mongodb_uri, connected.name)
     async with followed(connected) as (log, feed, seen):
         elsewhere = MongoLog(other)
@@ -92,7 +92,7 @@ async def kill_change_streams(database: Database) -> list[int]:
     return cursors
 
 
-async def test_it_starts_at_the_tail_and_follows_from_anywhere(connected: Database) -> None:
+async def test_a_feed_starts_at_the_tail_and_can_be_followed_from_anywhere(connected: Database) -> None:
     log = MongoLog(connected)
     await log.create()
     async with log.running():
@@ -111,7 +111,7 @@ async def test_it_starts_at_the_tail_and_follows_from_anywhere(connected: Databa
     assert positions(seen) == [11, 12]
 
 
-async def test_a_replaced_log_starts_it_over(connected: Database) -> None:
+async def test_a_replaced_log_starts_the_feed_over(connected: Database) -> None:
     log = MongoLog(connected)
     await log.create()
     feed = Feed(log, ChangeStreamDoorbell(connected), HOST.chance)
@@ -129,7 +129,7 @@ async def test_a_replaced_log_starts_it_over(connected: Database) -> None:
 
 
 @pytest.mark.faults
-async def test_it_goes_on_after_mongod_was_killed(replica_set: ReplicaSet, connected: Database) -> None:
+async def test_the_feed_goes_on_after_mongod_was_killed(replica_set: ReplicaSet, connected: Database) -> None:
     async with followed(connected) as (log, feed, seen):
         await appended(log, 3)
         replica_set.kill()

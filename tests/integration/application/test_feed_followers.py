@@ -51,17 +51,17 @@ async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
     return seen, history.events
 
 
-async def test_what_comes_with_a_gap_before_it_is_read_from_the_log() -> None:
+async def test_an_event_that_comes_behind_a_gap_is_read_from_the_log() -> None:
     seen, events = await passed_on((1, 1), (3, 3))
     assert seen == events
 
 
-async def test_what_comes_again_is_passed_on_once() -> None:
+async def test_an_event_that_comes_again_is_passed_on_once() -> None:
     seen, events = await passed_on((1, 2), (2, 2), (1, 3))
     assert seen == events
 
 
-async def test_what_the_process_itself_adds_is_passed_on_at_once_where_it_follows() -> None:
+async def test_an_event_of_the_process_itself_is_passed_on_at_once_where_it_follows() -> None:
     history, seen = History(), list[Event]()
     for number in range(3):
         history.raised(f"pump-{number}")

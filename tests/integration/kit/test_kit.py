@@ -112,11 +112,11 @@ def test_a_standalone_is_in_no_replica_set(standalone: Mongod, database: str) ->
 class TestDatabaseIsDropped:
     used: str
 
-    def test_it_is_there(self, replica_set: ReplicaSet, database: str) -> None:
+    def test_a_test_has_a_database_of_its_own(self, replica_set: ReplicaSet, database: str) -> None:
         insert(replica_set.primary(), database, 1)
         type(self).used = database
 
-    def test_it_is_gone(self, replica_set: ReplicaSet, database: str) -> None:
+    def test_the_database_of_the_test_before_is_gone(self, replica_set: ReplicaSet, database: str) -> None:
         assert self.used != database
         listed = replica_set.primary().ask({"listDatabases": 1, "nameOnly": True})["databases"]
         assert self.used not in [entry["name"] for entry in listed]

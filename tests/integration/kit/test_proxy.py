@@ -67,7 +67,9 @@ async def elapsed(client: Client) -> float:
     return now() - begin
 
 
-async def test_unbroken_it_only_passes_on(proxy: Proxy, through: Client, past: Client, database: str) -> None:
+async def test_an_unbroken_proxy_only_passes_on(
+    proxy: Proxy, through: Client, past: Client, database: str
+) -> None:
     await through[database].things.insert_many([{"_id": number, "x": "x" * 5_000} for number in range(500)])
     assert await numbers(through, database) == await numbers(past, database) == list(range(500))
     assert proxy.connections > 0

@@ -5,35 +5,13 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
 from core.alarm.events import SCHEMA_VERSION
 from core.errors import Unavailable, UnknownEvent
 from core.log import snapshots
 from core.log.handler import DECISIONS, Outcome
 from tests.integration.log.handling import Server
-from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
-
-
-@pytest.fixture
-def answers() -> MemoryAnswers:
-    return MemoryAnswers()
-
-
-@pytest.fixture
-def here(events: Events, answers: MemoryAnswers) -> Server:
-    return Server(events, answers)
-
-
-@pytest.fixture
-def there(events: Events, answers: MemoryAnswers) -> Server:
-    """Another process on the same log."""
-    return Server(events, answers)
+from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
 
 
 async def test_a_command_is_answered_with_what_was_recorded(here: Server, events: Events) -> None:
@@ -43,7 +21,7 @@ async def test_a_command_is_answered_with_what_was_recorded(here: Server, events
     assert (outcome.alarm.position, outcome.alarm.state) == (1, "unacked")
 
 
-async def test_one_that_changes_nothing_is_answered_with_the_alarm_as_it_is(here: Server) -> None:
+async def test_a_command_that_changes_nothing_is_answered_with_the_alarm_as_it_is(here: Server) -> None:
     first = await here.handle(raising())
     assert await here.handle(raising()) == Outcome(None, first.alarm)
 
@@ -67,14 +45,14 @@ async def test_another_tenants_alarm_is_unknown(here: Server) -> None:
 
 
 class TestRememberedState:
-    async def test_a_write_is_decided_on_it_without_a_read(self, here: Server) -> None:
+    async def test_a_write_is_decided_on_remembered_state_without_a_read(self, here: Server) -> None:
         await here.handle(raising())
         here.log.reads = 0
         await here.handle(acknowledging(1))
         await here.handle(clearing())
         assert here.log.reads == 0
 
-    async def test_nothing_changed_is_decided_again_on_a_fresh_read(
+    async def test_a_command_that_would_change_nothing_is_decided_again_on_a_fresh_read(
         self, here: Server, there: Server
     ) -> None:
         """A clear there, a raise here right after it: without the read, the activation would be gone."""
@@ -84,7 +62,7 @@ class TestRememberedState:
         assert outcome.event is not None
         assert (outcome.event.type, outcome.alarm.occurrence) == ("alarm.raised", 2)
 
-    async def test_so_is_a_refusal(self, here: Server, there: Server) -> None:
+    async def test_a_refusal_is_decided_again_on_a_fresh_read(self, here: Server, there: Server) -> None:
         await here.handle(raising())
         await here.handle(acknowledging(1))
         await there.handle(clearing())
@@ -123,7 +101,7 @@ class TestRememberedState:
         assert outcome.event == events.ids["mine"]
         assert outcome.event.revision == 3
 
-    async def test_it_is_not_doubted_on_a_primary_that_lags(self, here: Server) -> None:
+    async def test_remembered_state_is_not_doubted_on_a_primary_that_lags(self, here: Server) -> None:
         raised = await here.handle(raising())
         here.log.lagging = True
         assert await here.handle(raising()) == Outcome(None, raised.alarm)
@@ -141,7 +119,7 @@ class TestAnotherVersion:
                 await here.handle(clearing())
         assert len(events.all) == 1
 
-    async def test_nor_is_it_guessed_where_an_older_state_is_remembered(
+    async def test_a_newer_events_snapshot_is_not_guessed_where_an_older_state_is_remembered(
         self, here: Server, there: Server, events: Events
     ) -> None:
         await here.handle(raising())

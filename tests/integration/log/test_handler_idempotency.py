@@ -6,7 +6,6 @@ from contextlib import suppress
 import pytest
 from msgspec.structs import replace
 
-from adapters.memory.answers import MemoryAnswers
 from adapters.memory.log import Events
 from core.alarm.alarm import Identity
 from core.alarm.commands import Command
@@ -20,28 +19,7 @@ from core.errors import (
 )
 from core.log.handler import Outcome
 from tests.integration.log.handling import Server
-from tests.unit.alarm.given import PUMP, acknowledging, clearing, raising, refused
-
-
-@pytest.fixture
-def events() -> Events:
-    return Events()
-
-
-@pytest.fixture
-def answers() -> MemoryAnswers:
-    return MemoryAnswers()
-
-
-@pytest.fixture
-def here(events: Events, answers: MemoryAnswers) -> Server:
-    return Server(events, answers)
-
-
-@pytest.fixture
-def there(events: Events, answers: MemoryAnswers) -> Server:
-    """Another process on the same log."""
-    return Server(events, answers)
+from tests.kit.given import PUMP, acknowledging, clearing, raising, refused
 
 
 async def test_the_same_key_gets_the_same_answer(here: Server, there: Server, events: Events) -> None:
@@ -61,7 +39,7 @@ async def test_the_same_key_gets_the_same_answer(here: Server, there: Server, ev
         ([raising()], raising("critical", text="hot")),
     ],
 )
-async def test_also_after_the_alarm_has_moved_on(
+async def test_the_same_key_gets_the_same_answer_after_the_alarm_has_moved_on(
     here: Server, there: Server, events: Events, history: list[Command], command: Command
 ) -> None:
     for earlier in history:
@@ -84,7 +62,7 @@ async def test_also_after_the_alarm_has_moved_on(
         ([raising(), clearing()], clearing(by="operator"), "not_active"),
     ],
 )
-async def test_a_refusal_stays_a_refusal(
+async def test_the_same_key_gets_the_same_refusal(
     here: Server, there: Server, history: list[Command], command: Command, code: str
 ) -> None:
     for earlier in history:
@@ -100,7 +78,7 @@ async def test_a_refusal_stays_a_refusal(
             assert again[0].alarm == first[0].alarm
 
 
-async def test_nothing_changed_stays_nothing_changed(here: Server, there: Server) -> None:
+async def test_a_key_under_which_nothing_changed_changes_nothing_later(here: Server, there: Server) -> None:
     """A late retry must not act on a newer occurrence."""
     await here.handle(raising())
     await here.handle(clearing())
@@ -129,7 +107,7 @@ async def test_the_same_key_with_another_body_is_refused(
     assert len(events.all) == count
 
 
-async def test_on_another_alarm_too(here: Server, events: Events) -> None:
+async def test_the_same_key_on_another_alarm_is_refused(here: Server, events: Events) -> None:
     await here.handle(raising(), "key", "body")
     other = Identity("default", "line/2", "pressure")
     with refused("idempotency_key_reused"):
@@ -151,7 +129,7 @@ async def test_input_out_of_bounds_does_not_use_the_key_up(here: Server) -> None
     assert (await here.handle(raising(), "key", "body")).event is not None
 
 
-async def test_nor_does_what_may_not_have_happened(here: Server) -> None:
+async def test_a_command_that_may_not_have_happened_does_not_use_the_key_up(here: Server) -> None:
     def fail() -> None:
         raise failure
 
@@ -163,7 +141,9 @@ async def test_nor_does_what_may_not_have_happened(here: Server) -> None:
     assert (await here.handle(raising(), "key")).event is not None
 
 
-async def test_many_at_once_are_one(here: Server, there: Server, events: Events) -> None:
+async def test_many_commands_at_once_with_one_key_are_one(
+    here: Server, there: Server, events: Events
+) -> None:
     outcomes = await asyncio.gather(
         *(server.handle(raising(), "key") for _ in range(5) for server in (here, there))
     )

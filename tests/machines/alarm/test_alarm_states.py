@@ -29,8 +29,8 @@ from core.alarm.suppression import (
     Unsuppress,
 )
 from core.errors import Refused
+from tests.kit.given import PUMP, second
 from tests.machines.alarm.diagram import Diagram
-from tests.unit.alarm.given import PUMP, second
 
 MOST_SECONDS = 10
 SAME = (

@@ -13,7 +13,7 @@ from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
 from core.log.appender import Submission
-from tests.machines.log.replicas import (
+from tests.kit.replicas import (
     LARGE,
     REFUSED,
     UNSTORABLE,

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.kit.replicas import Violation
 from tests.machines.log.appending import World
-from tests.machines.log.replicas import Violation
 
 MOVES = 100
 SEEDS = 1_000

@@ -15,7 +15,7 @@ from adapters.mongo.log.log import MongoLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import DuplicateCommand, RevisionConflict
-from tests.contract.log.chains import absent, check, raised
+from tests.kit.chains import absent, check, raised
 from tests.kit.logs import EventLog
 
 Result = TypeVar("Result")
@@ -143,7 +143,7 @@ def twins(mongodb_uri: str, database: str) -> Iterator[Twins]:
     both.close()
 
 
-def test_they_agree_step_by_step(twins: Twins) -> None:
+def test_the_logs_in_memory_and_on_mongodb_agree_step_by_step(twins: Twins) -> None:
     chosen = settings(
         max_examples=min(EXAMPLES, settings().max_examples),
         stateful_step_count=STEPS,

@@ -28,13 +28,13 @@ def is_refused(known: Revocations, who: Caller) -> bool:
     return False
 
 
-def test_each_is_new_once() -> None:
+def test_each_revocation_is_new_once() -> None:
     known, rows = Revocations(), [revoked("1"), revoked("2")]
     assert list(known.take(rows)) == rows
     assert list(known.take([*rows, revoked("3")])) == [revoked("3")]
 
 
-def test_one_that_comes_late_is_taken_too() -> None:
+def test_a_revocation_that_comes_late_is_taken_too() -> None:
     known = Revocations()
     known.take([revoked("2", NOW)])
     late = revoked("1", NOW - OVERLAP / 2)
@@ -43,7 +43,7 @@ def test_one_that_comes_late_is_taken_too() -> None:
     assert list(known.take([late, revoked("2", NOW)])) == []
 
 
-def test_only_those_that_may_come_again_are_remembered() -> None:
+def test_only_revocations_that_may_come_again_are_remembered() -> None:
     known = Revocations()
     for number in range(1_000):
         known.take([revoked(str(number), NOW + number * OVERLAP)])
@@ -54,7 +54,9 @@ def test_only_those_that_may_come_again_are_remembered() -> None:
     ("issued_at", "refused"),
     [(None, True), (NOW - SECOND, True), (NOW, True), (NOW + SECOND, False)],
 )
-def test_tokens_issued_before_are_refused(issued_at: datetime | None, *, refused: bool) -> None:
+def test_tokens_issued_before_the_revocation_are_refused(
+    issued_at: datetime | None, *, refused: bool
+) -> None:
     known = Revocations()
     known.take([revoked("2"), revoked("1", NOW - SECOND)])
     assert is_refused(known, caller(issued_at)) is refused

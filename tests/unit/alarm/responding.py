@@ -13,7 +13,7 @@ from core.alarm.suppression import (
     Unshelve,
     Unsuppress,
 )
-from tests.unit.alarm.given import PUMP, context, second
+from tests.kit.given import PUMP, context, second
 
 DAY = 24 * 60 * 60
 

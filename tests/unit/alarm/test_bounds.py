@@ -7,7 +7,7 @@ from core.alarm.alarm import Identity
 from core.alarm.bounds import check_details
 from core.alarm.condition import check_raise
 from core.errors import InvalidInput
-from tests.unit.alarm.given import PUMP, raising
+from tests.kit.given import PUMP, raising
 
 LONE_SURROGATE = "\ud800"
 
@@ -42,7 +42,7 @@ def details_of(size: int) -> dict[str, Any]:
         {"details": {"a": [2**63 - 1, -(2**63), 1.5, True, None, {"$b.c": ["x"]}]}},
     ],
 )
-def test_what_fits_is_let_through(parts: dict[str, Any]) -> None:
+def test_input_that_fits_is_let_through(parts: dict[str, Any]) -> None:
     check_raise(raising(**parts))
 
 
@@ -79,7 +79,7 @@ def test_what_fits_is_let_through(parts: dict[str, Any]) -> None:
         ({"details": {"x" * 513: 1}}, "details"),
     ],
 )
-def test_what_does_not_is_refused_by_name(parts: dict[str, Any], named: str) -> None:
+def test_input_that_does_not_fit_is_refused_by_name(parts: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         check_raise(raising(**parts))
     assert refusal.value.code == "invalid"

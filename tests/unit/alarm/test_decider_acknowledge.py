@@ -1,7 +1,7 @@
 import pytest
 
 from core.alarm.facts import Acknowledged
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_active_alarm_is_acknowledged() -> None:
@@ -15,11 +15,11 @@ def test_an_active_alarm_is_acknowledged() -> None:
     assert (event.alarm.acked_at, event.alarm.acked_by) == (second(4), "some operator")
 
 
-def test_one_that_has_returned_to_normal_is_normal_then() -> None:
+def test_an_alarm_that_has_returned_to_normal_is_normal_once_acknowledged() -> None:
     assert Given(raising(), clearing()).when(acknowledging(2)).alarm.state == "normal"
 
 
-def test_what_the_source_says_is_left_alone() -> None:
+def test_an_acknowledgement_leaves_alone_what_the_source_says() -> None:
     given = Given(raising(occurred=3, text="hot"))
     alarm = given.when(acknowledging(1, at=9)).alarm
     assert (alarm.occurred_at, alarm.raised_at, alarm.text) == (second(3), given.alarm.raised_at, "hot")
@@ -30,18 +30,18 @@ def test_an_alarm_that_never_was_is_unknown() -> None:
     assert Given().refused_when(acknowledging(0), "unknown_alarm").alarm is None
 
 
-def test_so_is_another_tenants() -> None:
+def test_an_alarm_of_another_tenant_is_unknown() -> None:
     given = Given(raising())
     assert given.refused_when(acknowledging(1, tenant="other"), "unknown_alarm").alarm is None
 
 
-def test_twice_is_refused() -> None:
+def test_a_second_acknowledgement_is_refused() -> None:
     given = Given(raising(), acknowledging(1))
     for revision in (1, 2):
         assert given.refused_when(acknowledging(revision), "already_acknowledged").alarm == given.alarm
 
 
-def test_so_is_an_alarm_that_is_normal() -> None:
+def test_an_alarm_that_is_normal_cannot_be_acknowledged() -> None:
     Given(raising(), acknowledging(1), clearing()).refused_when(acknowledging(3), "already_acknowledged")
 
 
@@ -58,24 +58,24 @@ def test_a_lower_severity_or_another_origin_does_not_invalidate_what_was_seen() 
     assert given.when(acknowledging(1)).alarm.state == "acked"
 
 
-def test_its_return_to_normal_does_not_either() -> None:
+def test_a_return_to_normal_does_not_invalidate_what_was_seen() -> None:
     assert Given(raising(), clearing()).when(acknowledging(1)).alarm.state == "normal"
 
 
-def test_what_was_raised_again_since_has_to_be_looked_at() -> None:
+def test_an_alarm_raised_again_since_has_to_be_looked_at() -> None:
     given = Given(raising(), clearing(), raising())
     for revision in (-1, 0, 1, 2):
         assert given.refused_when(acknowledging(revision), "revision_outdated").alarm == given.alarm
     assert given.when(acknowledging(3)).alarm.state == "acked"
 
 
-def test_so_has_what_became_more_severe() -> None:
+def test_an_alarm_that_became_more_severe_since_has_to_be_looked_at() -> None:
     given = Given(raising("minor"), acknowledging(1), raising("critical"))
     given.refused_when(acknowledging(2), "revision_outdated")
     assert given.when(acknowledging(3)).alarm.state == "acked"
 
 
-def test_also_when_it_became_more_severe_at_another_origin() -> None:
+def test_an_alarm_that_became_more_severe_at_another_origin_has_to_be_looked_at() -> None:
     given = Given(raising("minor", origin="a"), acknowledging(1), raising("critical", origin="b"))
     given.refused_when(acknowledging(2), "revision_outdated")
 

@@ -5,7 +5,7 @@ import pytest
 from core.alarm.alarm import Severity
 from core.alarm.events import ActorKind
 from core.alarm.facts import Cleared, Previous, Updated
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def test_an_acknowledged_alarm_returns_to_normal() -> None:
@@ -16,7 +16,7 @@ def test_an_acknowledged_alarm_returns_to_normal() -> None:
     assert event.alarm.acked_by == "some operator"
 
 
-def test_an_unacknowledged_one_waits_for_its_acknowledgement() -> None:
+def test_an_unacknowledged_alarm_waits_for_its_acknowledgement() -> None:
     event = Given(raising(text="hot")).when(clearing())
     assert (event.alarm.state, event.alarm.acked) == ("rtn_unacked", False)
     assert (event.alarm.text, event.alarm.severity, event.alarm.occurrence) == ("hot", "major", 1)
@@ -34,7 +34,7 @@ def test_an_alarm_that_never_was_is_unknown(by: ActorKind) -> None:
     assert refusal.alarm is None
 
 
-def test_so_is_another_tenants() -> None:
+def test_an_alarm_of_another_tenant_is_unknown() -> None:
     refusal = Given(raising()).refused_when(clearing(tenant="other"), "unknown_alarm")
     assert refusal.alarm is None
     assert refusal.detail == Given().refused_when(clearing(), "unknown_alarm").detail
@@ -48,7 +48,7 @@ def test_clearing_an_inactive_alarm_is_nothing_to_a_source_and_refused_to_an_ope
 
 
 class TestOrigins:
-    def test_the_last_one_clears_the_alarm(self) -> None:
+    def test_the_last_origins_clear_clears_the_alarm(self) -> None:
         given = Given(raising("critical", origin="a"), raising("minor", origin="b"))
         event = given.and_then(clearing("a"))
         assert isinstance(event.fact, Updated)
@@ -58,26 +58,26 @@ class TestOrigins:
         assert event.fact == Cleared(origin="b")
         assert event.alarm.state == "rtn_unacked"
 
-    def test_one_that_did_not_hold_the_severity_changes_only_the_origins(self) -> None:
+    def test_the_clear_of_an_origin_that_did_not_hold_the_severity_changes_only_the_origins(self) -> None:
         event = Given(raising("critical", origin="a"), raising("minor", origin="b")).when(clearing("b"))
         assert set(event.data) == {"origins"}
         assert event.alarm.severity == "critical"
 
-    def test_a_lower_severity_calls_nobody(self) -> None:
+    def test_a_severity_that_falls_with_an_origins_clear_calls_nobody(self) -> None:
         given = Given(raising("critical", origin="a"), raising("minor", origin="b"), acknowledging(2))
         event = given.when(clearing("a"))
         assert (event.alarm.state, event.alarm.announced_revision) == ("acked", 1)
 
     @pytest.mark.parametrize("by", ["source", "operator"])
-    def test_one_that_does_not_hold_the_alarm_changes_nothing(self, by: ActorKind) -> None:
+    def test_the_clear_of_an_origin_that_does_not_hold_the_alarm_changes_nothing(self, by: ActorKind) -> None:
         Given(raising(origin="a")).nothing_when(clearing("b", by=by))
 
-    def test_the_nameless_one_is_an_origin_like_any_other(self) -> None:
+    def test_the_nameless_origin_is_one_like_any_other(self) -> None:
         given = Given(raising(), raising(origin="a"))
         event = given.when(clearing(""))
         assert set(event.alarm.origins) == {"a"}
 
-    def test_clearing_without_an_origin_clears_all(self) -> None:
+    def test_a_clear_without_an_origin_clears_all(self) -> None:
         event = Given(raising(origin="a"), raising(origin="b")).when(clearing(by="operator"))
         assert event.fact == Cleared()
         assert (event.alarm.active, event.alarm.origins) == (False, {})
@@ -102,22 +102,24 @@ class TestLateNews:
         given.nothing_when(clearing("a", since=4))
 
     @pytest.mark.parametrize("since", [None, 5, 6])
-    def test_the_end_of_this_one_clears(self, since: float | None) -> None:
+    def test_the_end_of_the_present_condition_clears(self, since: float | None) -> None:
         assert not Given(raising(origin="a", since=5)).when(clearing("a", since=since)).alarm.active
 
-    def test_a_fraction_of_a_millisecond_makes_no_difference(self) -> None:
+    def test_a_fraction_of_a_millisecond_does_not_make_a_clear_late(self) -> None:
         given = Given(raising(origin="a", since=5.0009))
         assert given.when(clearing("a", since=5.0001)).type == "alarm.cleared"
         assert given.when(clearing("a", since=5.0009)).type == "alarm.cleared"
 
-    def test_it_began_anew_at_this_origin_while_another_held_the_alarm(self) -> None:
+    def test_a_condition_that_began_anew_while_another_origin_held_the_alarm_outlasts_a_late_clear(
+        self,
+    ) -> None:
         given = Given(
             raising(origin="a", since=1), raising(origin="b", since=1), raising(origin="a", since=9)
         )
         given.nothing_when(clearing("a", since=1))
         assert given.when(clearing("b", since=1)).alarm.active
 
-    def test_it_began_anew_as_another_occurrence(self) -> None:
+    def test_a_condition_that_began_anew_as_another_occurrence_outlasts_a_late_clear(self) -> None:
         given = Given(raising(origin="a", since=1), clearing("a", since=1), raising(origin="a", since=9))
         given.nothing_when(clearing("a", since=1))
         assert given.alarm.active

@@ -8,7 +8,7 @@ from core.alarm.bounds import ORIGINS
 from core.alarm.condition import Raise
 from core.alarm.decider import decide
 from core.alarm.facts import Cleared, Previous, Raised, Updated
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising, second
+from tests.kit.given import Given, acknowledging, clearing, raising, second
 
 
 def repeated(given: Given, command: Raise) -> None:
@@ -17,21 +17,21 @@ def repeated(given: Given, command: Raise) -> None:
         given.and_then(command)
 
 
-def test_the_alarm_shows_the_highest_severity() -> None:
+def test_the_alarm_shows_the_highest_severity_of_its_origins() -> None:
     given = Given(raising("minor", origin="a"))
     assert given.and_then(raising("critical", origin="b")).alarm.severity == "critical"
     assert given.and_then(raising("major", origin="c")).alarm.severity == "critical"
     assert set(given.alarm.origins) == {"a", "b", "c"}
 
 
-def test_a_second_one_of_no_higher_severity_changes_only_the_origins() -> None:
+def test_a_second_origin_of_no_higher_severity_changes_only_the_origins() -> None:
     given = Given(raising("major", origin="a", text="A"), acknowledging(1))
     event = given.when(raising("major", origin="b", text="B", at=1))
     assert set(event.data) == {"origins"}
     assert (event.alarm.text, event.alarm.state, event.alarm.announced_revision) == ("A", "acked", 1)
 
 
-def test_two_that_repeat_side_by_side_record_nothing() -> None:
+def test_two_origins_that_repeat_side_by_side_record_nothing() -> None:
     """Alertmanager: a warning and a critical rule of one name, each with its own text."""
     warning: dict[str, Any] = {"origin": "w", "since": 1, "text": "above 80 %", "labels": {"rule": "w"}}
     critical: dict[str, Any] = {"origin": "c", "since": 2, "text": "above 95 %", "details": {"limit": 95}}
@@ -42,7 +42,7 @@ def test_two_that_repeat_side_by_side_record_nothing() -> None:
     assert given.alarm.text == "above 95 %"
 
 
-def test_nor_do_two_of_equal_severity_that_began_at_once() -> None:
+def test_two_origins_of_equal_severity_that_began_at_once_record_nothing_when_they_repeat() -> None:
     given = Given(raising(origin="a", since=1, text="A"), raising(origin="b", since=1, text="B"))
     given.nothing_when(raising(origin="a", since=1, text="A"))
     given.nothing_when(raising(origin="b", since=1, text="B"))
@@ -59,7 +59,7 @@ def test_repeats_settle_in_whatever_order_the_origins_came(first: str) -> None:
     given.nothing_when(of["b"])
 
 
-def test_the_one_left_shows_its_own_text_at_its_next_repeat() -> None:
+def test_the_origin_that_is_left_shows_its_own_text_at_its_next_repeat() -> None:
     low = raising("warning", origin="w", since=1, text="above 80 %")
     given = Given(low, raising("critical", origin="c", since=2, text="above 95 %"), clearing("c"))
     assert given.alarm.severity == "warning"
@@ -68,7 +68,7 @@ def test_the_one_left_shows_its_own_text_at_its_next_repeat() -> None:
     given.nothing_when(low)
 
 
-def test_a_severity_that_sinks_at_the_origin_that_held_the_highest() -> None:
+def test_a_severity_that_sinks_at_the_origin_that_held_the_highest_leaves_the_next_highest() -> None:
     given = Given(raising("minor", origin="a"), raising("critical", origin="b"))
     event = given.when(raising("warning", origin="b"))
     assert event.alarm.severity == "minor"
@@ -89,13 +89,13 @@ def test_a_condition_that_began_anew_is_recorded_for_the_sake_of_late_news() -> 
     assert event.alarm.occurrence == 1
 
 
-def test_an_older_beginning_does_not_set_it_back() -> None:
+def test_an_older_beginning_does_not_set_a_condition_back() -> None:
     given = Given(raising(origin="a", since=7))
     given.nothing_when(raising(origin="a", since=1))
     given.nothing_when(raising(origin="a", at=9))
 
 
-def test_there_are_at_most_16() -> None:
+def test_an_alarm_has_at_most_16_origins() -> None:
     given = Given(*(raising(origin=f"origin {number}") for number in range(ORIGINS)))
     refusal = given.refused_when(raising("critical", origin="one more"), "too_many_origins")
     assert refusal.alarm == given.alarm
@@ -105,13 +105,13 @@ def test_there_are_at_most_16() -> None:
     assert len(given.and_then(raising(origin="one more")).alarm.origins) == ORIGINS
 
 
-def test_those_of_the_last_occurrence_do_not_count() -> None:
+def test_origins_of_the_last_occurrence_do_not_count() -> None:
     given = Given(*(raising(origin=f"origin {number}") for number in range(ORIGINS)), clearing())
     assert isinstance(given.when(raising(origin="new")).fact, Raised)
     assert list(given.when(raising(origin="new")).alarm.origins) == ["new"]
 
 
-def test_a_full_alarm_can_be_cleared() -> None:
+def test_an_alarm_with_as_many_origins_as_there_may_be_can_be_cleared() -> None:
     given = Given(*(raising(origin=f"{number}") for number in range(ORIGINS)))
     for number in range(ORIGINS - 1):
         assert given.and_then(clearing(f"{number}")).alarm.active

@@ -18,7 +18,7 @@ from core.alarm.facts import Raised, Updated
 from core.alarm.notes import Comment
 from core.alarm.responses import Acknowledge
 from core.errors import Refused
-from tests.unit.alarm.given import PUMP, raising, second
+from tests.kit.given import PUMP, raising, second
 from tests.unit.alarm.worlds import after, any_command, decided, histories, raises
 
 ABSENT = Alarm.absent(PUMP.alarm_id)

@@ -9,7 +9,7 @@ from core.alarm.condition import Raise
 from core.alarm.decider import allowed_commands
 from core.alarm.events import SCHEMA_VERSION, Actor
 from core.alarm.facts import Previous, Raised, Updated
-from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, raising, second
+from tests.kit.given import PUMP, Given, acknowledging, clearing, raising, second
 
 
 def with_context(command: Raise, **changes: Any) -> Raise:
@@ -118,7 +118,7 @@ def test_a_higher_severity_is_an_announcement_on_an_unacknowledged_alarm_too() -
     given.refused_when(acknowledging(1), "revision_outdated")
 
 
-def test_a_lower_severity_does_not() -> None:
+def test_a_lower_severity_does_not_call_the_operators_again() -> None:
     event = Given(raising("major"), acknowledging(1)).when(raising("minor"))
     assert (event.alarm.state, event.alarm.severity) == ("acked", "minor")
     assert event.alarm.announced_revision == 1
@@ -137,7 +137,7 @@ def test_a_raise_after_the_return_to_normal_is_a_new_occurrence(history: list[Co
     assert event.alarm.origins == {"": Origin("minor", second(9))}
 
 
-def test_what_the_old_occurrence_had_is_gone_with_it() -> None:
+def test_a_new_occurrence_has_nothing_of_the_old_one() -> None:
     given = Given(raising(text="hot", labels={"a": "b"}, details={"bar": 7}), clearing())
     event = given.when(raising())
     assert (event.alarm.text, event.alarm.labels, event.alarm.details) == ("", {}, {})
@@ -166,7 +166,7 @@ def test_a_latched_alarm_whose_condition_comes_back_calls_the_operators_again() 
     assert event.alarm.announced_revision == event.revision
 
 
-def test_what_is_allowed_as_the_alarm_stands() -> None:
+def test_the_allowed_commands_are_those_that_the_alarm_takes_as_it_stands() -> None:
     def allowed() -> set[str]:
         return set(allowed_commands(given.alarm)) & {"raise", "clear", "acknowledge"}
 

@@ -12,7 +12,7 @@ from core.alarm.events import Event
 from core.alarm.facts import FACT_TYPES, FACTS, Fact
 from core.errors import Refusal, Refused
 from core.roles import ROLES
-from tests.unit.alarm.given import PUMP, Given, raising
+from tests.kit.given import PUMP, Given, raising
 from tests.unit.alarm.worlds import after, any_command, events, histories
 
 FOUND_IN = "core.alarm."

@@ -21,7 +21,7 @@ from core.alarm.suppression import (
     Unsuppress,
 )
 from core.errors import UnknownEvent
-from tests.unit.alarm.given import PUMP, Given, acknowledging, clearing, context, raising
+from tests.kit.given import PUMP, Given, acknowledging, clearing, context, raising
 from tests.unit.alarm.worlds import events
 
 EVERY_TYPE = {
@@ -107,7 +107,7 @@ def test_every_event_survives_a_round_trip(round_trip: Callable[[Event], Event])
 
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @given(event=events())
-def test_so_does_any_other(round_trip: Callable[[Event], Event], event: Event) -> None:
+def test_any_drawn_event_survives_a_round_trip(round_trip: Callable[[Event], Event], event: Event) -> None:
     check_survives(event, round_trip)
 
 
@@ -144,7 +144,7 @@ def test_a_change_to_nothing_is_a_change(before: Any, after: Any, stored: dict[s
 @pytest.mark.parametrize(
     "change", [{"v": SCHEMA_VERSION + 1}, {"type": "alarm.dreamt"}, {"type": ""}, {"type": "Raised"}]
 )
-def test_what_is_newer_than_this_code_is_unknown(change: dict[str, Any]) -> None:
+def test_an_event_newer_than_this_code_is_unknown(change: dict[str, Any]) -> None:
     given_ = Given()
     event = replace(given_.and_then(raising()), **change)
     with pytest.raises(UnknownEvent, match="event 1 "):

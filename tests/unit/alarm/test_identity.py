@@ -26,7 +26,7 @@ def test_ids_are_equal_if_and_only_if_all_four_parts_are(one: Identity, other: I
 
 
 @given(identities, st.sampled_from(["tenant", "source", "type", "qualifier"]), texts)
-def test_every_part_counts(identity: Identity, part: str, value: str) -> None:
+def test_every_part_of_an_identity_counts(identity: Identity, part: str, value: str) -> None:
     changed = replace(identity, **{part: value})
     assert (identity.alarm_id == changed.alarm_id) == (getattr(identity, part) == value)
 
@@ -41,7 +41,7 @@ def test_every_part_counts(identity: Identity, part: str, value: str) -> None:
         (Identity("t", "é", "b"), Identity("t", "e\u0301", "b")),
     ],
 )
-def test_parts_do_not_run_into_each_other(one: Identity, other: Identity) -> None:
+def test_the_parts_of_an_identity_do_not_run_into_each_other(one: Identity, other: Identity) -> None:
     assert one.alarm_id != other.alarm_id
 
 

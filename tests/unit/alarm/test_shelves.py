@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm
 from core.alarm.shelves import STALE_ENTRIES, Shelf, Shelves
-from tests.unit.alarm.given import second
+from tests.kit.given import second
 
 
 def shelved(alarm_id: str, until: int | None) -> Alarm:
@@ -41,7 +41,7 @@ def test_the_earliest_end_comes_first() -> None:
     assert (shelves.earliest(), len(shelves)) == (None, 0)
 
 
-def test_of_many_that_are_due_a_few_at_a_time() -> None:
+def test_many_shelves_that_are_due_are_taken_a_few_at_a_time() -> None:
     shelves = shelves_of([shelved("a", 10), shelved("b", 10), shelved("c", 11)])
     assert taken(shelves, 20, limit=2) == ["a", "b"]
     assert taken(shelves, 20, limit=2) == ["c"]
@@ -53,32 +53,34 @@ def test_a_renewed_shelf_ends_when_it_was_renewed_to() -> None:
     assert taken(shelves, 20) == ["b", "a"]
 
 
-def test_a_shortened_one_too() -> None:
+def test_a_shortened_shelf_ends_when_it_was_shortened_to() -> None:
     shelves = shelves_of([shelved("a", 20), shelved("a", None), shelved("a", 10)])
     assert taken(shelves, 10) == ["a"]
     assert taken(shelves, 30) == []
 
 
-def test_an_ended_one_never_comes_up() -> None:
+def test_an_ended_shelf_never_comes_up() -> None:
     shelves = shelves_of([shelved("a", 10), shelved("a", None)])
     assert shelves.earliest() is None
     assert taken(shelves, 10) == []
 
 
-def test_one_that_is_seen_again_comes_up_once() -> None:
+def test_a_shelf_that_is_seen_again_comes_up_once() -> None:
     shelves = shelves_of([shelved("a", 10), shelved("a", None), shelved("a", 10), shelved("a", 10)])
     assert taken(shelves, 10) == ["a"]
     assert taken(shelves, 10) == []
 
 
-def test_what_was_renewed_again_and_again_is_not_kept() -> None:
+def test_the_earlier_ends_of_a_shelf_renewed_again_and_again_are_not_kept() -> None:
     shelves = shelves_of(shelved("a", number) for number in range(5 * STALE_ENTRIES))
     assert len(shelves._heap) <= STALE_ENTRIES + 2
     assert taken(shelves, 5 * STALE_ENTRIES) == ["a"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcde"), st.none() | st.integers(0, 9))), st.integers(0, 9))
-def test_what_is_due_is_what_stands_last(seen: list[tuple[str, int | None]], now: int) -> None:
+def test_the_shelves_that_are_due_are_those_that_stand_last(
+    seen: list[tuple[str, int | None]], now: int
+) -> None:
     shelves = shelves_of(shelved(*each) for each in seen)
     last = dict(seen)
     stand = {alarm_id: until for alarm_id, until in last.items() if until is not None}

@@ -11,7 +11,7 @@ from core.alarm.commands import Command
 from core.alarm.events import SCHEMA_VERSION, Event
 from core.alarm.evolution import evolve
 from core.alarm.facts import FACT_TYPES
-from tests.unit.alarm.given import Given, acknowledging, clearing, raising
+from tests.kit.given import Given, acknowledging, clearing, raising
 from tests.unit.alarm.responding import (
     assigning,
     commenting,

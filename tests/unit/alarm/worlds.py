@@ -25,7 +25,7 @@ from core.alarm.suppression import (
     Unsuppress,
 )
 from core.errors import Refused
-from tests.unit.alarm.given import BEGINNING, PUMP
+from tests.kit.given import BEGINNING, PUMP
 
 times = st.integers(0, 20_000_000).map(lambda us: BEGINNING + timedelta(microseconds=us))
 since = st.none() | st.sampled_from([BEGINNING + timedelta(milliseconds=each) for each in (0, 1, 5_000)])

@@ -43,7 +43,7 @@ def said(encoding: Encoding, message: object) -> str | bytes:
         ),
     ],
 )
-def test_what_clients_say(encoding: Encoding, message: Any, decoded: object) -> None:
+def test_every_request_of_a_client_is_decoded(encoding: Encoding, message: Any, decoded: object) -> None:
     assert encoding.decode(said(encoding, message)) == decoded
 
 
@@ -64,7 +64,7 @@ def test_what_clients_say(encoding: Encoding, message: Any, decoded: object) -> 
         {"op": "subscribe", "id": "a", "filter": {"max_severity": "major"}},
     ],
 )
-def test_what_is_no_message(encoding: Encoding, message: object) -> None:
+def test_a_text_that_is_no_message_is_refused(encoding: Encoding, message: object) -> None:
     with pytest.raises(BadMessage):
         encoding.decode(said(encoding, message))
 
@@ -76,14 +76,14 @@ def test_a_message_over_the_bound_is_not_even_looked_at(encoding: Encoding) -> N
 
 
 @both
-def test_what_the_server_says_as_a_whole(encoding: Encoding) -> None:
+def test_a_message_of_the_server_is_encoded_as_a_whole(encoding: Encoding) -> None:
     hello = Hello(log="log", position=7)
     assert decode(encoding.message(hello)) == hello
 
 
 @both
 @pytest.mark.parametrize("count", [0, 1, 2, 20, 400])
-def test_events_put_together_from_parts(encoding: Encoding, count: int) -> None:
+def test_events_are_put_together_from_parts(encoding: Encoding, count: int) -> None:
     plant = Plant()
     entries = [EncodedEvent(plant.reported(f"s{number}", text="ünïcode")) for number in range(count)]
     parts = [encoding.event(entry) for entry in entries]
@@ -101,7 +101,7 @@ def test_an_event_is_encoded_once_for_all(encoding: Encoding) -> None:
 
 
 @both
-def test_an_event_that_left(encoding: Encoding) -> None:
+def test_an_event_that_left_the_filter_says_so(encoding: Encoding) -> None:
     entry = EncodedEvent(Plant().reported("s"))
     part = encoding.left(encoding.event(entry))
     message = decode(encoding.events("a", encoding.events_body([part], 1)))
@@ -112,14 +112,14 @@ def test_an_event_that_left(encoding: Encoding) -> None:
 
 @both
 @pytest.mark.parametrize("done", [True, False])
-def test_a_snapshot_put_together_from_rows(encoding: Encoding, done: bool) -> None:
+def test_a_snapshot_is_put_together_from_rows(encoding: Encoding, done: bool) -> None:
     alarms = [Plant().reported(f"s{number}").alarm for number in range(20)]
     frame = encoding.snapshot("a", [encoding.part(alarm) for alarm in alarms], 5, done=done)
     assert decode(frame) == SnapshotMessage(id="a", alarms=alarms, position=5, done=done)
 
 
 @pytest.mark.parametrize("length", [0, 125, 126, 127, 65_535, 65_536, 300_000])
-def test_frames_of_every_length(length: int) -> None:
+def test_a_frame_says_its_length_whatever_it_is(length: int) -> None:
     frame = framed(2, b"x" * (length // 2), b"y" * (length - length // 2))
     size = frame[1] & 0x7F
     start = {126: 4, 127: 10}.get(size, 2)

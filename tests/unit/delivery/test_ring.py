@@ -39,7 +39,7 @@ def test_the_first_event_follows_where_the_ring_begins() -> None:
     assert (ring.first, ring.last) == (3, 3)
 
 
-def test_what_fell_off_is_not_mistaken_for_what_took_its_place() -> None:
+def test_an_event_that_fell_off_is_not_mistaken_for_the_one_in_its_place() -> None:
     ring = Ring("log", 0, events=2)
     for event in plant_of(3).events:
         ring.append(event)

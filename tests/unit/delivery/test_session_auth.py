@@ -46,7 +46,7 @@ def closing(client: Client) -> tuple[int, str] | None:
     return None if client.closed is None else (client.closed.code, client.closed.reason)
 
 
-def test_nobody_is_told_anything_before_it_is_known_who_it_is() -> None:
+def test_nobody_is_told_anything_before_saying_who_they_are() -> None:
     door = Door()
     client = door.nobody()
     door.delivery.reset("log-2", 7)
@@ -76,7 +76,7 @@ def test_a_session_ends_with_its_token() -> None:
     assert door.delivery.next_deadline == NOW + 2 * MINUTE
 
 
-def test_a_newer_token_lets_it_go_on() -> None:
+def test_a_newer_token_lets_a_session_go_on() -> None:
     door = Door()
     client = door.somebody(caller())
     door.delivery.identify(client.session, caller(expires_at=NOW + 2 * MINUTE), NOW)
@@ -105,7 +105,7 @@ def test_a_source_follows_nothing() -> None:
     )
 
 
-def test_what_is_over_is_forgotten() -> None:
+def test_sessions_that_are_over_are_forgotten() -> None:
     door = Door()
     client = door.somebody(caller())
     door.delivery.disconnect(client.session)
@@ -113,7 +113,7 @@ def test_what_is_over_is_forgotten() -> None:
     assert door.delivery.sessions_of("default") == []
 
 
-def test_saying_it_again_and_again_fills_no_memory() -> None:
+def test_saying_who_one_is_again_and_again_fills_no_memory() -> None:
     door = Door()
     client = door.somebody(caller())
     for second in range(10_000):

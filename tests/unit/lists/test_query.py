@@ -48,7 +48,7 @@ def order(sort: Sort, rows: list[Alarm]) -> list[str]:
         ("x" * 100, ["x" * WORD_LENGTH]),
     ],
 )
-def test_words(text: str, words: list[str]) -> None:
+def test_a_text_is_cut_into_words(text: str, words: list[str]) -> None:
     assert words_of(text) == words
 
 
@@ -73,7 +73,7 @@ def test_of_a_long_text_the_first_words_count() -> None:
     assert not has_words(row, frozenset({"998"}))
 
 
-def test_prefixes() -> None:
+def test_a_source_has_a_prefix_at_each_slash() -> None:
     assert prefixes_of("a") == []
     assert prefixes_of("a/b/c") == ["a/", "a/b/"]
     assert prefixes_of("/a/") == ["/", "/a/"]
@@ -92,7 +92,7 @@ def test_the_default_order_is_unacknowledged_first_then_severity_then_the_newest
     assert order("-state", rows) == ["acked", "rtn", "minor", "old", "new"]
 
 
-def test_what_a_minus_turns_round() -> None:
+def test_a_minus_turns_the_order_round() -> None:
     rows = [
         alarm(id="a", severity="critical", raised_at=AT, position=2, occurrence=1, source="a"),
         alarm(id="b", severity="minor", raised_at=AT + timedelta(1), position=1, occurrence=5, source="b"),
@@ -119,6 +119,6 @@ def order_name(sort: str) -> Sort:
         AlarmQuery(tenant="default", labels={"a": "b" * 300}),
     ],
 )
-def test_what_no_alarm_can_have_is_refused(query: AlarmQuery) -> None:
+def test_a_query_for_what_no_alarm_can_have_is_refused(query: AlarmQuery) -> None:
     with pytest.raises(InvalidInput):
         query.check()

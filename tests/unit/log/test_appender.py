@@ -11,8 +11,8 @@ from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, TocsinError, Unavailable
 from core.log.appender import QUEUE_SUBMISSIONS, Submission
-from tests.machines.log.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
-from tests.unit.alarm.given import raising
+from tests.kit.given import raising
+from tests.kit.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
 
 Told = list[Event | TocsinError]
 
@@ -49,7 +49,7 @@ def positions(told: Told) -> list[int]:
     return [each.position for each in told if isinstance(each, Event)]
 
 
-def test_what_cannot_be_stored_does_not_hold_up_the_rest() -> None:
+def test_an_event_that_cannot_be_stored_does_not_hold_up_the_rest() -> None:
     replicas = Replicas()
     here = Process(replicas, "none")
     entry, told = submitted(here, "a", UNSTORABLE)
@@ -60,7 +60,7 @@ def test_what_cannot_be_stored_does_not_hold_up_the_rest() -> None:
     assert not here.appender.withdraw(entry)
 
 
-def test_what_the_store_refuses_does_not_either() -> None:
+def test_an_event_that_the_store_refuses_does_not_hold_up_the_rest() -> None:
     here = Process(Replicas(), "none")
     told = [submitted(here, source, REFUSED if source == "b" else "")[1] for source in "abc"]
     run_until(here, lambda: all(told))
@@ -89,7 +89,7 @@ def test_nobody_is_told_twice_when_a_read_fails_on_the_way() -> None:
     assert here.appender.tail == 4
 
 
-def test_what_was_under_way_when_the_log_was_replaced_says_nothing_of_its_tail() -> None:
+def test_a_write_under_way_when_the_log_was_replaced_says_nothing_of_its_tail() -> None:
     replicas = Replicas()
     here = Process(replicas, "none")
     _, told = submitted(here, "a")
@@ -115,7 +115,7 @@ def test_an_entry_can_be_withdrawn_until_it_is_under_way() -> None:
     assert not here.appender.withdraw(first)
 
 
-def test_one_that_was_never_sent_can_be_withdrawn_again() -> None:
+def test_an_entry_that_was_held_back_unsent_can_be_withdrawn_again() -> None:
     here = Process(Replicas(), "none")
     entry, told = submitted(here, "a")
     run_until(here, lambda: waits_for(here, Insert))
@@ -124,7 +124,7 @@ def test_one_that_was_never_sent_can_be_withdrawn_again() -> None:
     assert told == []
 
 
-def test_one_whose_outcome_is_unknown_cannot() -> None:
+def test_an_entry_whose_outcome_is_unknown_cannot_be_withdrawn() -> None:
     here = Process(Replicas(), "none")
     entry, told = submitted(here, "a")
     run_until(here, lambda: waits_for(here, Insert))
@@ -138,7 +138,7 @@ def test_one_whose_outcome_is_unknown_cannot() -> None:
     assert positions(told) == [1]
 
 
-def test_the_queue_is_bounded() -> None:
+def test_the_appenders_queue_is_bounded() -> None:
     here = Process(Replicas(), "none")
     entry, _ = submitted(here, "a")
     for _ in range(QUEUE_SUBMISSIONS - 1):

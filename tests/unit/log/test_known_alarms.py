@@ -10,11 +10,11 @@ def alarm(alarm_id: str, revision: int) -> Alarm:
     return replace(Alarm.absent(alarm_id), revision=revision)
 
 
-def test_what_was_never_seen_is_not_known() -> None:
+def test_an_alarm_that_was_never_seen_is_not_known() -> None:
     assert KnownAlarms().get("a") is None
 
 
-def test_the_latest_revision_wins_in_whatever_order_they_come() -> None:
+def test_the_latest_revision_wins_in_whatever_order_revisions_come() -> None:
     recollection = KnownAlarms()
     for revision in (2, 1, 3, 2):
         recollection.see(alarm("a", revision))

@@ -1,3 +1,5 @@
+"""Which webhooks an event is for."""
+
 from datetime import datetime
 
 from core.alarm.events import Event

@@ -85,7 +85,7 @@ def after(*alerts: Alert) -> Alarm:
     return alarm
 
 
-def test_a_payload_as_alertmanager_posts_it() -> None:
+def test_a_payload_as_alertmanager_posts_it_becomes_a_raise() -> None:
     webhook = msgspec.json.decode(PAYLOAD, type=AlertmanagerWebhook)
     assert webhook.truncated_alerts == 2
     [command] = commands_of(webhook, "default", partial(context, count()))
@@ -120,7 +120,7 @@ def test_each_alert_goes_by_its_own_status() -> None:
     ("label", "severity"),
     [*SEVERITIES.items(), ("Critical", "critical"), ("page", "indeterminate"), (None, "indeterminate")],
 )
-def test_severities(label: str | None, severity: str) -> None:
+def test_an_alerts_severity_label_is_the_alarms_severity(label: str | None, severity: str) -> None:
     assert raised(alert(labels={"severity": label})).severity == severity
 
 
@@ -129,7 +129,7 @@ def test_an_unknown_severity_is_not_lost() -> None:
     assert "severity" not in raised(alert(labels={"severity": "Error"})).details
 
 
-def test_the_severities_are_a_setting() -> None:
+def test_the_severities_can_be_set() -> None:
     webhook = AlertmanagerWebhook(alerts=[alert(labels={"severity": "P1"})])
     [command] = commands_of(webhook, "default", partial(context, count()), {"p1": "critical"})
     assert isinstance(command, Raise)

@@ -79,7 +79,9 @@ class TestServer:
         assert await check(standalone.uri, database, "auto") == "local"
         assert await check(mongodb_uri, database, "auto") == "changestream"
 
-    async def test_redis_is_taken_where_it_is_asked_for(self, standalone: Mongod, database: str) -> None:
+    async def test_the_redis_doorbell_is_taken_where_it_is_asked_for(
+        self, standalone: Mongod, database: str
+    ) -> None:
         assert await check(standalone.uri, database, "redis") == "redis"
 
     async def test_a_change_stream_on_a_standalone_is_refused(
@@ -88,7 +90,9 @@ class TestServer:
         with pytest.raises(StartupRefused, match="needs a replica set"):
             await check(standalone.uri, database, "changestream")
 
-    async def test_local_on_a_replica_set_is_refused(self, mongodb_uri: str, database: str) -> None:
+    async def test_the_local_doorbell_on_a_replica_set_is_refused(
+        self, mongodb_uri: str, database: str
+    ) -> None:
         with pytest.raises(StartupRefused, match="local is for a standalone"):
             await check(mongodb_uri, database, "local")
 
@@ -101,7 +105,7 @@ class TestServer:
             check_version(version)
 
     @pytest.mark.parametrize("version", [[5, 0, 0, 0], [6, 0, 5, 0], [8, 0, 1, 0]])
-    def test_a_newer_one_is_not(self, version: list[int]) -> None:
+    def test_a_newer_server_is_not_refused(self, version: list[int]) -> None:
         check_version(version)
 
     def test_a_sharded_log_is_refused(self) -> None:
@@ -114,41 +118,41 @@ class TestServer:
         await connected.create_collection(EVENTS, capped=True, size=4096)
         await refused(mongodb_uri, connected.name, "events is a capped collection")
 
-    async def test_a_view_is_refused(self, connected: Database, mongodb_uri: str) -> None:
+    async def test_a_log_that_is_a_view_is_refused(self, connected: Database, mongodb_uri: str) -> None:
         await connected.create_collection(EVENTS, viewOn="others", pipeline=[])
         await refused(mongodb_uri, connected.name, "events is a view")
 
 
 class TestUser:
-    async def test_one_who_may_write_is_welcome(self, guarded: Mongod) -> None:
+    async def test_a_user_who_may_write_is_welcome(self, guarded: Mongod) -> None:
         async with storage(Settings(mongodb_uri=uri_of(guarded, "writer"), database="guarded")) as store:
             assert (await store.log.tail()).position == 0
 
-    async def test_one_who_may_only_read_is_refused(self, guarded: Mongod) -> None:
+    async def test_a_user_who_may_only_read_is_refused(self, guarded: Mongod) -> None:
         await refused(uri_of(guarded, "reader"), "guarded", r"user lacks .* database guarded .*readWrite")
 
     async def test_a_wrong_password_is_refused(self, guarded: Mongod) -> None:
         await refused(uri_of(guarded, "writer", "guessed"), "guarded", "does not accept the user name or the")
 
-    async def test_nobody_is_refused(self, guarded: Mongod) -> None:
+    async def test_a_connection_without_a_user_is_refused(self, guarded: Mongod) -> None:
         await refused(guarded.uri, "guarded", "user lacks rights")
 
 
 class TestIndexes:
-    async def test_missing_ones_are_made(self, connected: Database, mongodb_uri: str, events: Any) -> None:
+    async def test_missing_indexes_are_made(self, connected: Database, mongodb_uri: str, events: Any) -> None:
         await check(mongodb_uri, connected.name, "auto")
         found = await events.index_information()
         assert {model.document["name"] for model in INDEXES} <= set(found)
 
     @pytest.mark.parametrize("name", ["stream_revision", "by_hand"])
-    async def test_one_without_its_uniqueness_is_made_anew(
+    async def test_an_index_without_its_uniqueness_is_made_anew(
         self, connected: Database, mongodb_uri: str, events: Any, name: str
     ) -> None:
         await events.create_index(BY_STREAM, name=name)
         await check(mongodb_uri, connected.name, "auto")
         assert (await events.index_information())["stream_revision"]["unique"]
 
-    async def test_a_right_one_by_another_name_that_protects_nothing_is_made_anew(
+    async def test_a_right_index_by_another_name_that_protects_nothing_is_made_anew(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index([("at", ASCENDING), ("_id", ASCENDING)], name="by_hand")
@@ -157,7 +161,7 @@ class TestIndexes:
         assert "at_position" in found
         assert "by_hand" not in found
 
-    async def test_without_its_uniqueness_and_with_a_duplicate_it_is_refused(
+    async def test_an_index_without_its_uniqueness_over_a_duplicate_is_refused(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index(BY_STREAM, name="stream_revision")
@@ -166,32 +170,32 @@ class TestIndexes:
         )
         await refused(mongodb_uri, connected.name, "events holds duplicates of what must be unique")
 
-    async def test_a_unique_one_that_is_wrong_is_refused(
+    async def test_a_unique_index_that_is_wrong_is_refused(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index("tenant", name="stream_revision", unique=True)
         await refused(mongodb_uri, connected.name, "the unique index stream_revision of events")
 
-    async def test_a_strange_unique_one_is_refused(
+    async def test_a_strange_unique_index_is_refused(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index("type", unique=True)
         await refused(mongodb_uri, connected.name, "the unique index type_1 of events")
 
-    async def test_one_that_deletes_events_is_refused(
+    async def test_an_index_that_deletes_events_is_refused(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index("at", expireAfterSeconds=60)
         await refused(mongodb_uri, connected.name, "at_1 of events deletes documents")
 
-    async def test_a_strange_one_that_does_no_harm_stays(
+    async def test_a_strange_index_that_does_no_harm_stays(
         self, connected: Database, mongodb_uri: str, events: Any
     ) -> None:
         await events.create_index("type")
         await check(mongodb_uri, connected.name, "auto")
         assert "type_1" in await events.index_information()
 
-    async def test_a_second_look_finds_nothing_to_do(
+    async def test_a_second_check_finds_nothing_to_do(
         self, connected: Database, mongodb_uri: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         await check(mongodb_uri, connected.name, "auto")
@@ -201,28 +205,32 @@ class TestIndexes:
 
 class TestCommandLine:
     @pytest.mark.parametrize("uri", ["http://127.0.0.1", "mongodb://", "mongodb://a:b:c@d"])
-    def test_a_malformed_uri(self, command: Process, uri: str) -> None:
+    def test_a_malformed_uri_is_told_in_one_line(self, command: Process, uri: str) -> None:
         status, line = run(command, "serve", "--mongodb-uri", uri)
         assert (status, line[:39]) == (2, "tocsin: the MongoDB URI cannot be used:")
 
-    def test_a_malformed_database(self, command: Process, standalone: Mongod) -> None:
+    def test_a_malformed_database_name_is_told_in_one_line(
+        self, command: Process, standalone: Mongod
+    ) -> None:
         status, line = run(command, "verify", "--mongodb-uri", standalone.uri, "--database", "a b")
         assert (status, line[:42]) == (2, "tocsin: the database name cannot be used: ")
 
-    def test_nobody_there(self, command: Process) -> None:
+    def test_a_mongod_that_is_not_there_is_told_in_one_line(self, command: Process) -> None:
         port = free_port()
         status, line = run(command, "serve", "--mongodb-uri", f"mongodb://127.0.0.1:{port}")
         assert status == 2
         assert line.startswith(f"tocsin: MongoDB cannot be reached: 127.0.0.1:{port}: ")
         assert line.endswith("Connection refused")
 
-    def test_a_reader(self, command: Process, guarded: Mongod) -> None:
+    def test_a_user_who_may_only_read_is_told_in_one_line(self, command: Process, guarded: Mongod) -> None:
         uri = uri_of(guarded, "reader")
         status, line = run(command, "serve", "--mongodb-uri", uri, "--database", "guarded")
         assert status == 2
         assert "lacks rights that Tocsin needs" in line
 
-    def test_a_feed_without_its_server(self, command: Process, standalone: Mongod, database: str) -> None:
+    def test_a_redis_feed_without_its_server_is_told_in_one_line(
+        self, command: Process, standalone: Mongod, database: str
+    ) -> None:
         status, line = run(
             command,
             *("serve", "--mongodb-uri", standalone.uri, "--database", database, "--feed", "redis"),
@@ -230,7 +238,7 @@ class TestCommandLine:
         assert status == 2
         assert "TOCSIN_REDIS_URL" in line
 
-    def test_a_port_that_is_taken(
+    def test_a_port_that_is_taken_is_told_in_one_line(
         self, command: Process, mongodb_uri: str, database: str, standalone: Mongod
     ) -> None:
         address = ("--mongodb-uri", mongodb_uri, "--database", database)
@@ -246,7 +254,7 @@ class TestIdentity:
         async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
             yield await store.log.identity()
 
-    async def test_show_names_it(
+    async def test_show_names_the_logs_identity(
         self, command: Process, standalone: Mongod, database: str, known: str
     ) -> None:
         command.command += ["log", "show", "--mongodb-uri", standalone.uri, "--database", database]
@@ -254,7 +262,7 @@ class TestIdentity:
         assert await asyncio.to_thread(command.wait) == 0
         assert known in command.output()
 
-    async def test_reset_gives_another(
+    async def test_reset_gives_the_log_another_identity(
         self, command: Process, standalone: Mongod, database: str, known: str
     ) -> None:
         address = ("--mongodb-uri", standalone.uri, "--database", database)

@@ -12,7 +12,7 @@ from core.alarm.decider import decide
 from core.alarm.events import SCHEMA_VERSION
 from core.alarm.evolution import place
 from core.errors import UnknownEvent
-from tests.unit.alarm.given import PUMP, raising
+from tests.kit.given import PUMP, raising
 
 
 def document() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def test_a_newer_version_may_have_another_shape() -> None:
         event_of(stored)
 
 
-def test_a_known_version_may_not() -> None:
+def test_a_known_version_may_not_have_another_shape() -> None:
     stored = document()
     stored["alarm"]["severity"] = 3
     with pytest.raises(msgspec.ValidationError):

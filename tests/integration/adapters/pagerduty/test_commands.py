@@ -13,7 +13,7 @@ from core.alarm.alarm import Alarm, Severity
 from core.alarm.condition import Raise
 from core.alarm.decider import decide
 from core.errors import InvalidEvent
-from tests.unit.alarm.given import context
+from tests.kit.given import context
 
 KEY = "R" * 32
 PAYLOAD: dict[str, Any] = {"summary": "disk full", "source": "db-1", "severity": "critical"}
@@ -85,11 +85,11 @@ SEVERITIES: list[tuple[str, Severity]] = [
 
 
 @pytest.mark.parametrize(("told", "severity"), SEVERITIES)
-def test_severities(told: str, severity: Severity) -> None:
+def test_each_severity_of_pagerduty_is_a_severity_of_an_alarm(told: str, severity: Severity) -> None:
     assert raised(read(payload=PAYLOAD | {"severity": told})).severity == severity
 
 
-def test_what_else_is_told_is_in_the_details() -> None:
+def test_what_else_an_event_tells_is_in_the_details() -> None:
     command = raised(
         read(
             client="monitor",
@@ -109,7 +109,7 @@ def test_what_else_is_told_is_in_the_details() -> None:
     assert raised(read(payload=PAYLOAD | {"custom_details": "text"})).details == {"custom_details": "text"}
 
 
-def test_what_does_not_fit_is_left_out_and_counted() -> None:
+def test_details_that_do_not_fit_are_left_out_and_counted() -> None:
     custom = {"huge": "x" * 20_000, "deep": [], "big": 2**70, "small": 1, "a\0b": 2, "nan": None}
     custom["deep"] = json.loads("[" * 40 + "]" * 40)
     command = raised(read(payload=PAYLOAD | {"custom_details": custom}))
@@ -143,7 +143,7 @@ TIMES: list[tuple[Any, datetime | None]] = [
 
 
 @pytest.mark.parametrize(("told", "time"), TIMES)
-def test_times(told: Any, time: datetime | None) -> None:
+def test_a_timestamp_is_read_if_it_is_one(told: Any, time: datetime | None) -> None:
     payload = read(payload=PAYLOAD | {"timestamp": told}).payload
     assert payload is not None
     assert time_of(payload) == time
@@ -171,12 +171,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "named"), WRONG)
-def test_what_is_wrong_is_named(changes: dict[str, Any], named: str) -> None:
+def test_each_field_that_is_wrong_is_named(changes: dict[str, Any], named: str) -> None:
     [error] = errors_of(**changes)
     assert f"'{named}'" in error
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_fields_that_are_wrong_are_named_at_once() -> None:
     assert len(errors_of(routing_key=..., dedup_key="k" * 256, payload={})) == 5
 
 
@@ -188,12 +188,12 @@ def test_a_trigger_may_come_without_a_dedup_key(key: Any) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'{"a": "\xff"}', b"[" * 20_000, b'{"a":"\\ud800"}']
 )
-def test_what_is_no_event(body: bytes) -> None:
+def test_a_body_that_is_no_event_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidEvent):
         read_event(body)
 
 
-def test_an_event_is_as_large_as_it_may_be() -> None:
+def test_an_event_of_the_largest_size_is_read_and_a_larger_one_is_not() -> None:
     body = json.dumps(TRIGGER).encode()
     assert read_event(body.ljust(EVENT_BYTES)).action == "trigger"
     with pytest.raises(InvalidEvent, match="512 KB"):

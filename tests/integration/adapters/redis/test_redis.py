@@ -13,9 +13,8 @@ from adapters.redis import doorbell
 from core.errors import StartupRefused
 from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
-from tests.contract.log.doorbell_suite import burst
 from tests.kit import framing
-from tests.kit.members import Member, member, positions
+from tests.kit.members import Member, burst, member, positions
 from tests.kit.mongods import Mongod
 from tests.kit.proxy import Proxy
 from tests.kit.redis import RedisServer
@@ -89,7 +88,9 @@ async def test_without_redis_events_flow_on(start: Start, redis: RedisServer) ->
         assert second.feed.live
 
 
-async def test_redis_may_come_later(start: Start, redis: RedisServer, database: str) -> None:
+async def test_a_process_starts_without_redis_and_redis_may_come_later(
+    start: Start, redis: RedisServer, database: str
+) -> None:
     await asyncio.to_thread(redis.kill)
     async with start() as first, start() as second:
         event = await first.raised("a")
@@ -98,7 +99,9 @@ async def test_redis_may_come_later(start: Start, redis: RedisServer, database: 
         await listening(redis, f"tocsin:{database}", 2)
 
 
-async def test_killed_and_restarted_again_and_again_nothing_is_lost(start: Start, redis: RedisServer) -> None:
+async def test_redis_killed_and_restarted_again_and_again_loses_nothing(
+    start: Start, redis: RedisServer
+) -> None:
     async with start() as first, start() as second:
 
         async def write(writer: Member) -> None:
@@ -155,7 +158,7 @@ async def test_a_redis_that_falls_silent_is_left_for_a_new_connection(
 
 
 @pytest.mark.usefixtures("by_messages_alone")
-async def test_what_others_publish_is_taken_for_nothing(
+async def test_messages_that_others_publish_are_passed_over(
     start: Start, redis: RedisServer, database: str
 ) -> None:
     channel = f"tocsin:{database}"
@@ -171,7 +174,7 @@ async def test_what_others_publish_is_taken_for_nothing(
         )
 
 
-async def test_a_process_ends_at_once_whatever_its_connection_is_at(start: Start) -> None:
+async def test_a_process_ends_at_once_whatever_its_connection_to_redis_is_doing(start: Start) -> None:
     async with start() as first:
         for turns in range(ENDINGS):
             async with asyncio.timeout(SECONDS), first.store.doorbell.listen(None, lambda: 0):
@@ -183,7 +186,9 @@ async def test_a_process_ends_at_once_whatever_its_connection_is_at(start: Start
 @pytest.mark.parametrize(
     ("url", "says"), [(None, "TOCSIN_REDIS_URL"), ("", "TOCSIN_REDIS_URL"), ("http://x", "Redis URL")]
 )
-async def test_an_address_is_needed(standalone: Mongod, database: str, url: str | None, says: str) -> None:
+async def test_the_redis_feed_needs_an_address(
+    standalone: Mongod, database: str, url: str | None, says: str
+) -> None:
     settings = Settings(mongodb_uri=standalone.uri, database=database, feed="redis", redis_url=url)
     with pytest.raises(StartupRefused, match=says):
         await storage(settings).__aenter__()

@@ -171,7 +171,7 @@ async def test_more_sessions_than_fit_are_turned_away() -> None:
         ("", "log-1:x"),
     ],
 )
-async def test_what_cannot_be_followed_is_a_problem(
+async def test_a_request_that_cannot_be_followed_is_answered_with_a_problem(
     streams: Streams, query: str, last_id: str | None
 ) -> None:
     async with event_source(f"{streams.events_url}?{query}", last_id=last_id) as source:
@@ -179,7 +179,7 @@ async def test_what_cannot_be_followed_is_a_problem(
         assert source.response.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_head_is_answered_and_over(streams: Streams) -> None:
+async def test_a_head_request_is_answered_and_over(streams: Streams) -> None:
     async with event_source(streams.events_url) as source:
         client = source.response
         await source.expect("subscribed")

@@ -107,7 +107,7 @@ async def test_a_snapshot_is_followed_by_what_came_after_it(streams: Streams) ->
     assert event["position"] == position + 1
 
 
-async def test_what_is_no_json_is_answered_and_closes(streams: Streams) -> None:
+async def test_a_message_that_is_no_json_is_answered_and_closes(streams: Streams) -> None:
     async with streams.client() as client:
         await client.hear()
         await client.connection.send("{nonsense")
@@ -143,7 +143,7 @@ async def test_a_bad_message_is_answered_with_what_is_wrong(
     assert code == 4400
 
 
-async def test_a_binary_message_is_no_json(streams: Streams) -> None:
+async def test_a_binary_message_closes_a_session_in_json(streams: Streams) -> None:
     async with streams.client() as client:
         await client.hear()
         await client.connection.send(b'{"op":"unsubscribe","id":"a"}')
@@ -287,7 +287,7 @@ async def test_snapshots_nobody_reads_hold_up_no_other(monkeypatch: pytest.Monke
         assert len(await quick.snapshot(700)) == 700
 
 
-async def test_several_subscriptions_and_the_end_of_one(streams: Streams) -> None:
+async def test_a_session_has_several_subscriptions_and_one_may_end(streams: Streams) -> None:
     async with streams.client() as client:
         await client.subscribed("a", filter={"sources": ["x"]})
         await client.say(op="subscribe", id="b", filter={"sources": ["x", "y"]})
@@ -302,7 +302,7 @@ async def test_several_subscriptions_and_the_end_of_one(streams: Streams) -> Non
     assert (message["id"], len(message["events"])) == ("a", 1)
 
 
-async def test_who_need_not_say_who_they_are_may(streams: Streams) -> None:
+async def test_a_client_that_need_not_say_who_it_is_may_say_so(streams: Streams) -> None:
     async with streams.client() as client:
         await client.hear()
         await client.say(op="auth", token="whatever")

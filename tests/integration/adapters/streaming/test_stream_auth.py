@@ -70,14 +70,16 @@ async def streams(gate: Gate) -> AsyncIterator[Streams]:
         revoking.cancel()
 
 
-async def test_the_header_opens(streams: Streams) -> None:
+async def test_a_token_in_the_header_opens_the_session(streams: Streams) -> None:
     async with streams.client(additional_headers=bearing(token())) as client:
         assert await client.hear() == HELLO
 
 
 @pytest.mark.parametrize("subprotocol", ["tocsin.v1.json", "tocsin.v1.msgpack"])
 @pytest.mark.parametrize("role", ["operator", "viewer", "admin"])
-async def test_the_first_message_opens(streams: Streams, subprotocol: str, role: str) -> None:
+async def test_a_token_in_the_first_message_opens_the_session(
+    streams: Streams, subprotocol: str, role: str
+) -> None:
     async with streams.client(subprotocol=subprotocol) as client:
         await client.say(op="auth", token=token(roles=(role,)))
         assert await client.subscribed() == 0
@@ -85,7 +87,7 @@ async def test_the_first_message_opens(streams: Streams, subprotocol: str, role:
         assert [event["position"] for event in await client.events(until=1)] == [1]
 
 
-async def test_a_session_sees_its_token_s_tenant(streams: Streams) -> None:
+async def test_a_session_sees_its_tokens_tenant(streams: Streams) -> None:
     async with streams.client(additional_headers=bearing(token(tenant="other"))) as client:
         await client.subscribed()
         streams.publish(streams.plant.reported("pump/1"), streams.plant.reported("pump/1", tenant="other"))
@@ -133,7 +135,7 @@ async def test_a_source_may_not_follow(streams: Streams, gate: Gate) -> None:
             assert (await client.closed())[0] == 4403
 
 
-async def test_it_ends_when_the_token_does_unless_there_is_a_newer_one(streams: Streams) -> None:
+async def test_a_session_ends_with_its_token_unless_there_is_a_newer_one(streams: Streams) -> None:
     ends = time.time() + 1
     async with (
         streams.client(additional_headers=bearing(token(seconds=1))) as left,
@@ -158,14 +160,16 @@ async def test_it_ends_when_the_token_does_unless_there_is_a_newer_one(streams: 
         (token(seconds=-1), 4401),
     ],
 )
-async def test_a_session_goes_on_only_for_the_same(streams: Streams, newer: str, code: int) -> None:
+async def test_a_session_goes_on_only_for_the_same_subject_and_tenant(
+    streams: Streams, newer: str, code: int
+) -> None:
     async with streams.client(additional_headers=bearing(token("ann"))) as client:
         await client.hear()
         await client.say(op="auth", token=newer)
         assert (await client.closed())[0] == code
 
 
-async def test_a_key_opens_until_it_is_revoked_or_over(streams: Streams, gate: Gate) -> None:
+async def test_a_key_opens_sessions_until_it_is_revoked_or_over(streams: Streams, gate: Gate) -> None:
     key_id, key = await gate.key("viewer")
     _, short = await gate.key("viewer", expires_at=datetime.fromtimestamp(time.time() + 0.5, UTC))
     async with streams.client() as client, streams.client() as brief:
@@ -179,7 +183,7 @@ async def test_a_key_opens_until_it_is_revoked_or_over(streams: Streams, gate: G
         assert (await client.closed())[0] == 4401
 
 
-async def test_a_key_is_looked_up_once(gate: Gate) -> None:
+async def test_a_key_that_is_used_again_is_not_looked_up_again(gate: Gate) -> None:
     _, key = await gate.key("source")
     for _ in range(3):
         await gate.authentication.caller(key)
@@ -207,7 +211,7 @@ async def test_a_key_that_is_being_revoked_is_refused_though_it_is_still_there(
 
 
 @pytest.mark.parametrize("place", ["header", "message"])
-async def test_while_keys_cannot_be_looked_up_clients_come_back(
+async def test_while_keys_cannot_be_looked_up_clients_are_told_to_come_back(
     streams: Streams, gate: Gate, place: str
 ) -> None:
     _, key = await gate.key("viewer")

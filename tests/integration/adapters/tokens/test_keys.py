@@ -71,7 +71,7 @@ def refusal(tokens: KeySetTokens, token: str) -> str:
 
 
 @pytest.mark.parametrize("key", [RSA, EC])
-def test_both_algorithms(tokens: Callable[..., KeySetTokens], key: Private) -> None:
+def test_a_token_is_verified_by_either_algorithm(tokens: Callable[..., KeySetTokens], key: Private) -> None:
     both = tokens(public(RSA, "r"), public(EC, "e"))
     kid = "r" if key is RSA else "e"
     assert both.verify(made(key, kid), datetime.now(UTC)).subject == "ann"
@@ -79,7 +79,7 @@ def test_both_algorithms(tokens: Callable[..., KeySetTokens], key: Private) -> N
     assert "signed with" in refusal(both, made(key, "e" if kid == "r" else "r"))
 
 
-def test_the_kid_tells_the_key(tokens: Callable[..., KeySetTokens]) -> None:
+def test_the_kid_tells_which_key_verifies(tokens: Callable[..., KeySetTokens]) -> None:
     two = tokens(public(RSA, "a"), public(OTHER, "b"))
     assert two.verify(made(OTHER, "b"), datetime.now(UTC)).subject == "ann"
     assert "signature" in refusal(two, made(OTHER, "a"))
@@ -87,7 +87,9 @@ def test_the_kid_tells_the_key(tokens: Callable[..., KeySetTokens]) -> None:
     assert tokens(public(RSA, "a")).verify(made(RSA), datetime.now(UTC)).subject == "ann"
 
 
-def test_the_public_key_is_no_secret(tokens: Callable[..., KeySetTokens]) -> None:
+def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
+    tokens: Callable[..., KeySetTokens],
+) -> None:
     one = tokens(public(RSA, "a"))
     parts = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     for secret in (RSA.public_key().public_bytes(*parts), json.dumps(public(RSA, "a")).encode()):
@@ -102,7 +104,7 @@ def test_a_token_that_brings_its_own_key_does_not_get_far(tokens: Callable[..., 
     assert "signature" in refusal(tokens(public(RSA, "a")), token)
 
 
-def test_expiry_counts_here_too(tokens: Callable[..., KeySetTokens]) -> None:
+def test_an_expired_token_is_refused_whoever_signed_it(tokens: Callable[..., KeySetTokens]) -> None:
     assert "expired" in refusal(tokens(public(RSA, "a")), made(RSA, "a", exp=time.time() - 1))
 
 
@@ -137,12 +139,12 @@ def test_an_unknown_kid_has_the_file_read_again_once_a_minute(
         json.dumps({"keys": [public(WEAK, "a")]}),
     ],
 )
-def test_a_file_without_a_usable_key_is_refused(file: Path, content: str) -> None:
+def test_a_key_file_without_a_usable_key_is_refused(file: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(StartupRefused, match="JWKS"):
         KeySetTokens(file)
 
 
-def test_a_file_that_is_not_there_is_refused(file: Path) -> None:
+def test_a_key_file_that_is_not_there_is_refused(file: Path) -> None:
     with pytest.raises(StartupRefused, match="No such file"):
         KeySetTokens(file)

@@ -26,7 +26,7 @@ def refused(text: str, at: datetime | None = None) -> tuple[str, str]:
     return caught.value.code, caught.value.detail
 
 
-def test_a_token_tells_who_it_is() -> None:
+def test_a_token_tells_who_the_caller_is() -> None:
     caller = TOKENS.verify(token("ann", "acme", ("operator", "viewer", "of-another-system")), now())
     assert (caller.tenant, caller.subject, sorted(caller.roles)) == ("acme", "ann", ["operator", "viewer"])
     assert caller.expires_at is not None
@@ -48,7 +48,7 @@ def test_a_token_without_a_signature_is_refused() -> None:
         assert refused(text)[0] == "token_invalid"
 
 
-def test_another_secret_or_a_changed_payload_is_refused() -> None:
+def test_a_token_of_another_secret_or_with_a_changed_payload_is_refused() -> None:
     first, _, signature = token().split(".")
     other = token(tenant="other").split(".")[1]
     assert refused(signed(claims(), b"x" * 32)) == ("token_invalid", "the token's signature is wrong")
@@ -102,7 +102,7 @@ def test_a_claim_of_a_wrong_kind_is_refused(claim: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("exp", [9_999_999_999, 1e18])
-def test_a_token_may_hold_for_ever(exp: float) -> None:
+def test_a_token_that_ends_beyond_any_date_holds(exp: float) -> None:
     assert TOKENS.verify(signed(claims() | {"exp": exp}), now()).expires_at is not None
 
 
@@ -114,7 +114,7 @@ def test_what_is_no_token_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("content", [[], "ann", None, 7])
-def test_claims_are_an_object(content: Any) -> None:
+def test_claims_that_are_no_object_are_refused(content: Any) -> None:
     assert refused(signed(content))[0] == "token_invalid"
 
 
@@ -133,7 +133,7 @@ def test_a_minted_token_is_taken() -> None:
 @pytest.mark.parametrize(
     ("text", "life"), [("90s", timedelta(seconds=90)), ("1h", timedelta(hours=1)), ("30d", timedelta(30))]
 )
-def test_lifetimes(text: str, life: timedelta) -> None:
+def test_a_lifetime_is_read_in_any_unit(text: str, life: timedelta) -> None:
     assert lifetime(text) == life
 
 

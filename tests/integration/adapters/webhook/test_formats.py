@@ -1,3 +1,5 @@
+"""An event as each kind of receiver is told of it."""
+
 from typing import Any, get_args
 
 import msgspec
@@ -68,7 +70,7 @@ def test_slack_gets_a_text_in_which_nothing_is_its_markup() -> None:
 
 
 @pytest.mark.parametrize("wanted", ["slack", "pagerduty"])
-def test_what_is_not_annunciated_calls_nobody(wanted: Format) -> None:
+def test_an_alarm_that_is_not_annunciated_calls_nobody(wanted: Format) -> None:
     body = FORMATS[wanted].render(raised(annunciate=False), left=False)
     assert body is None or msgspec.json.decode(body)["event_action"] == "resolve"
 
@@ -86,7 +88,7 @@ def test_pagerduty_goes_by_what_the_alarm_is_now() -> None:
 
 
 @pytest.mark.parametrize("state", ["shelved", "suppressed", "out_of_service"])
-def test_what_is_out_of_sight_has_no_incident(state: Any) -> None:
+def test_an_alarm_that_is_out_of_sight_has_no_incident(state: Any) -> None:
     alarm = msgspec.structs.replace(raised().alarm, state=state)
     assert incident_action(alarm) == "resolve"
 

@@ -42,7 +42,7 @@ async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
 
 
 @pytest.mark.parametrize("behaviour", FAILING)
-async def test_everything_else_is_a_failure_within_its_time(
+async def test_any_answer_but_2xx_is_a_failure_within_its_time(
     sender: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
     always(receiver, behaviour)
@@ -54,7 +54,7 @@ async def test_everything_else_is_a_failure_within_its_time(
     assert receiver.deliveries[0].path == "/hook"
 
 
-async def test_retry_after_comes_with_the_answer(sender: HttpSender, receiver: Receiver) -> None:
+async def test_a_failure_brings_its_retry_after_along(sender: HttpSender, receiver: Receiver) -> None:
     always(receiver, "later")
     assert (await sender.call(receiver.url, {}, b"")).retry_after == 77
 
@@ -77,7 +77,7 @@ async def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(receiver
     assert receiver.deliveries == []
 
 
-async def test_what_was_checked_is_what_is_connected_to(receiver: Receiver) -> None:
+async def test_the_address_that_was_checked_is_the_one_connected_to(receiver: Receiver) -> None:
     """A name that leads outside when it is asked first and inside when it is asked again."""
     answers = [["127.0.0.7", "10.0.0.1"], ["127.0.0.1"]]
     asked: list[str] = []
@@ -118,7 +118,7 @@ async def test_proxies_of_the_environment_are_not_used(
     await sender.aclose()
 
 
-async def test_nobody_listens(sender: HttpSender) -> None:
+async def test_a_port_on_which_nobody_listens_is_a_failure(sender: HttpSender) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         answer = await sender.call(f"http://127.0.0.1:{unused.getsockname()[1]}/", {}, b"")
@@ -157,7 +157,7 @@ async def test_one_name_takes_one_thread_however_often_it_is_called() -> None:
         "http://ex.com/" + "x" * 2_048,
     ],
 )
-def test_what_is_no_address_of_a_webhook_is_refused_at_once(url: str) -> None:
+def test_a_url_that_cannot_be_a_webhooks_is_refused_at_once(url: str) -> None:
     with pytest.raises(InvalidInput):
         HttpSender().check_url(url)
 

@@ -1,3 +1,5 @@
+"""Signatures of what is sent, as Standard Webhooks has them."""
+
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +14,7 @@ from core.outbox.webhook import key_of, secret_of
 REFERENCE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def test_the_reference_vector_of_standard_webhooks() -> None:
+def test_a_signature_is_that_of_the_reference_vector() -> None:
     signed = signature([REFERENCE], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
@@ -37,7 +39,7 @@ def test_the_reference_library_verifies_with_any_of_the_secrets(key: bytes, text
 @pytest.mark.parametrize(
     "secret", ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_%%%"]
 )
-def test_what_is_no_secret_is_refused_without_repeating_it(secret: str) -> None:
+def test_a_text_that_is_no_secret_is_refused_without_repeating_it(secret: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         key_of(secret)
     assert secret in ("", "whsec_") or secret not in refused.value.detail

@@ -53,7 +53,7 @@ PUBLIC = (
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_what_is_not_of_the_public_internet_is_refused(address: str) -> None:
+def test_an_address_outside_the_public_internet_is_refused(address: str) -> None:
     with pytest.raises(AddressRefused):
         SsrfGuard().check("example.com", address)
     with pytest.raises(AddressRefused):
@@ -61,12 +61,12 @@ def test_what_is_not_of_the_public_internet_is_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PUBLIC.split())
-def test_what_is_public_is_not(address: str) -> None:
+def test_a_public_address_is_not_refused(address: str) -> None:
     SsrfGuard().check("example.com", address)
     SsrfGuard().check_literal(f"[{address}]" if ":" in address else address)
 
 
-def test_a_network_that_is_allowed_may_be_called_also_in_disguise() -> None:
+def test_a_network_that_is_allowed_may_be_called_in_any_spelling() -> None:
     guard = SsrfGuard(["10.1.0.0/16", "::1", "intern.example"])
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "::1"):
         guard.check("whatever", address)
@@ -82,7 +82,7 @@ def test_a_host_that_is_allowed_may_lead_anywhere() -> None:
 
 
 @pytest.mark.parametrize("entry", ["", "10.0.0.0/33", "10.0.0.1/8", "1.2.3", "http://x/", "::zz"])
-def test_what_is_neither_a_network_nor_a_host_refuses_the_start(entry: str) -> None:
+def test_an_allowance_that_is_neither_a_network_nor_a_host_refuses_the_start(entry: str) -> None:
     with pytest.raises(StartupRefused):
         SsrfGuard([entry])
 
@@ -90,7 +90,7 @@ def test_what_is_neither_a_network_nor_a_host_refuses_the_start(entry: str) -> N
 @pytest.mark.parametrize(
     ("value", "seconds"), [(None, None), ("120", 120), ("-1", None), ("soon", None), ("9" * 99, 999999999999)]
 )
-def test_retry_after(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_read_in_seconds_if_it_makes_sense(value: str | None, seconds: float | None) -> None:
     assert retry_after_of(value) == seconds
 
 

@@ -12,11 +12,14 @@ import pytest
 import pytest_asyncio
 from rich.console import Console
 
+from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.memory.kpis import MemoryKpiBuckets
+from adapters.memory.log import MemoryLog
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EVENTS
 from core.application.projections.alarms import AlarmModel
-from core.application.projections.kpis import PROJECTION, KpiModel
+from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECTION, KpiModel
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.checking import check_alarms
 from core.application.replay.kpis import replay_kpis
@@ -207,7 +210,7 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
         assert [sum(load.count for load in each.alarms.values()) for each in await kept(store)] == [41]
 
 
-async def test_on_a_standalone_it_is_all_the_same(standalone: Mongod, database: str) -> None:
+async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mongod, database: str) -> None:
     made = flood()
     async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
         await plant(store.link.connection, made)
@@ -271,3 +274,12 @@ async def test_what_if_refuses_what_it_cannot_do(log: Record) -> None:
         await compared(log, "default", early, early + HOUR, Rules())
     with pytest.raises(StartupRefused, match="TYPE=SEVERITY"):
         severities_of(["pressure=loud"])
+
+
+async def test_the_more_alarms_a_batch_changed_the_longer_the_next_one_waits() -> None:
+    made, model = Shift(), KpiModel(MemoryKpiBuckets(), MemoryCheckpoints())
+    assert model.pace == PACE_SECONDS
+    for number in range(2 * PACE_ALARMS):
+        made.raised(f"pump-{number}")
+    await model.write(MemoryLog("log"), made.events, 0)
+    assert model.pace == 3 * PACE_SECONDS

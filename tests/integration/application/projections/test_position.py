@@ -38,7 +38,7 @@ def test_a_position_that_was_reached_is_not_waited_for() -> None:
     run(test)
 
 
-def test_it_returns_as_soon_as_the_position_is_reached() -> None:
+def test_waiting_for_a_position_ends_as_soon_as_it_is_reached() -> None:
     async def test() -> None:
         place = Place()
         waiting = asyncio.create_task(place.position.reaches(5, 10))

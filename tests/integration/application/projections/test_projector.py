@@ -1,14 +1,12 @@
-"""The projector under its lease, on a real MongoDB and a real feed."""
+"""The projector under its lease, on a real MongoDB, following what it reads there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
-from adapters.memory.leases import MemoryLeases
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
 from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.client import Database
@@ -21,11 +19,13 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
 from core.application.projections.projector import Projector
-from core.application.workers.leader import LEADING, STANDBY, LeaderTask
+from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
-from core.errors import Unavailable, UnknownEvent
+from core.errors import Unavailable
 from tests.kit.history import History
 from tests.kit.hosts import candidate
+from tests.kit.waiting import eventually
+from tests.kit.workers import running
 
 SECONDS = 10
 
@@ -73,21 +73,6 @@ async def storage(connected: Database) -> Storage:
     return made
 
 
-@asynccontextmanager
-async def running(*workers: Projector | LeaderTask) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        started = [tasks.create_task(worker.run()) for worker in workers]
-        yield
-        for task in started:
-            task.cancel()
-
-
-async def eventually(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not holds():
-            await asyncio.sleep(0.005)
-
-
 def history_of(sources: int) -> History:
     history = History()
     for number in range(sources):
@@ -112,14 +97,14 @@ async def test_one_of_two_leads_and_the_other_takes_over_as_soon_as_it_stops(sto
     history = history_of(20)
     first, second = storage.projector("a"), storage.projector("b")
     async with running(first):
-        await eventually(lambda: first.status == LEADING)
+        await eventually("first leads", lambda: first.status == LEADING)
         async with running(second):
             await storage.plant(history.events[:10])
             await storage.reached(10)
             assert second.status == STANDBY
             assert first.status == LEADING
     async with running(second):
-        await eventually(lambda: second.status == LEADING)
+        await eventually("second leads", lambda: second.status == LEADING)
         await storage.plant(history.events[10:])
         await storage.reached(len(history.events))
     assert await storage.rows() == history.fold()
@@ -155,7 +140,7 @@ async def test_no_checkpoint_is_written_before_its_rows(storage: Storage) -> Non
 async def test_stopping_lets_go_of_the_lease(storage: Storage) -> None:
     projector = storage.projector("a")
     async with running(projector):
-        await eventually(lambda: projector.status == LEADING)
+        await eventually("it leads", lambda: projector.status == LEADING)
     assert projector.status == STANDBY
     assert await storage.leases.acquire(PROJECTOR_LEASE, "b", 1) is not None
 
@@ -163,9 +148,9 @@ async def test_stopping_lets_go_of_the_lease(storage: Storage) -> None:
 async def test_a_leader_whose_lease_was_taken_over_stands_by(storage: Storage) -> None:
     projector = storage.projector("a")
     async with running(projector):
-        await eventually(lambda: projector.status == LEADING)
+        await eventually("it leads", lambda: projector.status == LEADING)
         await storage.leases.take_over(PROJECTOR_LEASE, "b", 60)
-        await eventually(lambda: projector.status == STANDBY)
+        await eventually("it stands by", lambda: projector.status == STANDBY)
 
 
 async def test_an_event_of_a_newer_version_stops_the_projector_and_it_says_so(
@@ -234,68 +219,3 @@ async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None
         await storage.reached(len(history.events))
     assert opened == [0, 3]
     assert await storage.rows() == history.fold()
-
-
-class FlakyLeases(MemoryLeases):
-    """Leases that cannot be reached while `away`."""
-
-    away = False
-
-    async def renew(self, lease: Lease, seconds: float) -> bool:
-        if self.away:
-            raise Unavailable("away")
-        return await super().renew(lease, seconds)
-
-
-async def test_work_is_cancelled_when_the_lease_may_have_run_out() -> None:
-    leases = FlakyLeases()
-    began, ended = asyncio.Event(), asyncio.Event()
-
-    async def work(_: Lease) -> None:
-        began.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-
-    task = LeaderTask(candidate(leases), "task", work, seconds=0.2)
-    async with running(task):
-        await began.wait()
-        leases.away = True
-        async with asyncio.timeout(SECONDS):
-            await ended.wait()
-
-
-async def test_a_lease_is_kept_for_as_long_as_the_work_takes() -> None:
-    leases = MemoryLeases()
-    done = asyncio.Event()
-    tokens: list[int] = []
-
-    async def work(lease: Lease) -> None:
-        tokens.append(lease.token)
-        for _ in range(20):
-            await asyncio.sleep(0.03)
-            assert await leases.acquire("task", "b", 1) is None
-        done.set()
-        await asyncio.Event().wait()
-
-    async with running(LeaderTask(candidate(leases), "task", work, seconds=0.3)):
-        async with asyncio.timeout(SECONDS):
-            await done.wait()
-    assert tokens == [1]
-
-
-async def test_work_that_gives_up_the_lead_competes_again() -> None:
-    leases = MemoryLeases()
-    tokens: list[int] = []
-
-    async def work(lease: Lease) -> None:
-        tokens.append(lease.token)
-        if len(tokens) == 3:
-            raise UnknownEvent("alarm.dreamt", 1, 7)
-
-    task = LeaderTask(candidate(leases), "task", work)
-    async with asyncio.timeout(SECONDS):
-        await task.run()
-    assert tokens == [1, 2, 3]
-    assert task.status.startswith("stopped: event 7")

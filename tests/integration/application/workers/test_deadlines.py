@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -35,9 +34,10 @@ from core.coordination.ports import Checkpoint, Lease, Leases
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.handler import CommandHandler, Outcome
 from core.log.known_alarms import KnownAlarms
+from tests.kit.given import BEGINNING
 from tests.kit.hosts import SLEEP_SECONDS, CountedIds, LoopClock, candidate
 from tests.kit.jumping import run
-from tests.unit.alarm.given import BEGINNING
+from tests.kit.workers import running
 
 
 class Handler(CommandHandler):
@@ -130,15 +130,6 @@ class World:
         return [(event.alarm.source, (event.at - BEGINNING).total_seconds()) for event in expired]
 
 
-@asynccontextmanager
-async def running(*workers: Deadlines) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as tasks:
-        started = [tasks.create_task(worker.run()) for worker in workers]
-        yield
-        for task in started:
-            task.cancel()
-
-
 def test_a_shelf_that_begins_while_it_runs_ends_on_time() -> None:
     async def test() -> None:
         world = World()
@@ -156,7 +147,7 @@ def test_a_shelf_that_begins_while_it_runs_ends_on_time() -> None:
     run(test)
 
 
-def test_shelves_from_before_its_term_end_too_late_ones_at_once() -> None:
+def test_shelves_from_before_the_leaders_term_end_too_and_overdue_ones_at_once() -> None:
     async def test() -> None:
         world = World()
         await world.shelve("a", 10)
@@ -171,7 +162,7 @@ def test_shelves_from_before_its_term_end_too_late_ones_at_once() -> None:
     run(test)
 
 
-def test_what_is_in_the_list_is_not_read_from_the_log() -> None:
+def test_shelves_in_the_list_are_not_read_from_the_log() -> None:
     async def test() -> None:
         world = World()
         await world.shelve("a", 10)
@@ -209,7 +200,7 @@ def test_a_renewed_shelf_ends_once_and_an_ended_one_not_again() -> None:
     run(test)
 
 
-def test_it_sleeps_until_the_earliest_end_and_asks_nothing_meanwhile() -> None:
+def test_the_worker_sleeps_until_the_earliest_end_and_asks_nothing_meanwhile() -> None:
     async def test() -> None:
         world = World()
         async with running(world.worker()):
@@ -239,7 +230,7 @@ def test_a_clock_that_was_set_ahead_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), OutcomeUnknown("no answer")])
-def test_while_the_log_is_away_it_tries_again_with_the_same_event_id(failure: Exception) -> None:
+def test_while_the_log_is_away_an_end_is_tried_again_with_the_same_event_id(failure: Exception) -> None:
     async def test() -> None:
         world = World()
         world.handler.failures = [failure] * 20
@@ -268,7 +259,7 @@ def test_a_feed_that_breaks_is_followed_anew() -> None:
     run(test)
 
 
-def test_many_that_end_at_once_all_end() -> None:
+def test_many_shelves_that_end_at_once_all_end() -> None:
     async def test() -> None:
         world = World()
         for number in range(2 * ENDED_AT_ONCE + 1):
@@ -282,7 +273,7 @@ def test_many_that_end_at_once_all_end() -> None:
     run(test)
 
 
-def test_the_other_takes_over_what_the_first_left() -> None:
+def test_the_next_leader_takes_over_what_the_first_left() -> None:
     async def test() -> None:
         world = World()
         first, second = world.worker("a"), world.worker("b")
@@ -298,7 +289,7 @@ def test_the_other_takes_over_what_the_first_left() -> None:
     run(test)
 
 
-def test_two_leaders_at_once_end_it_once() -> None:
+def test_two_leaders_at_once_end_a_shelf_once() -> None:
     async def test() -> None:
         world = World()
         first, second = world.worker("a"), world.worker("b", leases=MemoryLeases())
@@ -356,7 +347,7 @@ def test_a_list_of_another_log_is_not_followed_from() -> None:
     run(test)
 
 
-def test_an_event_of_a_newer_version_stops_it_and_it_says_so() -> None:
+def test_an_event_of_a_newer_version_stops_the_worker_and_it_says_so() -> None:
     async def test() -> None:
         world = World()
         await world.shelve("a", 10)

@@ -91,7 +91,7 @@ async def test_a_shelf_ends_when_its_time_is_up(mongodb_uri: str, database: str)
         await check_log(process, 10)
 
 
-async def test_one_that_was_renewed_ends_by_the_renewed_time(mongodb_uri: str, database: str) -> None:
+async def test_a_renewed_shelf_ends_by_the_renewed_time(mongodb_uri: str, database: str) -> None:
     async with running(mongodb_uri, database) as process:
         first = await shelve(process, "line/1", 0.4)
         await process.services.handler.handle(Unshelve(context=context(), alarm_id=first.stream))
@@ -102,7 +102,9 @@ async def test_one_that_was_renewed_ends_by_the_renewed_time(mongodb_uri: str, d
         await check_log(process, 1)
 
 
-async def test_what_ended_while_nobody_ran_ends_at_the_next_start(mongodb_uri: str, database: str) -> None:
+async def test_a_shelf_whose_time_was_up_while_nobody_ran_ends_at_the_next_start(
+    mongodb_uri: str, database: str
+) -> None:
     async with running(mongodb_uri, database) as process:
         shelved = await shelve(process, "line/1", 0.5)
         assert await process.services.projected(shelved.position, SECONDS)

@@ -77,7 +77,7 @@ def test_the_first_failure_is_routine_and_the_second_is_told(caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == ["going again: second"]
 
 
-def test_what_is_not_routine_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_that_is_not_routine_is_told_at_once(caplog: pytest.LogCaptureFixture) -> None:
     worked(LogMismatch("first"), SUCCESS, kind=Picky)
     assert [record.getMessage() for record in caplog.records] == ["going again: first"]
 
@@ -88,7 +88,7 @@ def test_of_the_errors_of_many_tasks_one_is_told(caplog: pytest.LogCaptureFixtur
     assert [record.getMessage() for record in caplog.records] == ["going again: away"]
 
 
-def test_any_other_error_ends_it() -> None:
+def test_an_error_that_is_not_expected_ends_the_work() -> None:
     async def test() -> None:
         worker = Scripted(MemoryLeases(), [KeyError("bug")])
         with pytest.raises(KeyError):
@@ -97,7 +97,7 @@ def test_any_other_error_ends_it() -> None:
     run(test)
 
 
-def test_it_ends_when_its_lease_is_another_ones() -> None:
+def test_work_ends_when_its_lease_is_held_by_another() -> None:
     async def test() -> None:
         leases = MemoryLeases(asyncio.get_running_loop().time)
         lease = await leases.acquire("scripted", "a", LEASE_SECONDS)
@@ -110,11 +110,11 @@ def test_it_ends_when_its_lease_is_another_ones() -> None:
     run(test)
 
 
-def test_it_goes_on_as_long_as_its_lease_is_its_own() -> None:
+def test_work_goes_on_as_long_as_its_lease_is_held() -> None:
     assert len(worked(None, None, None)) == 3
 
 
-def test_it_stops_at_an_event_of_a_newer_version_and_says_so() -> None:
+def test_a_worker_stops_at_an_event_of_a_newer_version_and_says_so() -> None:
     async def test() -> None:
         worker = Scripted(MemoryLeases(asyncio.get_running_loop().time), [])
         await worker.run()

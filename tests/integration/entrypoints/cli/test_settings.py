@@ -36,7 +36,7 @@ def given(command: Command, *flags: str, **variables: str) -> Settings:
     return got[0]
 
 
-def test_without_flags_or_variables_all_is_at_its_default() -> None:
+def test_without_flags_or_variables_every_setting_has_its_default() -> None:
     assert given("serve") == Settings()
     assert given("worker") == Settings(port=8081)
 
@@ -55,7 +55,7 @@ def test_lists_are_separated_by_commas() -> None:
     assert settings.webhook_allow == ("10.0.0.0/8",)
 
 
-def test_limits_are_those_of_the_process() -> None:
+def test_the_limits_set_are_those_of_the_process() -> None:
     flags = ("--max-subscriptions", "2", "--max-message-bytes", "2048", "--stall-seconds", "0.5")
     limits = given("serve", *flags).limits
     assert (limits.subscriptions, limits.message_bytes, limits.stall_seconds) == (2, 2048, 0.5)
@@ -69,11 +69,11 @@ def test_mongodb_is_where_tocsin_up_has_it_in_this_folder() -> None:
     assert given("verify", "--mongodb-uri", "mongodb://db/").mongodb_uri == "mongodb://db/"
 
 
-def test_secrets_are_not_shown() -> None:
+def test_settings_show_no_secrets() -> None:
     assert "hidden" not in repr(Settings(auth_secret="hidden", token="hidden"))
 
 
-def test_beyond_a_bound_is_refused() -> None:
+def test_a_setting_beyond_its_bound_is_refused() -> None:
     ended = CliRunner().invoke(main.command_line(), ["serve", "--processes", "65"])
     assert ended.exit_code == 2
     assert "--processes" in ended.output

@@ -56,7 +56,7 @@ async def events(server: Scripted, asked: dict[str, Any], *numbers: int, positio
     await server.say(op="events", id=asked["id"], events=[event(n) for n in numbers], position=last)
 
 
-async def test_it_resumes_behind_what_it_got_and_drops_what_it_had() -> None:
+async def test_a_client_resumes_behind_what_it_got_and_drops_what_it_had() -> None:
     async def first(server: Scripted) -> None:
         asked = await server.subscribed(4)
         assert "after" not in asked or asked["after"] is None
@@ -158,7 +158,7 @@ def test_pauses_double_are_jittered_and_bounded(monkeypatch: pytest.MonkeyPatch)
     assert jittered(1_000) == LONGEST_PAUSE / 10
 
 
-async def test_goodbye_says_when_to_come_back_and_failures_are_counted() -> None:
+async def test_a_goodbye_says_when_to_come_back_and_failures_are_counted() -> None:
     counted: list[int] = []
 
     def pause(failures: int) -> float:
@@ -181,7 +181,7 @@ async def test_goodbye_says_when_to_come_back_and_failures_are_counted() -> None
 
 
 @pytest.mark.parametrize("code", [4400, 4401, 4403, 4409])
-async def test_what_coming_back_would_not_change_is_the_end(code: int) -> None:
+async def test_a_refusal_that_coming_back_would_not_change_is_the_end(code: int) -> None:
     async def script(server: Scripted) -> None:
         await server.hello()
         await server.close(code)
@@ -237,13 +237,13 @@ async def test_a_token_is_renewed_on_the_same_connection(monkeypatch: pytest.Mon
         assert positions(await take(stream.subscribe(), 1)) == [1]
 
 
-async def test_patience_has_an_end() -> None:
+async def test_a_client_gives_up_when_its_patience_ends() -> None:
     async with TocsinStream("ws://127.0.0.1:1/", patience=0, pause=at_once) as stream:
         with pytest.raises(StreamEnded, match="no server for 0 s"):
             await take(stream.subscribe(), 1)
 
 
-async def test_an_address_that_is_none_is_the_end() -> None:
+async def test_a_url_that_is_no_streams_is_the_end() -> None:
     async with TocsinStream("http://127.0.0.1:1/") as stream:
         with pytest.raises(StreamEnded):
             await take(stream.subscribe(), 1)
@@ -308,7 +308,7 @@ async def test_messages_of_a_newer_server_are_passed_over() -> None:
             await take(subscription, 1)
 
 
-async def test_what_the_server_would_refuse_is_refused_here() -> None:
+async def test_a_subscription_that_the_server_would_refuse_is_refused_by_the_client() -> None:
     async with TocsinStream("ws://127.0.0.1:1/") as stream:
         with pytest.raises(ValueError, match="starts over"):
             stream.subscribe(after=1, snapshot=True)

@@ -24,7 +24,7 @@ def test_a_token_is_replaced_early_and_never_in_a_hurry(left: float, wait: float
 @pytest.mark.parametrize(
     "token", ["", "opaque", "a.b.c", "e30.e30.x", jwt(exp=None), jwt(exp="soon"), "é.é.é"]
 )
-def test_a_token_that_does_not_say_so_does_not_expire(token: str) -> None:
+def test_a_token_that_names_no_end_does_not_expire(token: str) -> None:
     assert refresh_in(token, 0) is None
 
 

@@ -103,7 +103,7 @@ async def test_a_bad_token_says_so(http: httpx.AsyncClient, header: str) -> None
 
 
 @pytest.mark.parametrize("header", ["Basic YTpi", token(), "Bearer", "Bearer "])
-async def test_another_scheme_is_no_token(http: httpx.AsyncClient, header: str) -> None:
+async def test_a_header_of_another_scheme_is_no_token(http: httpx.AsyncClient, header: str) -> None:
     answer = await http.get("/v1/alarms", headers={"Authorization": header})
     assert problem(answer) == (401, "token_missing")
 
@@ -141,7 +141,7 @@ async def test_another_scheme_is_no_token(http: httpx.AsyncClient, header: str) 
         ("POST", "/v1/outbox/x/retry", ADMINS),
     ],
 )
-async def test_each_role_may_do_its_own(
+async def test_each_role_may_do_what_is_its_own(
     http: httpx.AsyncClient, method: str, path: str, may: AbstractSet[str]
 ) -> None:
     answers = {role: await http.request(method, path, headers=AS[role]) for role in ROLES}
@@ -233,7 +233,7 @@ async def test_a_tenant_sees_and_touches_nothing_of_another(
         assert problem(answer) == (404, "unknown_alarm")
 
 
-async def test_an_event_tells_who_it_was(http: httpx.AsyncClient) -> None:
+async def test_an_event_tells_who_caused_it(http: httpx.AsyncClient) -> None:
     alarm = await raised(http)
     path = f"/v1/alarms/{alarm['id']}"
     await http.post(f"{path}/acknowledge", json={"revision": 1}, headers=AS["operator"])

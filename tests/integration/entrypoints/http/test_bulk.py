@@ -7,45 +7,22 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from adapters.memory.log import MemoryLog
-from core.alarm.alarm import Alarm, Identity
-from core.alarm.events import Event
+from core.alarm.alarm import Identity
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.routes import bulk
+from tests.integration.entrypoints.http.watched import WatchedLog
 from tests.kit.http import HttpStage
 
 JSON = {"content-type": "application/json"}
 
 
-class Log(MemoryLog):
-    """Raises the error of a source, and counts how many append at once, and how many tried."""
-
-    def __init__(self) -> None:
-        super().__init__("a-log")
-        self.errors: dict[str, Exception] = {}
-        self.under_way = 0
-        self.most = 0
-        self.tried = 0
-
-    async def append(self, before: Alarm, event: Event) -> Event:
-        self.tried += 1
-        if event.alarm.source in self.errors:
-            raise self.errors[event.alarm.source]
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        try:
-            return await super().append(before, event)
-        finally:
-            self.under_way -= 1
-
-
 @pytest.fixture
-def log() -> Log:
-    return Log()
+def log() -> WatchedLog:
+    return WatchedLog()
 
 
 @pytest_asyncio.fixture
-async def http(log: Log) -> AsyncIterator[httpx.AsyncClient]:
+async def http(log: WatchedLog) -> AsyncIterator[httpx.AsyncClient]:
     async with HttpStage(log).client() as client:
         yield client
 
@@ -111,7 +88,7 @@ async def test_commands_on_one_alarm_keep_their_order(http: httpx.AsyncClient) -
     assert told[-1]["alarm"]["state"] == "normal"
 
 
-async def test_suppression_is_not_up_to_an_operator_here_either(http: httpx.AsyncClient) -> None:
+async def test_suppression_in_bulk_is_not_up_to_an_operator(http: httpx.AsyncClient) -> None:
     told = await answers(http, raising(), on("pump", "suppress", reason="x"), on("pump", "unsuppress"))
     assert codes(told) == [201, "forbidden", "forbidden"]
 
@@ -149,7 +126,7 @@ async def test_an_invalid_element_is_refused_alone(http: httpx.AsyncClient, elem
     assert named in told[1]["detail"]
 
 
-async def test_an_element_that_is_no_valid_text(http: httpx.AsyncClient) -> None:
+async def test_an_element_that_is_no_valid_text_is_refused_alone(http: httpx.AsyncClient) -> None:
     body = b'[{"command": "confirm", "alarm_id": "\xff"}, {"command": "confirm", "alarm_id": "a"}]'
     answer = await http.post("/v1/commands", content=body, headers=JSON)
     assert codes(answer.json()) == ["invalid", "unknown_alarm"]
@@ -170,7 +147,7 @@ async def test_no_commands_have_no_answers(http: httpx.AsyncClient) -> None:
         (b"[" + b"1," * 1_000 + b"1]", (413, "too_many_commands")),
     ],
 )
-async def test_what_is_no_array_of_commands(
+async def test_a_body_that_is_no_array_of_commands_is_refused(
     http: httpx.AsyncClient, body: bytes, expected: tuple[int, str]
 ) -> None:
     answer = await http.post("/v1/commands", content=body, headers=JSON)
@@ -178,7 +155,9 @@ async def test_what_is_no_array_of_commands(
 
 
 class TestIdempotencyKey:
-    async def test_the_same_request_gets_the_first_answers(self, http: httpx.AsyncClient, log: Log) -> None:
+    async def test_the_same_request_gets_the_first_answers(
+        self, http: httpx.AsyncClient, log: WatchedLog
+    ) -> None:
         commands = [raising("a"), on("a", "acknowledge", revision=1), on("b", "confirm"), raising("a")]
         first = await answers(http, *commands, key="k")
         await answers(http, on("a", "clear"), raising("b"))
@@ -213,7 +192,7 @@ async def test_each_command_may_name_the_revision_it_is_for(http: httpx.AsyncCli
     assert (told[2]["status"], told[2]["revision"]) == (412, 2)
 
 
-async def test_if_match_for_all_of_them_is_refused(http: httpx.AsyncClient) -> None:
+async def test_if_match_for_a_whole_array_is_refused(http: httpx.AsyncClient) -> None:
     answer = await http.post("/v1/commands", json=[raising()], headers={"if-match": '"1"'})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
@@ -227,7 +206,7 @@ async def test_if_match_for_all_of_them_is_refused(http: httpx.AsyncClient) -> N
     ],
 )
 async def test_a_failure_is_the_answer_of_its_own_command(
-    http: httpx.AsyncClient, log: Log, error: Exception, code: str
+    http: httpx.AsyncClient, log: WatchedLog, error: Exception, code: str
 ) -> None:
     log.errors["bad"] = error
     told = await answers(http, raising("a"), raising("bad"), raising("b"), raising("bad"), raising("a"))
@@ -236,14 +215,16 @@ async def test_a_failure_is_the_answer_of_its_own_command(
     assert "secret" not in str(told)
 
 
-async def test_a_store_that_is_away_is_not_asked_for_every_command(http: httpx.AsyncClient, log: Log) -> None:
+async def test_a_store_that_is_away_is_not_asked_for_every_command(
+    http: httpx.AsyncClient, log: WatchedLog
+) -> None:
     commands = [raising(f"s-{number}") for number in range(bulk.COMMANDS)]
     log.errors = {each["source"]: Unavailable("no primary") for each in commands}
     assert set(codes(await answers(http, *commands))) == {"unavailable"}
     assert log.tried == bulk.AT_ONCE
 
 
-async def test_commands_go_side_by_side_and_not_all_at_once(http: httpx.AsyncClient, log: Log) -> None:
+async def test_commands_go_side_by_side_and_not_all_at_once(http: httpx.AsyncClient, log: WatchedLog) -> None:
     told = await answers(http, *(raising(f"s-{number}") for number in range(bulk.COMMANDS)))
     assert set(codes(told)) == {201}
     assert log.most == bulk.AT_ONCE

@@ -5,45 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from tests.kit.http import HttpStage
-
-RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major", "text": "12 bar"}
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert body["status"] == answer.status_code
-    assert body["detail"]
-    return answer.status_code, body["code"]
-
-
-async def post(http: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
-    return await http.post(path, json=body)
-
-
-async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
-    answer = await post(http, "/v1/alarms", **RAISE | changes)
-    assert answer.is_success, answer.text
-    alarm: dict[str, Any] = answer.json()["alarm"]
-    return alarm
+from tests.kit.http import RAISE, HttpStage, post, problem, raised
 
 
 async def test_a_new_activation_is_created(http: httpx.AsyncClient) -> None:
@@ -113,7 +80,7 @@ COMMANDS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("command", "body", "state"), COMMANDS)
-async def test_the_other_commands(
+async def test_every_other_command_is_answered_with_the_alarms_state(
     http: httpx.AsyncClient, command: str, body: dict[str, Any], state: str
 ) -> None:
     alarm = await raised(http)
@@ -127,7 +94,7 @@ async def test_suppression_is_not_up_to_an_operator(http: httpx.AsyncClient) -> 
     assert problem(await http.post(f"/v1/alarms/{alarm['id']}/suppress")) == (403, "forbidden")
 
 
-async def test_an_unknown_alarm(http: httpx.AsyncClient) -> None:
+async def test_a_command_on_an_unknown_alarm_is_answered_404(http: httpx.AsyncClient) -> None:
     assert problem(await post(http, "/v1/alarms/none/acknowledge", revision=1)) == (404, "unknown_alarm")
     assert problem(await post(http, "/v1/clear", source="x", type="y")) == (404, "unknown_alarm")
 
@@ -148,7 +115,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "named"), INVALID)
-async def test_what_is_out_of_bounds_is_named(
+async def test_a_field_that_is_out_of_bounds_is_named(
     http: httpx.AsyncClient, body: dict[str, Any], named: str
 ) -> None:
     answer = await http.post("/v1/alarms", json=body)
@@ -157,7 +124,7 @@ async def test_what_is_out_of_bounds_is_named(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'{"source": "\xff"}', b'{"source": "a"'])
-async def test_what_is_not_json_is_malformed(http: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_malformed(http: httpx.AsyncClient, body: bytes) -> None:
     answer = await http.post("/v1/alarms", content=body, headers={"content-type": "application/json"})
     assert problem(answer) == (400, "malformed_json")
 
@@ -184,7 +151,7 @@ async def test_a_body_over_one_mebibyte_is_refused(http: httpx.AsyncClient) -> N
     assert problem(answer) == (413, "body_too_large")
 
 
-async def test_paths_and_methods_that_are_not_there(http: httpx.AsyncClient) -> None:
+async def test_paths_and_methods_that_are_not_there_are_problems(http: httpx.AsyncClient) -> None:
     assert problem(await http.get("/v2/nothing")) == (404, "not_found")
     refused = await http.delete("/v1/alarms")
     assert problem(refused) == (405, "method_not_allowed")
@@ -199,7 +166,7 @@ class TestIdempotencyKey:
         second = await http.post("/v1/alarms", json=RAISE, headers=key)
         assert (second.status_code, second.json()) == (first.status_code, first.json())
 
-    async def test_a_refusal_is_repeated_too(self, http: httpx.AsyncClient) -> None:
+    async def test_the_same_key_gets_the_first_refusal(self, http: httpx.AsyncClient) -> None:
         alarm = await raised(http)
         path, key = f"/v1/alarms/{alarm['id']}/confirm", {"idempotency-key": "k-2"}
         first = await http.post(path, headers=key)
@@ -207,7 +174,7 @@ class TestIdempotencyKey:
         second = await http.post(path, headers=key)
         assert problem(first) == problem(second) == (409, "not_acknowledged")
 
-    async def test_another_body_is_refused(self, http: httpx.AsyncClient) -> None:
+    async def test_another_body_under_the_key_is_refused(self, http: httpx.AsyncClient) -> None:
         key = {"idempotency-key": "k-3"}
         await http.post("/v1/alarms", json=RAISE, headers=key)
         answer = await http.post("/v1/alarms", json=RAISE | {"text": "other"}, headers=key)
@@ -238,7 +205,7 @@ FAILURES: list[tuple[Exception, int, str]] = [
 
 
 @pytest.mark.parametrize(("error", "status", "code"), FAILURES)
-async def test_failures_of_the_log(error: Exception, status: int, code: str) -> None:
+async def test_each_failure_of_the_log_has_its_status(error: Exception, status: int, code: str) -> None:
     async with HttpStage(FailingLog(error)).client() as http:
         answer = await http.post("/v1/alarms", json=RAISE)
     assert problem(answer) == (status, code)
@@ -246,7 +213,7 @@ async def test_failures_of_the_log(error: Exception, status: int, code: str) -> 
     assert "secret" not in answer.text
 
 
-async def test_the_trace_is_kept(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_the_trace_of_a_request_is_kept(http: httpx.AsyncClient, stage: HttpStage) -> None:
     trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     await http.post("/v1/alarms", json=RAISE, headers={"traceparent": trace})
     await http.post("/v1/alarms", json=RAISE | {"text": "other"}, headers={"traceparent": "nonsense"})

@@ -1,22 +1,14 @@
 """If-Match: a command only happens to the alarm as its sender knows it (RFC 9110 §13.1.1)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from tests.kit.http import HttpStage
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
-
-
-@pytest_asyncio.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with HttpStage().client() as client:
-        yield client
 
 
 async def raised(http: httpx.AsyncClient) -> str:
@@ -40,14 +32,18 @@ NONE = ["x", "", '"3', '"3""4"', '*, "3"', 'w/"3"', '"3" "4"']
 
 
 @pytest.mark.parametrize("condition", HOLD)
-async def test_what_holds(http: httpx.AsyncClient, condition: str) -> None:
+async def test_a_condition_that_holds_lets_the_command_through(
+    http: httpx.AsyncClient, condition: str
+) -> None:
     path = await raised(http)
     answer = await comment(http, path, condition)
     assert (answer.status_code, answer.headers["etag"]) == (200, '"4"')
 
 
 @pytest.mark.parametrize("condition", FAIL)
-async def test_what_does_not(http: httpx.AsyncClient, condition: str) -> None:
+async def test_a_condition_that_does_not_hold_is_answered_412(
+    http: httpx.AsyncClient, condition: str
+) -> None:
     path = await raised(http)
     answer = await comment(http, path, condition)
     assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
@@ -57,20 +53,20 @@ async def test_what_does_not(http: httpx.AsyncClient, condition: str) -> None:
 
 
 @pytest.mark.parametrize("condition", NONE)
-async def test_what_is_no_condition(http: httpx.AsyncClient, condition: str) -> None:
+async def test_a_header_that_is_no_condition_is_refused(http: httpx.AsyncClient, condition: str) -> None:
     answer = await comment(http, await raised(http), condition)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
 
 
-async def test_several_headers_are_one_list(http: httpx.AsyncClient) -> None:
+async def test_several_if_match_headers_are_one_list(http: httpx.AsyncClient) -> None:
     assert (await comment(http, await raised(http), '"1"', '"3"')).status_code == 200
 
 
-async def test_an_alarm_that_is_not_there_is_unknown_first(http: httpx.AsyncClient) -> None:
+async def test_an_alarm_that_is_not_there_is_unknown_whatever_the_condition(http: httpx.AsyncClient) -> None:
     assert (await comment(http, "/v1/alarms/none", "*")).status_code == 404
 
 
-async def test_a_raise_may_be_conditional_too(http: httpx.AsyncClient) -> None:
+async def test_a_raise_may_be_conditional(http: httpx.AsyncClient) -> None:
     absent = await http.post("/v1/alarms", json=RAISE, headers={"if-match": "*"})
     assert (absent.status_code, absent.json()["revision"]) == (412, 0)
     await raised(http)
@@ -81,7 +77,7 @@ async def test_a_raise_may_be_conditional_too(http: httpx.AsyncClient) -> None:
     assert (await http.post("/v1/clear", json=identity, headers={"if-match": '"3"'})).status_code == 412
 
 
-async def test_the_condition_comes_before_the_rules(http: httpx.AsyncClient) -> None:
+async def test_the_condition_is_checked_before_the_rules(http: httpx.AsyncClient) -> None:
     path = await raised(http)
     answers = [
         (await http.post(f"{path}/confirm", headers={"if-match": tag})).status_code for tag in ('"2"', '"3"')
@@ -89,7 +85,7 @@ async def test_the_condition_comes_before_the_rules(http: httpx.AsyncClient) -> 
     assert answers == [412, 409]
 
 
-async def test_of_many_at_once_one_happens() -> None:
+async def test_of_many_commands_at_once_for_one_revision_one_happens() -> None:
     """Two processes on one log, each command decided on what its own process knows."""
     stage = HttpStage()
     other = HttpStage(stage.log)

@@ -36,7 +36,7 @@ async def test_a_file_that_the_browser_has_is_not_sent_again(http: httpx.AsyncCl
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "../cli.py", "%2e%2e/cli.py", "vendor/README.md"])
-async def test_nothing_else_is_served(http: httpx.AsyncClient, name: str) -> None:
+async def test_a_file_that_is_not_the_consoles_is_not_served(http: httpx.AsyncClient, name: str) -> None:
     answer = await http.get(f"/console/{name}")
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"

@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 import httpx
 import jsonschema_rs
-import pytest
 import pytest_asyncio
 from starlette.routing import Route
 
@@ -21,11 +20,6 @@ from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[4]
 DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", "/", "/console/{name:path}"}
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
 
 
 @pytest_asyncio.fixture
@@ -64,7 +58,7 @@ def test_every_code_in_the_source_is_known_with_its_status() -> None:
     assert set(get_args(UnauthenticatedCode)) <= CODES.keys()
 
 
-def test_every_code_is_some_operations() -> None:
+def test_every_code_is_a_code_of_some_operation() -> None:
     told = {code for operation in OPERATIONS for code in operation.codes}
     everywhere = {
         *("internal", "forbidden", "forbidden_host", "forbidden_origin", "not_found", "method_not_allowed"),
@@ -103,7 +97,7 @@ def resolved(document: Any, reference: str) -> Any:
     return document
 
 
-async def test_what_is_taken_is_bounded(http: httpx.AsyncClient) -> None:
+async def test_everything_that_is_taken_is_bounded(http: httpx.AsyncClient) -> None:
     schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
     for operation in OPERATIONS:
         if isinstance(operation.body, type) and operation.path.startswith("/v1/ingest") is False:
@@ -128,5 +122,5 @@ async def test_the_page_shows_every_operation_without_any_script(http: httpx.Asy
     assert style.headers["content-type"].startswith("text/css")
 
 
-def test_who_may_read_it_is_everybody() -> None:
+def test_everybody_may_read_the_documents() -> None:
     assert {PERMISSIONS.roles_for("GET", path) for path in DOCUMENTS} == {None}

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -14,16 +13,16 @@ import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
 
-from adapters.memory.log import MemoryLog
-from core.alarm.alarm import Alarm, Identity
+from core.alarm.alarm import Identity
 from core.alarm.condition import Raise
 from core.alarm.context import Context
-from core.alarm.events import Actor, Event
+from core.alarm.events import Actor
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import alertmanager as ingest
+from tests.integration.entrypoints.http.watched import WatchedLog
 from tests.kit.hosts import TickingClock
-from tests.kit.http import HttpStage
+from tests.kit.http import HttpStage, problem
 
 RAISE: dict[str, Any] = {"source": "boiler-7", "type": "overpressure", "severity": "major"}
 INGEST = "/v1/ingest/alertmanager"
@@ -31,33 +30,13 @@ BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 JSON = {"content-type": "application/json"}
 
 
-class Log(MemoryLog):
-    """Raises the error of a source, and counts how many append at once."""
-
-    def __init__(self) -> None:
-        super().__init__("a-log")
-        self.errors: dict[str, Exception] = {}
-        self.under_way = 0
-        self.most = 0
-
-    async def append(self, before: Alarm, event: Event) -> Event:
-        if event.alarm.source in self.errors:
-            raise self.errors[event.alarm.source]
-        self.under_way += 1
-        self.most = max(self.most, self.under_way)
-        try:
-            return await super().append(before, event)
-        finally:
-            self.under_way -= 1
+@pytest.fixture
+def log() -> WatchedLog:
+    return WatchedLog()
 
 
 @pytest.fixture
-def log() -> Log:
-    return Log()
-
-
-@pytest.fixture
-def stage(log: Log) -> HttpStage:
+def stage(log: WatchedLog) -> HttpStage:
     return HttpStage(log)
 
 
@@ -71,14 +50,6 @@ async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client:
         yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    body = answer.json()
-    assert (body["status"], body["title"]) == (answer.status_code, HTTPStatus(answer.status_code).phrase)
-    assert body["detail"]
-    return answer.status_code, body["code"]
 
 
 async def raised(http: httpx.AsyncClient, **changes: Any) -> dict[str, Any]:
@@ -99,7 +70,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), ALLOWED)
-async def test_another_method_is_told_all_that_there_are(
+async def test_a_request_by_another_method_is_told_all_that_there_are(
     http: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     answer = await http.request(method, path)
@@ -193,7 +164,7 @@ async def test_a_chunked_body_without_a_media_type_is_not_ignored(http: httpx.As
     assert problem(answer) == (415, "unsupported_media_type")
 
 
-async def test_a_body_nested_too_deeply(http: httpx.AsyncClient) -> None:
+async def test_a_body_nested_too_deeply_is_refused(http: httpx.AsyncClient) -> None:
     body = b'{"details": {"a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}}"
     answer = await http.post("/v1/alarms", content=body, headers=JSON)
     assert problem(answer) == (422, "invalid")
@@ -207,7 +178,9 @@ NO_TRACES = [
 
 
 @pytest.mark.parametrize("trace", NO_TRACES)
-async def test_what_is_no_trace_is_left_out(http: httpx.AsyncClient, log: Log, trace: str) -> None:
+async def test_a_header_that_is_no_trace_is_left_out(
+    http: httpx.AsyncClient, log: WatchedLog, trace: str
+) -> None:
     await http.post("/v1/alarms", json=RAISE, headers={"traceparent": trace})
     assert [event.trace for event in (await log.read(0, 10)).events] == [None]
 
@@ -221,7 +194,7 @@ async def test_times_come_back_in_utc(http: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-async def test_a_time_without_a_year_in_utc(http: httpx.AsyncClient, time: str) -> None:
+async def test_a_time_whose_year_in_utc_does_not_exist_is_refused(http: httpx.AsyncClient, time: str) -> None:
     answer = await http.post("/v1/alarms", json=RAISE | {"occurred_at": time})
     assert problem(answer) == (422, "invalid")
     assert "occurred_at" in answer.json()["detail"]
@@ -231,7 +204,7 @@ async def test_a_time_without_a_year_in_utc(http: httpx.AsyncClient, time: str) 
 
 
 @pytest.mark.parametrize("query", ["q=a&q=b", "limit=1&limit=2", "cursor=a&cursor=a", "label.a=b&label.a=c"])
-async def test_what_counts_once_is_given_once(http: httpx.AsyncClient, query: str) -> None:
+async def test_a_parameter_that_counts_once_is_refused_twice(http: httpx.AsyncClient, query: str) -> None:
     answer = await http.get(f"/v1/alarms?{query}")
     assert problem(answer) == (422, "invalid")
     assert query.partition("=")[0].removeprefix("label.") in answer.json()["detail"]
@@ -260,7 +233,7 @@ FORGED = [b'["2026-01-01T00:00:00","id"]', b'["2026-01-01T00:00:00Z",1]', b'["20
 
 
 @pytest.mark.parametrize("content", FORGED)
-async def test_a_forged_cursor(http: httpx.AsyncClient, stage: HttpStage, content: bytes) -> None:
+async def test_a_forged_cursor_is_refused(http: httpx.AsyncClient, stage: HttpStage, content: bytes) -> None:
     await raised(http)
     await stage.project()
     cursor = base64.urlsafe_b64encode(content).decode().rstrip("=")
@@ -319,7 +292,9 @@ async def test_another_tenants_alarm_is_not_there(http: httpx.AsyncClient, stage
     assert log == {"events": [], "next": 1, "position": 1}
 
 
-async def test_a_query_while_the_log_is_away(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_a_query_while_the_log_is_away_is_answered_503(
+    http: httpx.AsyncClient, stage: HttpStage
+) -> None:
     async def away(_: str) -> None:
         raise Unavailable("no primary")
 
@@ -364,7 +339,7 @@ async def test_alerts_on_one_alarm_keep_their_order(http: httpx.AsyncClient, sta
     assert list(newest.alarm.origins) == ["db-1-critical"]
 
 
-async def test_what_is_newer_than_this_version_is_ignored(http: httpx.AsyncClient) -> None:
+async def test_fields_newer_than_this_version_are_ignored_in_a_payload(http: httpx.AsyncClient) -> None:
     answer = await tell(http, alert() | {"newer": 1}, newer={"a": None}, groupLabels={})
     assert answer.json() == {"alerts": 1, "refused": 0}
 
@@ -397,8 +372,8 @@ async def test_truncated_alerts_are_logged_and_counted(
     ("error", "code"),
     [(Unavailable("no primary"), "unavailable"), (OutcomeUnknown("no answer"), "outcome_unknown")],
 )
-async def test_what_a_retry_helps_is_answered_503_and_the_others_are_committed(
-    http: httpx.AsyncClient, log: Log, error: Exception, code: str
+async def test_an_alert_that_a_retry_helps_is_answered_503_and_the_others_are_committed(
+    http: httpx.AsyncClient, log: WatchedLog, error: Exception, code: str
 ) -> None:
     log.errors["bad"] = error
     answer = await tell(http, alert("bad"), *(alert(f"good-{number}") for number in range(300)))
@@ -430,7 +405,9 @@ async def test_a_store_that_is_away_is_not_asked_for_every_alert(
     assert asked == ingest.ALARMS_AT_ONCE
 
 
-async def test_alarms_go_side_by_side_and_not_all_at_once(http: httpx.AsyncClient, log: Log) -> None:
+async def test_the_alarms_of_a_payload_go_side_by_side_and_not_all_at_once(
+    http: httpx.AsyncClient, log: WatchedLog
+) -> None:
     await tell(http, *(alert(f"s-{number}") for number in range(1_000)))
     assert 1 < log.most <= ingest.ALARMS_AT_ONCE
 
@@ -458,7 +435,7 @@ async def test_a_payload_beyond_all_bounds_is_answered_so_that_it_is_sent_again(
         (b'{"alerts": [{"status": "wobbling", "labels": {}}]}', (422, "invalid")),
     ],
 )
-async def test_a_payload_that_is_none(
+async def test_a_body_that_is_no_payload_is_refused(
     http: httpx.AsyncClient, body: bytes, expected: tuple[int, str]
 ) -> None:
     assert problem(await http.post(INGEST, content=body, headers=JSON)) == expected

@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
@@ -20,17 +19,6 @@ KEY = "R" * 32
 PAYLOAD: dict[str, Any] = {"summary": "disk full", "source": "db-1", "severity": "error"}
 
 
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
-
-
 async def send(http: httpx.AsyncClient, action: str, key: str | None = "k", **more: Any) -> httpx.Response:
     event = {"routing_key": KEY, "event_action": action, "dedup_key": key, **more}
     return await http.post("/v2/enqueue", json=event | ({"payload": PAYLOAD} if action == "trigger" else {}))
@@ -40,7 +28,9 @@ async def types(stage: HttpStage) -> list[str]:
     return [event.type for event in (await stage.log.read(0, 100)).events]
 
 
-async def test_an_incident_from_beginning_to_end(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_an_incident_is_triggered_acknowledged_and_resolved(
+    http: httpx.AsyncClient, stage: HttpStage
+) -> None:
     for action in ("trigger", "trigger", "acknowledge", "resolve", "resolve"):
         answer = await send(http, action)
         assert answer.status_code == 202
@@ -50,7 +40,7 @@ async def test_an_incident_from_beginning_to_end(http: httpx.AsyncClient, stage:
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "resolve"])
-async def test_what_is_about_nothing_open_is_dropped(
+async def test_an_event_about_nothing_open_is_dropped(
     http: httpx.AsyncClient, stage: HttpStage, action: str
 ) -> None:
     assert (await send(http, action)).status_code == 202
@@ -92,7 +82,9 @@ async def test_an_acknowledgement_is_of_the_alarm_as_it_stands(
     assert await types(stage) == ["alarm.raised", "alarm.updated", "alarm.acknowledged"]
 
 
-async def test_a_key_is_made_and_told_where_there_is_none(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_a_dedup_key_is_made_and_told_where_there_is_none(
+    http: httpx.AsyncClient, stage: HttpStage
+) -> None:
     keys = {(await send(http, "trigger", None)).json()["dedup_key"] for _ in range(2)}
     assert len(keys) == 2
     for key in keys:
@@ -100,7 +92,7 @@ async def test_a_key_is_made_and_told_where_there_is_none(http: httpx.AsyncClien
     assert (await types(stage)).count("alarm.cleared") == 2
 
 
-async def test_what_is_wrong_is_answered_as_pagerduty_does(http: httpx.AsyncClient) -> None:
+async def test_an_event_that_is_wrong_is_answered_as_pagerduty_does(http: httpx.AsyncClient) -> None:
     answer = await http.post("/v2/enqueue", json={"routing_key": KEY, "event_action": "explode"})
     assert answer.status_code == 400
     body = answer.json()
@@ -137,7 +129,7 @@ class FailingLog(MemoryLog):
 
 
 @pytest.mark.parametrize("error", [Unavailable("no primary"), OutcomeUnknown("no answer")])
-async def test_what_a_retry_helps_is_answered_503(error: Exception) -> None:
+async def test_a_failure_that_a_retry_helps_is_answered_503(error: Exception) -> None:
     async with HttpStage(FailingLog(error)).client() as http:
         answer = await send(http, "trigger")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
@@ -154,7 +146,7 @@ async def test_a_routing_key_stands_for_a_tenant(stage: HttpStage) -> None:
     assert (event.tenant, event.alarm.tenant) == ("plant", "plant")
 
 
-def test_keys_in_a_file(tmp_path: Path) -> None:
+def test_routing_keys_can_stand_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("# the plant's\n\nabc = plant\n")
     tenant_of = tenant_of_routing_key(str(file), "default")
@@ -162,7 +154,7 @@ def test_keys_in_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("setting", ["a=", "=b", "a=b,c", "/no/such/file", ","])
-def test_keys_that_are_none(setting: str) -> None:
+def test_routing_keys_that_make_no_sense_refuse_the_start_and_are_not_shown(setting: str) -> None:
     with pytest.raises(StartupRefused) as refused:
         tenant_of_routing_key(setting, "default")
     assert "a=b" not in str(refused.value)

@@ -1,25 +1,11 @@
 """Queries over HTTP: the list and its pages, one alarm, its events, the log, health."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
-from tests.integration.entrypoints.http.test_commands import post, problem, raised
-from tests.kit.http import HttpStage
-
-
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
+from tests.kit.http import HttpStage, post, problem, raised
 
 
 async def listed(http: httpx.AsyncClient, **query: Any) -> dict[str, Any]:
@@ -40,7 +26,7 @@ async def test_the_list_says_how_far_it_is(http: httpx.AsyncClient, stage: HttpS
     assert await listed(http) == {"alarms": [alarm], "next": None, "position": 1}
 
 
-async def test_filters(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_the_list_is_filtered_as_asked(http: httpx.AsyncClient, stage: HttpStage) -> None:
     await raised(http, source="a", severity="critical")
     await raised(http, source="b", type="leak")
     gone = await raised(http, source="c")
@@ -71,7 +57,7 @@ async def test_pages_bring_every_alarm_once(http: httpx.AsyncClient, stage: Http
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30", "WzEsMl0", "%00", "🦊", "a" * 500])
-async def test_a_bad_cursor(http: httpx.AsyncClient, cursor: str) -> None:
+async def test_a_bad_cursor_is_refused(http: httpx.AsyncClient, cursor: str) -> None:
     assert problem(await http.get("/v1/alarms", params={"cursor": cursor})) == (422, "bad_cursor")
 
 
@@ -79,11 +65,13 @@ BAD_QUERIES = ["state=open", "severity=fatal", "limit=0", "limit=1001", "limit=x
 
 
 @pytest.mark.parametrize("query", [*BAD_QUERIES, "min_position=x", "min_position=99999999999999999999"])
-async def test_a_bad_query(http: httpx.AsyncClient, query: str) -> None:
+async def test_a_bad_query_is_refused(http: httpx.AsyncClient, query: str) -> None:
     assert problem(await http.get(f"/v1/alarms?{query}")) == (422, "invalid")
 
 
-async def test_min_position(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_min_position_waits_until_the_list_has_come_that_far(
+    http: httpx.AsyncClient, stage: HttpStage
+) -> None:
     await raised(http)
     refused = await http.get("/v1/alarms", params={"min_position": 1})
     assert problem(refused) == (503, "not_projected_yet")
@@ -93,7 +81,7 @@ async def test_min_position(http: httpx.AsyncClient, stage: HttpStage) -> None:
     assert problem(await http.get("/v1/alarms", params={"min_position": 2})) == (422, "position_ahead")
 
 
-async def test_one_alarm_and_its_events(http: httpx.AsyncClient) -> None:
+async def test_one_alarm_and_its_events_are_read(http: httpx.AsyncClient) -> None:
     alarm = await raised(http)
     await post(http, f"/v1/alarms/{alarm['id']}/acknowledge", revision=1)
     found = await http.get(f"/v1/alarms/{alarm['id']}")
@@ -106,7 +94,7 @@ async def test_one_alarm_and_its_events(http: httpx.AsyncClient) -> None:
     assert problem(await http.get("/v1/alarms/none/events")) == (404, "unknown_alarm")
 
 
-async def test_the_log_in_pages(http: httpx.AsyncClient) -> None:
+async def test_the_log_is_read_in_pages(http: httpx.AsyncClient) -> None:
     for number in range(5):
         await raised(http, source=f"s-{number}")
     first = (await http.get("/v1/events?limit=3")).json()
@@ -174,18 +162,18 @@ async def test_a_page_in_which_nothing_matches_moves_on(
         "source=*",
     ],
 )
-async def test_a_page_of_the_log_that_cannot_be_had(http: httpx.AsyncClient, query: str) -> None:
+async def test_a_page_of_the_log_that_cannot_be_had_is_refused(http: httpx.AsyncClient, query: str) -> None:
     assert problem(await http.get(f"/v1/events?{query}")) == (422, "invalid")
 
 
-async def test_without_event_streams_none_is_promised(http: httpx.AsyncClient) -> None:
+async def test_without_event_streams_a_request_for_one_is_not_acceptable(http: httpx.AsyncClient) -> None:
     asked = await http.get("/v1/events", headers={"Accept": "text/event-stream"})
     assert problem(asked) == (406, "not_acceptable")
     refused = {"Accept": "application/json, text/event-stream;q=0"}
     assert (await http.get("/v1/events", headers=refused)).status_code == 200
 
 
-async def test_health(http: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_a_process_that_is_not_ready_says_why(http: httpx.AsyncClient, stage: HttpStage) -> None:
     assert (await http.get("/healthz")).status_code == 200
     assert (await http.get("/readyz")).status_code == 200
     stage.reasons.append("the feed is not connected")

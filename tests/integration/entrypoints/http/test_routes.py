@@ -1,12 +1,10 @@
 """What every command's route has in common: keys, media types, sizes, methods, and how much it takes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.memory.log import MemoryLog
@@ -17,7 +15,7 @@ from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import bulk, commands
 from entrypoints.process.services import Services
-from tests.kit.http import HttpStage
+from tests.kit.http import HttpStage, problem
 
 ID = Identity("default", "pump", "hot").alarm_id
 RAISE: dict[str, Any] = {"source": "pump", "type": "hot", "severity": "major"}
@@ -41,24 +39,8 @@ def body_for(path: str) -> Any:
     return {} if path == BY_ID_CLEAR else BODIES.get(path.rpartition("/")[2], {})
 
 
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
-@pytest_asyncio.fixture
-async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    async with stage.client() as client:
-        yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    return answer.status_code, answer.json()["code"]
-
-
 @pytest.mark.parametrize("path", PATHS)
-async def test_each_takes_an_idempotency_key(http: httpx.AsyncClient, path: str) -> None:
+async def test_each_command_takes_an_idempotency_key(http: httpx.AsyncClient, path: str) -> None:
     await http.post("/v1/alarms", json=RAISE)
     headers = {"idempotency-key": "k"}
     first = await http.post(path, json=body_for(path), headers=headers)
@@ -72,19 +54,19 @@ async def test_each_takes_an_idempotency_key(http: httpx.AsyncClient, path: str)
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256])
 @pytest.mark.parametrize("path", PATHS)
-async def test_each_refuses_a_key_that_is_none(http: httpx.AsyncClient, path: str, key: str) -> None:
+async def test_each_command_refuses_a_key_that_is_none(http: httpx.AsyncClient, path: str, key: str) -> None:
     answer = await http.post(path, json=body_for(path), headers={"idempotency-key": key})
     assert problem(answer) == (422, "invalid")
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_each_takes_json_alone(http: httpx.AsyncClient, path: str) -> None:
+async def test_each_command_takes_json_alone(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.post(path, content=b"a=b", headers={"content-type": "text/plain"})
     assert problem(answer) == (415, "unsupported_media_type")
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_each_has_its_bound(http: httpx.AsyncClient, path: str) -> None:
+async def test_each_body_has_its_bound(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.post(path, content=b" " * (1024 * 1024 + 1), headers=JSON)
     assert problem(answer) == (413, "body_too_large")
 
@@ -93,7 +75,7 @@ async def test_each_has_its_bound(http: httpx.AsyncClient, path: str) -> None:
     "accept", ["text/html", "application/json;q=0", "text/*, image/png", "application/jso"]
 )
 @pytest.mark.parametrize("path", PATHS)
-async def test_each_answers_json_alone_and_does_nothing_else(
+async def test_a_client_that_takes_no_json_is_refused_and_its_command_not_done(
     http: httpx.AsyncClient, stage: HttpStage, path: str, accept: str
 ) -> None:
     answer = await http.post(path, json=body_for(path), headers={"accept": accept})
@@ -105,13 +87,13 @@ ACCEPTED = ["", "*/*", "application/json", "application/*;q=0.1", "text/html, Ap
 
 
 @pytest.mark.parametrize("accept", ACCEPTED)
-async def test_json_is_accepted(http: httpx.AsyncClient, accept: str) -> None:
+async def test_every_accept_header_that_takes_json_is_accepted(http: httpx.AsyncClient, accept: str) -> None:
     assert (await http.post("/v1/alarms", json=RAISE, headers={"accept": accept})).status_code == 201
 
 
 @pytest.mark.parametrize("path", [path for path in [*PATHS, *INGESTS] if path != "/v1/alarms"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-async def test_each_names_its_method(http: httpx.AsyncClient, path: str, method: str) -> None:
+async def test_each_path_names_its_method(http: httpx.AsyncClient, path: str, method: str) -> None:
     answer = await http.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -125,7 +107,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("path", OPTIONS)
-async def test_options_are_told(http: httpx.AsyncClient, path: str) -> None:
+async def test_each_path_tells_its_options(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.options(path)
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, OPTIONS[path], b"")
 
@@ -158,7 +140,7 @@ def client(services: Services, admitting: Admission) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://tocsin")
 
 
-async def test_no_more_are_under_way_than_can_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_more_commands_are_under_way_than_can_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "UNDER_WAY", 2)
     log = Slow()
     many = [{"command": "raise", **RAISE, "qualifier": str(number)} for number in range(2)]

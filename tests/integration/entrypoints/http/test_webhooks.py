@@ -22,11 +22,6 @@ from tests.kit.receiver import receiving
 URL = "http://127.0.0.1:9/hook"
 
 
-@pytest.fixture
-def stage() -> HttpStage:
-    return HttpStage()
-
-
 @pytest_asyncio.fixture
 async def client(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
     async with stage.client() as made:
@@ -58,7 +53,9 @@ async def test_a_secret_is_shown_once(client: httpx.AsyncClient) -> None:
     assert shown["filter"] == {"min_severity": "major"}
 
 
-async def test_secrets_are_rotated(client: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_a_secret_is_rotated_and_only_the_new_one_shown(
+    client: httpx.AsyncClient, stage: HttpStage
+) -> None:
     first = await made(client, secrets=[SECRET])
     path = f"/v1/webhooks/{first['webhook']['id']}"
     rotated = (await client.patch(path, json={"rotate": True})).json()
@@ -76,7 +73,7 @@ async def test_secrets_are_rotated(client: httpx.AsyncClient, stage: HttpStage) 
     assert list(kept.secrets) == rotated["secrets"]
 
 
-async def test_a_test_says_what_came_of_it(client: httpx.AsyncClient) -> None:
+async def test_a_test_call_says_what_came_of_it(client: httpx.AsyncClient) -> None:
     async with receiving(lambda _: "error") as receiver:
         path = f"/v1/webhooks/{(await made(client, url=receiver.url))['webhook']['id']}"
         answer = (await client.post(f"{path}/test")).json()
@@ -113,13 +110,13 @@ async def test_a_webhook_is_removed_with_its_rows(client: httpx.AsyncClient, sta
         {},
     ],
 )
-async def test_what_cannot_be_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_a_webhook_that_cannot_be_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
     response = await client.post("/v1/webhooks", json=body)
     assert (response.status_code, response.json()["code"]) == (422, "invalid")
     assert "short" not in response.json()["detail"]
 
 
-async def test_a_tenant_has_so_many_at_most(client: httpx.AsyncClient, stage: HttpStage) -> None:
+async def test_a_tenant_has_at_most_so_many_webhooks(client: httpx.AsyncClient, stage: HttpStage) -> None:
     for number in range(WEBHOOKS):
         await stage.services.outgoing.webhooks.add(webhook(f"hook-{number}"))
     response = await client.post("/v1/webhooks", json={"url": URL})
@@ -173,7 +170,7 @@ async def test_a_query_that_makes_no_sense_is_refused(client: httpx.AsyncClient,
     assert (await client.get(f"/v1/outbox?{query}")).status_code == 422
 
 
-async def test_a_cursor_of_ones_own_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_cursor_that_is_made_up_is_refused(client: httpx.AsyncClient) -> None:
     assert (await client.get("/v1/outbox?cursor=x")).json()["code"] == "bad_cursor"
 
 
@@ -182,7 +179,7 @@ def entries(path: Path, text: str) -> Sequence[WebhookEntry]:
     return read_entries(path)
 
 
-async def test_a_file_makes_changes_and_disables_webhooks(stage: HttpStage, tmp_path: Path) -> None:
+async def test_a_webhooks_file_makes_changes_and_disables_webhooks(stage: HttpStage, tmp_path: Path) -> None:
     outgoing = stage.services.outgoing
     toml = f'[[webhooks]]\nid = "noc"\nurl = "{URL}"\nsecrets = ["{SECRET}"]\nfilter.sources = ["line/*"]\n'
     both = toml + f'[[webhooks]]\nid = "chat"\nurl = "{URL}"\nformat = "slack"\n'
@@ -200,7 +197,7 @@ async def test_a_file_makes_changes_and_disables_webhooks(stage: HttpStage, tmp_
     assert (await outgoing.webhooks.all())[0].enabled
 
 
-async def test_what_the_file_keeps_is_not_changed_over_http(
+async def test_a_webhook_that_the_file_keeps_is_not_changed_over_http(
     client: httpx.AsyncClient, stage: HttpStage
 ) -> None:
     await stage.services.outgoing.webhooks.add(webhook("noc", from_file=True))
@@ -224,11 +221,13 @@ async def test_what_the_file_keeps_is_not_changed_over_http(
         '{"webhooks": [{"id": "a", "url": "u"}, {"id": "a", "url": "u"}]}',
     ],
 )
-async def test_a_file_that_cannot_be_refuses_the_start(stage: HttpStage, tmp_path: Path, text: str) -> None:
+async def test_a_webhooks_file_that_makes_no_sense_refuses_the_start(
+    stage: HttpStage, tmp_path: Path, text: str
+) -> None:
     with pytest.raises(StartupRefused):
         await apply_entries(entries(tmp_path / "w.json", text), stage.services.outgoing)
 
 
-def test_a_file_that_is_not_there_refuses_the_start(tmp_path: Path) -> None:
+def test_a_webhooks_file_that_is_not_there_refuses_the_start(tmp_path: Path) -> None:
     with pytest.raises(StartupRefused, match="cannot be read"):
         read_entries(tmp_path / "none.toml")

@@ -20,7 +20,7 @@ def _unfrozen() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_comes_with_sessions_is_exempted() -> None:
+def test_objects_that_come_with_sessions_are_exempted() -> None:
     sessions = 0
     collector = Collector(lambda: (sessions, sessions))
     collector.look()

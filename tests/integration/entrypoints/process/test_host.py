@@ -23,7 +23,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         (None, SLEEP_SECONDS),
     ],
 )
-def test_it_sleeps_until_the_moment_but_no_longer_than_a_clock_may_be_trusted(
+def test_the_clock_sleeps_until_the_moment_but_no_longer_than_it_may_be_trusted(
     moment: datetime | None, slept: float
 ) -> None:
     async def test() -> None:
@@ -33,7 +33,7 @@ def test_it_sleeps_until_the_moment_but_no_longer_than_a_clock_may_be_trusted(
     run(test)
 
 
-def test_the_time_is_utc() -> None:
+def test_the_machines_time_is_utc() -> None:
     before = datetime.now(UTC)
     assert before <= MACHINE.clock.now() <= datetime.now(UTC)
     assert MACHINE.clock.now().tzinfo is UTC

@@ -55,17 +55,21 @@ async def idle(uri: str, database: str, feed: FeedChoice, redis_url: str | None 
     return asked
 
 
-async def test_with_a_change_stream(mongodb_uri: str, database: str) -> None:
+async def test_an_idle_process_with_a_change_stream_asks_for_that_and_leases_alone(
+    mongodb_uri: str, database: str
+) -> None:
     asked = await idle(mongodb_uri, database, "changestream")
     assert set(asked) <= {*WORKERS, ("getmore", "$cmd.aggregate")}
 
 
-async def test_on_a_standalone(standalone: Mongod, database: str) -> None:
+async def test_an_idle_process_on_a_standalone_asks_for_leases_alone(
+    standalone: Mongod, database: str
+) -> None:
     asked = await idle(standalone.uri, database, "local")
     assert set(asked) <= WORKERS
 
 
-async def test_with_redis_the_tail_is_read_once_a_second(
+async def test_an_idle_process_with_redis_reads_the_tail_once_a_second(
     standalone: Mongod, database: str, tmp_path: Path
 ) -> None:
     with RedisServer(tmp_path) as redis:

@@ -9,15 +9,11 @@ import httpx
 import pytest
 from pymongo import WriteConcern
 
-from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.store import EVENTS, EventStore
 from core.alarm.events import Event
-from core.application.workers import single_process as single
-from core.application.workers.single_process import PROCESS_LEASE, single_process
-from core.errors import StartupRefused
 from tests.kit.clients import streaming
 from tests.kit.history import History
 from tests.kit.mongods import Mongod
@@ -59,7 +55,7 @@ async def is_kept(log: Database, event: Event) -> bool:
     return await EventStore(log).find(event.event_id) is not None
 
 
-async def test_what_a_plain_majority_read_shows_a_kill_undoes(
+async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
     standalone: Mongod, log: Database, history: History
 ) -> None:
     # Why there is a JournaledStore. If this ever fails, mongod does by itself what that is for.
@@ -76,7 +72,7 @@ async def test_what_a_plain_majority_read_shows_a_kill_undoes(
 
 
 @pytest.mark.parametrize("read", ["tail", "read", "find", "stamps"])
-async def test_what_a_journaled_store_has_shown_a_kill_leaves(
+async def test_a_kill_leaves_what_a_journaled_store_has_shown(
     standalone: Mongod, log: Database, history: History, read: str
 ) -> None:
     store = JournaledStore(log)
@@ -165,33 +161,6 @@ async def test_tail_is_refused_where_it_would_hear_nothing(
     await asyncio.to_thread(tail.start)
     assert await asyncio.to_thread(tail.wait) == 2
     assert "only the server's own process hears" in refusals(tail)[-1]
-
-
-async def test_only_the_body_of_the_holder_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "LEASE_SECONDS", 0.1)
-    leases, began = MemoryLeases(), asyncio.Event()
-
-    async def first() -> None:
-        async with single_process(leases, "first"):
-            began.set()
-            await asyncio.Event().wait()
-
-    running = asyncio.create_task(first())
-    await began.wait()
-    await leases.take_over(PROCESS_LEASE, "second", 60.0)
-    with pytest.raises(StartupRefused, match="another process took over"):
-        await asyncio.wait_for(running, SECONDS)
-    assert await leases.acquire(PROCESS_LEASE, "third", 60.0) is None
-
-
-async def test_processes_that_hear_each_other_share_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single, "PATIENCE_SECONDS", 0.0)
-    leases = MemoryLeases()
-    async with single_process(leases, "redis", shared=True):
-        async with single_process(leases, "redis", shared=True):
-            pass
-        with pytest.raises(StartupRefused, match="another process is running"):
-            await single_process(leases, "host:1").__aenter__()
 
 
 @asynccontextmanager

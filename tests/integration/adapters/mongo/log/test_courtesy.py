@@ -52,7 +52,9 @@ async def test_who_has_waited_for_less_holds_back_for_a_bounded_time(
     assert await held(other) < HOLD_BACK_SECONDS[0]
 
 
-async def test_it_goes_on_as_soon_as_that_event_landed(connected: Database, waiting_for: Make) -> None:
+async def test_who_holds_back_goes_on_as_soon_as_that_event_landed(
+    connected: Database, waiting_for: Make
+) -> None:
     history = History()
     history.raised("pump")
     asking, other = waiting_for(IMPATIENT), waiting_for(0.0)

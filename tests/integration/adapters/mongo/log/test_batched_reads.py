@@ -35,7 +35,7 @@ async def asking(reads: BatchedReads, *keys: str) -> list[asyncio.Task[int | Non
     return tasks
 
 
-async def test_what_waits_goes_out_together() -> None:
+async def test_reads_that_wait_go_out_together() -> None:
     store = Store()
     reads = BatchedReads(store.read)
     tasks = await asking(reads, "a", "b", "nothing", "a")
@@ -55,7 +55,7 @@ async def test_who_asks_while_a_read_is_under_way_gets_a_later_one() -> None:
     assert len(store.asked) == batched_reads.READERS + 1
 
 
-async def test_no_command_asks_for_more_than_it_may() -> None:
+async def test_no_read_asks_for_more_than_it_may() -> None:
     store = Store()
     store.go.set()
     reads = BatchedReads(store.read)
@@ -63,7 +63,7 @@ async def test_no_command_asks_for_more_than_it_may() -> None:
     assert max(len(keys) for keys in store.asked) == batched_reads.KEYS
 
 
-async def test_an_error_is_everybodys_who_asked_and_nobody_elses() -> None:
+async def test_an_error_goes_to_everybody_who_asked_and_to_nobody_else() -> None:
     store = Store()
     store.error = Unavailable("no primary")
     store.go.set()

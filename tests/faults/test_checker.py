@@ -119,7 +119,7 @@ def test_a_clean_history_has_no_violation() -> None:
     assert prove(clean(), ["kill"]) == []
 
 
-def test_every_kind_is_planted() -> None:
+def test_every_kind_of_violation_is_planted() -> None:
     assert PLANTED.keys() == set(get_args(Kind))
 
 

@@ -77,7 +77,7 @@ async def closed(port: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_the_next_start_has_the_data_on_the_same_port(tmp_path: Path, mongod: Path) -> None:
+async def test_the_next_start_has_the_data_and_the_same_port(tmp_path: Path, mongod: Path) -> None:
     async with EmbeddedMongod(tmp_path / "data", mongod) as first:
         await write(first.uri, 1)
     async with EmbeddedMongod(tmp_path / "data", mongod) as second:
@@ -86,7 +86,7 @@ async def test_the_next_start_has_the_data_on_the_same_port(tmp_path: Path, mong
         assert await numbers(second.uri) == [1, 2]
 
 
-async def test_another_port_has_the_data_too(tmp_path: Path, mongod: Path) -> None:
+async def test_a_start_on_another_port_has_the_data_too(tmp_path: Path, mongod: Path) -> None:
     async with EmbeddedMongod(tmp_path, mongod) as first:
         await write(first.uri, 1)
     port = free_port()
@@ -107,14 +107,14 @@ async def test_a_last_port_that_is_taken_is_replaced(tmp_path: Path, mongod: Pat
         assert await numbers(second.uri) == [1]
 
 
-async def test_it_is_gone_afterwards(tmp_path: Path, mongod: Path) -> None:
+async def test_the_embedded_mongod_is_gone_afterwards(tmp_path: Path, mongod: Path) -> None:
     async with EmbeddedMongod(tmp_path, mongod, port := free_port()):
         pass
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", port)
 
 
-async def test_a_second_on_the_same_folder_is_refused(tmp_path: Path, mongod: Path) -> None:
+async def test_a_second_mongod_on_the_same_folder_is_refused(tmp_path: Path, mongod: Path) -> None:
     async with EmbeddedMongod(tmp_path, mongod) as first:
         with pytest.raises(StartupRefused, match="another process is using"):
             await EmbeddedMongod(tmp_path, mongod).__aenter__()
@@ -189,7 +189,9 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-async def test_it_dies_with_a_parent_that_was_killed_and_keeps_the_data(tmp_path: Path, mongod: Path) -> None:
+async def test_the_embedded_mongod_dies_with_a_parent_that_was_killed_and_keeps_the_data(
+    tmp_path: Path, mongod: Path
+) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(tmp_path), str(mongod)), stdout=asyncio.subprocess.PIPE
     )
@@ -204,7 +206,9 @@ async def test_it_dies_with_a_parent_that_was_killed_and_keeps_the_data(tmp_path
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a process group of its own")
-async def test_ctrl_c_in_the_terminal_does_not_reach_it(tmp_path: Path, mongod: Path) -> None:
+async def test_ctrl_c_in_the_terminal_does_not_reach_the_embedded_mongod(
+    tmp_path: Path, mongod: Path
+) -> None:
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", PARENT, str(tmp_path), str(mongod)),
         stdout=asyncio.subprocess.PIPE,
