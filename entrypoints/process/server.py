@@ -16,10 +16,10 @@ from entrypoints.http.routes.stream import stream_endpoint
 from entrypoints.process.compose import Process, running, trusted_tokens
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
-from entrypoints.process.serving import serve
 from entrypoints.process.settings import Settings
 from entrypoints.process.sockets import allow_sessions, listening
 from entrypoints.process.storage import alone, storage
+from entrypoints.process.uvicorn_server import serve
 from entrypoints.process.webhooks_file import apply_entries, read_entries
 
 

@@ -14,8 +14,8 @@ from core.alarm.alarm import SEVERITY_RANK, Identity
 from tests.e2e.commanding import Model, Said, answer_of, shown
 from tests.e2e.conftest import Servers
 
-# On a quiet machine it takes seconds. When commands fail, Hypothesis sends them again, for up to five minutes, to find
-# the shortest that fail: a loaded machine must not cut that off before they are printed.
+# It takes seconds on a quiet machine. When commands fail, Hypothesis sends them again, for up to five
+# minutes, to find the shortest that fail: a loaded machine must not cut that off before they are printed.
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 HOUR = 3600

@@ -7,8 +7,8 @@ from typing import ClassVar
 from core.alarm.events import Event
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.errors import Unavailable
+from core.kpi.bucket_keeper import BucketKeeper
 from core.kpi.ports import KpiBuckets
-from core.kpi.projecting import Keeper
 from core.log.ports import StreamReader
 
 PROJECTION = "kpis"
@@ -28,7 +28,7 @@ class KpiModel:
     def __init__(self, buckets: KpiBuckets, checkpoints: Checkpoints) -> None:
         self.buckets = buckets
         self.checkpoints = checkpoints
-        self._keeper = Keeper(buckets)
+        self._keeper = BucketKeeper(buckets)
 
     @property
     def pace(self) -> float:

@@ -2,10 +2,10 @@
 
 from core.application.checkpoints import belongs
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
-from core.application.replay.keeping import Keeping, Kept, kept_lease, let_go
+from core.application.replay.bounded_tasks import BoundedTasks
+from core.application.replay.kept_lease import LeaseKeeper, Renew, kept_lease, let_go
 from core.application.replay.progress import Progress, silent
-from core.application.replay.sliding import Sliding
-from core.application.replay.ways import Folding, Newest, Way
+from core.application.replay.row_sources import Folding, Newest, RowSource
 from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Checkpoint, Takeover
 from core.errors import StartupRefused
@@ -43,55 +43,55 @@ async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and ho
         UnknownEvent: an event was written by a newer version.
         Unavailable: MongoDB cannot be reached; an unfinished shadow does no harm.
     """
-    way = Newest(log) if newest else Folding(log)
-    async with kept_lease(leases, REPLAY_LEASE, holder) as kept:
-        replay = _Replay(log, model, leases, way, progress)
-        await replay.fill(await model.rebuild.begin(), kept)
+    source = Newest(log) if newest else Folding(log)
+    async with kept_lease(leases, REPLAY_LEASE, holder) as renew:
+        replay = _Replay(log, model, leases, source, progress)
+        await replay.fill(await model.rebuild.begin(), renew)
         for _ in range(CATCH_UP_ROUNDS):
-            if (await log.tail()).position - way.position <= NEAR_EVENTS:
+            if (await log.tail()).position - source.position <= NEAR_EVENTS:
                 break
-            await replay.catch_up(kept)
+            await replay.catch_up(renew)
         for _ in range(SWAP_TRIES):
             if await replay.swap(holder):
-                return way.position
+                return source.position
     raise StartupRefused("others kept changing the checkpoint: is another replay running?")
 
 
 class _Replay:
-    """The shadow, and the way that fills it."""
+    """The shadow, and the source of its rows."""
 
     shadow: Shadow
 
     def __init__(
-        self, log: LogPositions, model: AlarmModel, leases: Takeover, way: Way, progress: Progress
+        self, log: LogPositions, model: AlarmModel, leases: Takeover, source: RowSource, progress: Progress
     ) -> None:
         self._log = log
         self._model = model
         self._leases = leases
-        self._way = way
+        self._source = source
         self._progress = progress
 
-    async def fill(self, shadow: Shadow, kept: Kept) -> None:
+    async def fill(self, shadow: Shadow, renew: Renew) -> None:
         """Fill the shadow up to the log's present end. Nothing reads it yet, so its indexes come last."""
         self.shadow, written = shadow, 0
         until = (await self._log.tail()).position
-        async with Sliding(FILLS_AT_ONCE) as filling:
-            async for rows in self._way.rows(until, self._progress):
+        async with BoundedTasks(FILLS_AT_ONCE) as filling:
+            async for rows in self._source.rows(until, self._progress):
                 if rows:
                     await filling.start(self._model.rebuild.fill(shadow, rows))
                     written += len(rows)
                     self._progress("writing rows", written, 0)
-                await kept()
+                await renew()
         self._progress("indexing rows", written, 0)
         await self._model.rebuild.finish(shadow)
 
-    async def catch_up(self, kept: Kept, at_least: int = 0) -> None:
+    async def catch_up(self, renew: Renew, at_least: int = 0) -> None:
         """Bring the shadow up to the log's present end, and at least to the position."""
         until = max((await self._log.tail()).position, at_least)
-        async for rows in self._way.rows(until, self._progress):
+        async for rows in self._source.rows(until, self._progress):
             if rows:
                 await self.shadow.alarms.write({row.id: row for row in rows})
-            await kept()
+            await renew()
 
     async def swap(self, holder: str) -> bool:
         """Stop the projector, bring the shadow up to its checkpoint at least, and swap it in."""
@@ -102,9 +102,9 @@ class _Replay:
                 return False
             # Readers must not see the list fall back, unless the old list was of another log.
             same = await belongs(self._log, checkpoint)
-            kept = Keeping(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
-            await self.catch_up(kept, checkpoint.position if same else 0)
-            to = Checkpoint(self._way.position, self._way.event_id, checkpoint.generation + 1)
+            renew = LeaseKeeper(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
+            await self.catch_up(renew, checkpoint.position if same else 0)
+            to = Checkpoint(self._source.position, self._source.event_id, checkpoint.generation + 1)
             return await self._model.rebuild.swap(self.shadow, lease, to)
         finally:
             await let_go(self._leases, lease)

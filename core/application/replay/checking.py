@@ -10,8 +10,8 @@ import msgspec
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, AlarmModel
+from core.application.replay.log_pages import pages, whole
 from core.application.replay.progress import Progress, silent
-from core.application.replay.reading import pages, whole
 from core.log.audit import Audit, Finding, differing_fields
 from core.log.ports import EventReader
 from core.log.projection import Fold

@@ -2,13 +2,13 @@
 
 from core.application.projections.kpis import KPI_LEASE, PROJECTION, KpiModel
 from core.application.replay.alarms import CATCH_UP_ROUNDS, NEAR_EVENTS, SWAP_TRIES
-from core.application.replay.keeping import Keeping, Kept, kept_lease, let_go
+from core.application.replay.kept_lease import LeaseKeeper, Renew, kept_lease, let_go
+from core.application.replay.log_pages import check_gapless, pages, whole
 from core.application.replay.progress import Progress, silent
-from core.application.replay.reading import check_gapless, pages, whole
 from core.application.workers.leader import LEASE_SECONDS
 from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused
-from core.kpi.projecting import Keeper
+from core.kpi.bucket_keeper import BucketKeeper
 from core.log.ports import EventReader
 
 REPLAY_LEASE = "replay:kpis"
@@ -24,18 +24,18 @@ async def replay_kpis(
         LogMismatch: the log has a gap.
         UnknownEvent, Unavailable.
     """
-    async with kept_lease(leases, REPLAY_LEASE, holder) as kept:
+    async with kept_lease(leases, REPLAY_LEASE, holder) as renew:
         replay = _Replay(log, model, progress, await model.checkpoints.load(PROJECTION))
         # A killed replay may have left buckets of this generation.
         await model.buckets.clear(replay.at.generation)
         for _ in range(CATCH_UP_ROUNDS):
-            await replay.catch_up(kept)
+            await replay.catch_up(renew)
             if (await log.tail()).position - replay.at.position <= NEAR_EVENTS:
                 break
         for _ in range(SWAP_TRIES):
             lease = await leases.take_over(KPI_LEASE, f"{holder}:replay", LEASE_SECONDS)
             try:
-                if await replay.swap(lease, Keeping(leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)):
+                if await replay.swap(lease, LeaseKeeper(leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)):
                     return replay.at.position
             finally:
                 await let_go(leases, lease)
@@ -49,10 +49,10 @@ class _Replay:
         self._log = log
         self._model = model
         self._progress = progress
-        self._keeper = Keeper(model.buckets)
+        self._keeper = BucketKeeper(model.buckets)
         self.at = Checkpoint(0, "", live.generation + 1)
 
-    async def catch_up(self, kept: Kept) -> None:
+    async def catch_up(self, renew: Renew) -> None:
         """Count up to the log's present end. Raises StartupRefused if another process took the generation."""
         until = (await self._log.tail()).position
         async for events in pages(whole(self._log), self.at.position, until):
@@ -60,16 +60,16 @@ class _Replay:
             await self._keeper.write(self.at.generation, events)
             self.at = Checkpoint(events[-1].position, events[-1].event_id, self.at.generation)
             self._progress("counting events", self.at.position, until)
-            await kept()
+            await renew()
             if (await self._model.checkpoints.load(PROJECTION)).generation >= self.at.generation:
                 raise StartupRefused("the key figures were started over meanwhile: start the replay again")
 
-    async def swap(self, lease: Lease, kept: Kept) -> bool:
+    async def swap(self, lease: Lease, renew: Renew) -> bool:
         """Make the next generation the current one, once it has all that the current one shows."""
         # Stop the projector: the figures must not fall back behind those that were shown.
         if await self._model.checkpoints.fence(PROJECTION, lease) is None:
             return False
-        await self.catch_up(kept)
+        await self.catch_up(renew)
         if await self._model.checkpoints.set_back(PROJECTION, lease, self.at):
             return True
         # This call may have set it, and only the answer was lost.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from core.application.replay.reading import pages, whole
+from core.application.replay.log_pages import pages, whole
 from core.errors import InvalidInput
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, following, start_of

@@ -7,14 +7,14 @@ from datetime import timedelta
 from adapters.memory.kpis import MemoryKpiBuckets
 from core.alarm.events import Event
 from core.kpi.bucket import Bucket
+from core.kpi.bucket_keeper import BucketKeeper
 from core.kpi.figures import Figures, figures
-from core.kpi.projecting import Keeper
 from tests.kit.history import BEGINNING, Shift
 
 
 async def projected(batches: Iterable[Sequence[Event]]) -> list[Bucket]:
     kept = MemoryKpiBuckets()
-    keeper = Keeper(kept)
+    keeper = BucketKeeper(kept)
     for events in batches:
         await keeper.write(0, events)
     return sorted(kept.kept.values(), key=lambda bucket: bucket.start)

@@ -11,7 +11,7 @@ from adapters.memory.kpis import MemoryKpiBuckets
 from core.alarm.events import Event
 from core.errors import Unavailable
 from core.kpi.bucket import Bucket
-from core.kpi.projecting import Keeper
+from core.kpi.bucket_keeper import BucketKeeper
 from tests.integration.kpi.reckoning import of, projected
 from tests.kit.shifts import shift, steps
 
@@ -47,7 +47,7 @@ async def leading(
 ) -> AsyncIterator[None]:
     """A leader that may be paused, or killed, between any two steps, and whose writes fail now and then."""
     halting, failing = Halting(kept), iter(fails)
-    keeper = Keeper(halting)
+    keeper = BucketKeeper(halting)
     start = 0
     while start < len(events):
         writing = asyncio.create_task(keeper.write(0, events[start : start + size]))

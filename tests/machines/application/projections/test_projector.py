@@ -21,7 +21,7 @@ from core.alarm.events import Event, Snapshot
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
 from core.application.projections.projector import Projector
 from core.application.replay.alarms import replay_alarms
-from core.application.replay.keeping import REPLAY_SECONDS
+from core.application.replay.kept_lease import REPLAY_SECONDS
 from core.application.workers.leader import LEASE_SECONDS, Candidate
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused

@@ -5,8 +5,8 @@ from itertools import islice
 from typing import Protocol
 
 from core.alarm.alarm import Alarm
+from core.application.replay.log_pages import check_gapless, pages, whole
 from core.application.replay.progress import Progress
-from core.application.replay.reading import check_gapless, pages, whole
 from core.log.ports import EventReader, ReplayReader
 from core.log.projection import Fold
 from core.log.snapshots import alarm_after, rows_after
@@ -15,8 +15,8 @@ ROWS_AT_ONCE = 1_000
 """How many rows of a fold are yielded at once."""
 
 
-class Way(Protocol):
-    """A way from the log to the rows of the list; `position` and `event_id` say how far it has come."""
+class RowSource(Protocol):
+    """Makes the rows of the list from the log; `position` and `event_id` say how far it has come."""
 
     position: int
     event_id: str

@@ -38,7 +38,7 @@ async def brought_on(events: Sequence[Event], load: Load) -> list[Bucket]:
     return list(changed.values())
 
 
-class Keeper:
+class BucketKeeper:
     """Updates the stored buckets, and remembers those that the last batch changed: most change again.
 
     A remembered bucket is the fold of the events so far, even if another process has written meanwhile.

@@ -9,7 +9,7 @@ from typing import Any, Self
 from core.application.waiting import cancelled
 
 
-class Sliding:
+class BoundedTasks:
     """Runs at most `width` coroutines at once. Leaving the context waits for all, or cancels on an error."""
 
     def __init__(self, width: int) -> None:

@@ -12,11 +12,11 @@ REPLAY_SECONDS = 30.0
 RENEW_SECONDS = 5.0
 """How often a replay renews that lease."""
 
-Kept = Callable[[], Awaitable[None]]
+Renew = Callable[[], Awaitable[None]]
 """Keeps a lease. Raises StartupRefused once the lease is lost."""
 
 
-class Keeping:
+class LeaseKeeper:
     """Renews a lease when called, at most once in `every` seconds."""
 
     def __init__(self, leases: Takeover, lease: Lease, seconds: float, every: float) -> None:
@@ -36,13 +36,13 @@ class Keeping:
 
 
 @asynccontextmanager
-async def kept_lease(leases: Takeover, name: str, holder: str) -> AsyncIterator[Kept]:
+async def kept_lease(leases: Takeover, name: str, holder: str) -> AsyncIterator[Renew]:
     """Hold a replay's lease, renewed by the yielded function. Raises StartupRefused if another has it."""
     lease = await leases.acquire(name, holder, REPLAY_SECONDS)
     if lease is None:
         raise StartupRefused("another replay of this read model is running")
     try:
-        yield Keeping(leases, lease, REPLAY_SECONDS, RENEW_SECONDS)
+        yield LeaseKeeper(leases, lease, REPLAY_SECONDS, RENEW_SECONDS)
     finally:
         await let_go(leases, lease)
 
