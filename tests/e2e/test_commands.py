@@ -94,7 +94,7 @@ class Commands(RuleBasedStateMachine):
         if key is not None:
             headers["idempotency-key"] = f"{self.name}-{key}"
         answer = self.clients[server].post(path, content=json.dumps(body), headers=headers)
-        expected = self.model.handle(each, key, json.dumps([path, body]))
+        expected = self.model.handle(each, key, json.dumps([path, body, tag]))
         assert self.model.translated(answer_of(answer.status_code, answer.json())) == expected
         if expected.alarm is not None:
             assert answer.headers["etag"] == f'"{expected.alarm["revision"]}"'

@@ -57,6 +57,8 @@ class Endpoint:
         self._count = count
         self._lanes = Lanes()
         self._rescan = False
+        # The receiver answered 410: nothing goes out until the webhook was loaded again.
+        self._gone = False
         self._poked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -70,10 +72,11 @@ class Endpoint:
             self._task.cancel()
 
     def change(self, webhook: Webhook) -> None:
-        """Take the webhook's present settings."""
+        """Take the webhook's present settings; a receiver that answered 410 is called again."""
+        self._gone = False
         if webhook.rescans != self._webhook.rescans:
             self._rescan = True
-            self._poked.set()
+        self._poked.set()
         self._webhook = webhook
 
     def poke(self) -> None:
@@ -90,7 +93,7 @@ class Endpoint:
                     self._lanes.rescan()
                 self._lanes.wake(self._parts.clock.now())
                 await self._read()
-                while (row := self._lanes.take()) is not None:
+                while not self._gone and (row := self._lanes.take()) is not None:
                     calls.create_task(self._send(row))
                 await self._wait()
 
@@ -120,6 +123,7 @@ class Endpoint:
         await self._settler.settle(settlement)
         self._count(row.webhook, answer, settlement)
         if settlement.disables:
+            self._gone = True
             # Record first: disabling the webhook ends this endpoint.
             await self._disable(answer)
         self._lanes.settled(settlement.row, parts.clock.now())
