@@ -32,14 +32,14 @@ from core.errors import StartupRefused
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
 from core.outbox.ports import CheckingSender
-from entrypoints.http.middleware.tracing import traced
+from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
-from entrypoints.http.routes.alertmanager import IngestCounts
-from entrypoints.http.routes.metrics import Parts
+from entrypoints.http.routes.metrics import MetricSources
+from entrypoints.http.services import Services
 from entrypoints.process.host import MACHINE, holder
-from entrypoints.process.services import Services
 from entrypoints.process.settings import Role
 from entrypoints.process.storage import Storage
+from entrypoints.process.tracing import traced
 from entrypoints.process.workers import build_workers
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Process:
     relay: Relay
     store: Storage
 
-    def metered(self, traffic: Traffic, ingested: IngestCounts) -> Parts:
-        """Return the parts that /metrics reads, with HTTP's counters."""
-        return Parts(
+    def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
+        """Return what /metrics reads, with HTTP's counters."""
+        return MetricSources(
             append=self.store.log.counts,
             feed=self.feed,
             stream=self.stream,

@@ -9,16 +9,19 @@ from starlette.routing import WebSocketRoute
 from core.access.callers import DEFAULT_TENANT
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import EVERYTHING, HEALTH, create_app
-from entrypoints.http.middleware.tracing import Traced, tracing
+from entrypoints.http.ingest_counts import IngestCounts
+from entrypoints.http.middleware.tracing import Traced
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import Metrics
 from entrypoints.http.routes.stream import stream_endpoint
+from entrypoints.http.state import AppState
 from entrypoints.process.compose import Process, running, trusted_tokens
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
 from entrypoints.process.sockets import allow_sessions, listening
 from entrypoints.process.storage import alone, storage
+from entrypoints.process.tracing import tracing
 from entrypoints.process.uvicorn_server import serve
 from entrypoints.process.webhooks_file import apply_entries, read_entries
 
@@ -71,17 +74,20 @@ def _application(process: Process, settings: Settings) -> Starlette:
     everybody = None if authentication.required else DEFAULT_TENANT
     serves, origins = settings.role != "worker", settings.allowed_origins
     stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
-    traffic = Traffic(logs=settings.log_requests)
-    app = create_app(
-        process.services,
+    traffic, ingested = Traffic(logs=settings.log_requests), IngestCounts()
+    state = AppState(
+        services=process.services,
+        stream=driver,
+        admission=Admission(settings.command_rate),
+        tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
+        ingested=ingested,
+        metrics=Metrics(process.metric_sources(traffic, ingested)).text,
+    )
+    return create_app(
+        state,
         [WebSocketRoute("/v1/stream", stream)] if serves else [],
-        driver,
         own=EVERYTHING if serves else HEALTH,
         allowed_origins=origins,
         local=not authentication.required,
-        admission=Admission(settings.command_rate),
-        tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
         traffic=traffic,
     )
-    app.state.metrics = Metrics(process.metered(traffic, app.state.ingested))
-    return app

@@ -1,7 +1,6 @@
 """All settings, each declared once; command line, variables and the table in the docs are derived."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
+from entrypoints.http.loopback import is_loopback
 from entrypoints.process.declaration import Command, setting
 
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
@@ -243,13 +243,3 @@ class Settings:
             raise StartupRefused(
                 "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

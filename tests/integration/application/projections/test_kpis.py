@@ -30,6 +30,7 @@ from core.kpi.bucket import Bucket
 from core.kpi.rules import Rules
 from entrypoints.cli.whatif import severities_of, show_whatif
 from entrypoints.http.app import create_app
+from entrypoints.http.state import AppState
 from entrypoints.process.compose import Process, running
 from entrypoints.process.settings import Settings
 from entrypoints.process.storage import Storage, record, storage
@@ -70,7 +71,7 @@ async def log(mongodb_uri: str, database: str) -> AsyncIterator[Record]:
 @asynccontextmanager
 async def serving(store: Storage) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     async with running(store) as process:
-        transport = httpx.ASGITransport(create_app(process.services))
+        transport = httpx.ASGITransport(create_app(AppState(services=process.services)))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield process, client
 

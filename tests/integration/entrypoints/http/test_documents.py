@@ -16,6 +16,7 @@ from entrypoints.http.api import OPERATIONS, PERMISSIONS
 from entrypoints.http.app import create_app
 from entrypoints.http.codes import CODES
 from entrypoints.http.documents.asyncapi import CLOSE_CODES
+from entrypoints.http.state import AppState
 from tests.kit.http import HttpStage
 
 ROOT = Path(__file__).parents[4]
@@ -24,7 +25,7 @@ DOCUMENTS = {"/openapi.json", "/asyncapi.json", "/docs", "/docs/reference.css", 
 
 @pytest_asyncio.fixture
 async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(create_app(stage.services))
+    transport = httpx.ASGITransport(create_app(AppState(services=stage.services)))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
@@ -32,7 +33,7 @@ async def http(stage: HttpStage) -> AsyncIterator[httpx.AsyncClient]:
 def test_every_route_is_described_and_nothing_else(stage: HttpStage) -> None:
     routes = {
         (method, route.path)
-        for route in create_app(stage.services).routes
+        for route in create_app(AppState(services=stage.services)).routes
         if isinstance(route, Route)
         for method in route.methods or ()
         if method != "HEAD" and route.path not in DOCUMENTS
