@@ -15,12 +15,14 @@ from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import Metrics
 from entrypoints.http.routes.stream import stream_endpoint
 from entrypoints.http.state import AppState
-from entrypoints.process.compose import Process, running, trusted_tokens
+from entrypoints.process.coexistence import alone
+from entrypoints.process.compose import Process, running
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
 from entrypoints.process.sockets import allow_sessions, listening
-from entrypoints.process.storage import alone, storage
+from entrypoints.process.storage import storage
+from entrypoints.process.tokens import token_verifier
 from entrypoints.process.tracing import tracing
 from entrypoints.process.uvicorn_server import serve
 from entrypoints.process.webhooks_file import apply_entries, read_entries
@@ -35,11 +37,11 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
-    tokens = trusted_tokens(settings.auth_secret, settings.auth_jwks)
+    tokens = token_verifier(settings.auth_secret, settings.auth_jwks)
     async with (
         tracing(wanted=settings.traces) as traces,
         storage(settings) as store,
-        alone(store, settings.role),
+        alone(store.kind, store.leases, settings.role),
         running(
             store,
             tokens=tokens,

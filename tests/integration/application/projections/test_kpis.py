@@ -214,7 +214,7 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
 async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mongod, database: str) -> None:
     made = flood()
     async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
-        await plant(store.link.connection, made)
+        await plant(store.connection, made)
         async with serving(store) as (process, http):
             process.feed.hear(len(made.events))
             await reached(store, len(made.events))
@@ -238,7 +238,7 @@ async def test_what_if_shows_both_and_writes_nothing(
     store: Storage, log: Record, connected: Database, mongodb_uri: str, database: str
 ) -> None:
     made = flood()
-    await plant(store.link.connection, made)
+    await plant(store.connection, made)
     names = sorted(await connected.list_collection_names())
     before = {name: await connected[name].find().to_list(None) for name in names}
     rules = Rules(on_delay=10, severities=severities_of(["pressure=warning"]))
