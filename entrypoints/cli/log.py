@@ -4,8 +4,9 @@ from rich.console import Console
 
 from entrypoints.cli.printing import out
 from entrypoints.cli.runner import run
+from entrypoints.process.coexistence import alone
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import alone, storage
+from entrypoints.process.storage import storage
 
 
 def show_log(settings: Settings) -> None:
@@ -25,7 +26,7 @@ async def print_log(settings: Settings, console: Console) -> None:
         recorded = f", recorded at {tail.at.isoformat()}" if tail.at else ""
         console.print(f"identity  {await store.log.identity()}")
         console.print(f"position  {tail.position:,}{recorded}")
-        console.print(f"feed      {store.link.kind}")
+        console.print(f"feed      {store.kind}")
 
 
 async def reset_identity(settings: Settings, console: Console) -> None:
@@ -35,6 +36,6 @@ async def reset_identity(settings: Settings, console: Console) -> None:
         StartupRefused: a running process would not notice the new identity.
         Unavailable: MongoDB cannot be reached.
     """
-    async with storage(settings) as store, alone(store):
+    async with storage(settings) as store, alone(store.kind, store.leases):
         before = await store.log.identity()
         console.print(f"the log was {before} and is {await store.log.reset_identity()} now", soft_wrap=True)

@@ -18,7 +18,7 @@ from entrypoints.cli.token import token
 from entrypoints.cli.up import up
 from entrypoints.cli.verify import verify
 from entrypoints.cli.whatif import whatif
-from entrypoints.process.declaration import Command
+from entrypoints.process.setting_declaration import Command
 from entrypoints.process.settings import Settings
 
 COMMANDS: dict[Command, Callable[..., None]] = {

@@ -1,22 +1,20 @@
 """`tocsin outbox list | retry`: lists undelivered rows, and sends dead ones again."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Sequence
 from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
 
-from adapters.webhook.sender import HttpSender
 from core.access.callers import DEFAULT_TENANT
 from core.application.webhooks.service import Outgoing
-from core.errors import Conflict, StartupRefused, UnknownRow
+from core.errors import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
 from entrypoints.cli.parameters import Tenant
 from entrypoints.cli.printing import out, say
 from entrypoints.cli.runner import finish, run
-from entrypoints.process.compose import outgoing
+from entrypoints.process.compose import retrying
 from entrypoints.process.settings import Settings
 from entrypoints.process.storage import storage
 
@@ -65,7 +63,7 @@ async def retry_rows(
     settings: Settings, tenant: str, rows: Sequence[str], webhook: str | None, console: Console
 ) -> int:
     """Make `rows`, or if empty all dead rows, pending again; return the exit code: 1 if any was refused."""
-    async with _outgoing(settings) as service:
+    async with storage(settings) as store, retrying(store) as service:
         if rows:
             return max([await _retry(service, tenant, row, console) for row in rows])
         retried, overtaken = await _retry_all(service, tenant, webhook)
@@ -94,14 +92,3 @@ async def _retry_all(service: Outgoing, tenant: str, webhook: str | None) -> tup
         if done.next is None:
             return retried, overtaken
         after = parse_row_id(done.next)
-
-
-@asynccontextmanager
-async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with storage(settings) as store, aclosing(HttpSender()) as sender:
-        if store.link.kind == "local":
-            raise StartupRefused(
-                "on a standalone mongod without Redis only the server's own process would hear of the retry:"
-                " use POST /v1/outbox/retry"
-            )
-        yield outgoing(store, sender)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from entrypoints.process.declaration import Command, Setting, declared
+from entrypoints.process.setting_declaration import Command, Setting, declared
 from entrypoints.process.settings import Settings
 
 Tenant = Annotated[str, typer.Option(help="The tenant.")]

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from entrypoints.process.declaration import Setting, declared
+from entrypoints.process.setting_declaration import Setting, declared
 from entrypoints.process.settings import Settings
 
 BEGIN = "<!-- Made by python -m entrypoints.cli.settings_table, from entrypoints/process/settings.py -->\n\n"

@@ -1,20 +1,20 @@
 """`tocsin token`: signs a token with the server's own secret."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from adapters.tokens.secret import SecretTokens
 from core.access.callers import DEFAULT_TENANT, Caller
-from core.errors import StartupRefused, TocsinError, Unauthenticated
+from core.errors import StartupRefused, TocsinError
 from core.roles import ROLES
 from entrypoints.cli.parameters import Tenant
 from entrypoints.cli.printing import out, write_line
 from entrypoints.cli.runner import refused
 from entrypoints.process.settings import Settings
+from entrypoints.process.tokens import signed_token
 
 TokenRole = StrEnum("TokenRole", sorted(ROLES))  # type: ignore[misc]
 
@@ -40,13 +40,8 @@ def token(
 
 def minted(secret: str | None, subject: str, tenant: str, roles: frozenset[str], life: str) -> str:
     """Return a signed token. Raises StartupRefused: the secret is missing, or something is out of bounds."""
-    if secret is None:
-        raise StartupRefused("tokens are signed with TOCSIN_AUTH_SECRET (or --auth-secret): set it")
     caller = Caller(tenant=tenant, subject=subject, roles=frozenset(role for role in ROLES if role in roles))
-    try:
-        return SecretTokens(secret).mint(caller, datetime.now(UTC), lifetime(life))
-    except Unauthenticated as error:
-        raise StartupRefused(error.detail) from error
+    return signed_token(secret, caller, lifetime(life))
 
 
 def lifetime(text: str) -> timedelta:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
 from core.access.callers import DEFAULT_TENANT
 from core.errors import StartupRefused
 from entrypoints.cli.demo import simulate
 from entrypoints.cli.printing import out
 from entrypoints.cli.runner import run
 from entrypoints.cli.token import minted
+from entrypoints.process.embedded import embedded_mongodb
 from entrypoints.process.server import run_server
 from entrypoints.process.settings import Settings
 
@@ -33,15 +33,15 @@ async def run_up(settings: Settings, console: Console) -> None:
     """
     settings.check()
     token = _token(settings) if settings.demo else None
-    async with EmbeddedMongod(settings.data, find_mongod(settings.mongod)) as database:
+    async with embedded_mongodb(settings.data, settings.mongod) as uri:
         with _plants() as plants:
 
             def started(url: str) -> None:
-                _welcome(url, database.uri, console)
+                _welcome(url, uri, console)
                 if settings.demo:
                     plants.append(asyncio.create_task(simulate(url, token)))
 
-            await run_server(replace(settings, mongodb_uri=database.uri), started)
+            await run_server(replace(settings, mongodb_uri=uri), started)
     console.print("Stopped; the data is kept in", str(settings.data))
 
 

@@ -5,14 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from core.rates import Rates
-from entrypoints.http.conditions import check_acceptable
-from entrypoints.http.operations import Endpoint
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller
 
 UNDER_WAY = 10_000
 """The most commands under way in a process: fewer than the appender queues."""
@@ -44,24 +38,6 @@ class Admission:
             yield
         finally:
             self.under_way -= commands
-
-
-def admission(request: Request) -> Admission:
-    """Return the process's admission."""
-    found: Admission = request.app.state.admission
-    return found
-
-
-def admitted(endpoint: Endpoint) -> Endpoint:
-    """Return a command's endpoint behind the admission; 406 if the client does not accept the answer."""
-
-    async def guarded(request: Request) -> Response:
-        # Before the command: afterwards a 406 would hide that it was carried out.
-        check_acceptable(request)
-        with admission(request).admit(caller(request).tenant, 1):
-            return await endpoint(request)
-
-    return guarded
 
 
 def _too_many(detail: str, seconds: float) -> Problem:

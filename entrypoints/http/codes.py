@@ -19,6 +19,9 @@ class Code(msgspec.Struct, frozen=True):
 
 
 _OWN: dict[str, Code] = {
+    "http_error": Code(
+        400, "HTTP refuses the request, also with other statuses", "see `detail`, which says why"
+    ),
     "malformed_json": Code(400, "the body is not JSON", "send JSON in UTF-8"),
     "incomplete_body": Code(400, "the connection ended before the body did", "send the request again"),
     "token_missing": Code(

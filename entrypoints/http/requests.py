@@ -18,7 +18,7 @@ from entrypoints.http.conditions import expected
 from entrypoints.http.headers import fields
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
-from entrypoints.process.services import Services
+from entrypoints.http.state import services_of
 
 T = TypeVar("T")
 
@@ -41,16 +41,10 @@ async def identified(request: Request, credential: str, roles: Roles) -> Caller:
         Unauthenticated, Unavailable.
         Problem: 403, the caller has none of the roles.
     """
-    found = request.scope.get(CALLER) or await services(request).authentication.caller(credential)
+    found = request.scope.get(CALLER) or await services_of(request).authentication.caller(credential)
     if not found.has(roles):
         raise Problem(403, "forbidden", needs(roles))
     request.scope[CALLER] = found
-    return found
-
-
-def services(request: Request) -> Services:
-    """Return the process's services."""
-    found: Services = request.app.state.services
     return found
 
 
@@ -99,13 +93,13 @@ def context(
     `actor`: the actor that the command itself names, which counts without authentication.
     """
     who = caller(request)
-    offered = services(request)
+    services = services_of(request)
     key = idempotency_key(request)
     return Context(
-        event_id=offered.ids.new(),
+        event_id=services.ids.new(),
         tenant=who.tenant,
         actor=actor_of(who, actor_kind, actor),
-        now=offered.clock.now(),
+        now=services.clock.now(),
         occurred_at=occurred_at,
         command_id=key,
         command_hash=None if key is None else _hash(request, body),

@@ -4,15 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.inprocess.turns import StreamTurns
-from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
-from adapters.tokens.keys import KeySetTokens
-from adapters.tokens.secret import SecretTokens
 from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
@@ -28,18 +24,18 @@ from core.application.readiness import Readiness
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.service import Outgoing
 from core.delivery.limits import Limits
-from core.errors import StartupRefused
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
 from core.outbox.ports import CheckingSender
-from entrypoints.http.middleware.tracing import traced
+from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
-from entrypoints.http.routes.alertmanager import IngestCounts
-from entrypoints.http.routes.metrics import Parts
+from entrypoints.http.routes.metrics import MetricSources
+from entrypoints.http.services import Services
+from entrypoints.process.coexistence import check_hears_others
 from entrypoints.process.host import MACHINE, holder
-from entrypoints.process.services import Services
-from entrypoints.process.settings import Role
+from entrypoints.process.settings import ProcessRole
 from entrypoints.process.storage import Storage
+from entrypoints.process.tracing import traced
 from entrypoints.process.workers import build_workers
 
 if TYPE_CHECKING:
@@ -57,9 +53,9 @@ class Process:
     relay: Relay
     store: Storage
 
-    def metered(self, traffic: Traffic, ingested: IngestCounts) -> Parts:
-        """Return the parts that /metrics reads, with HTTP's counters."""
-        return Parts(
+    def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
+        """Return what /metrics reads, with HTTP's counters."""
+        return MetricSources(
             append=self.store.log.counts,
             feed=self.feed,
             stream=self.stream,
@@ -80,7 +76,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     tokens: TokenVerifier | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
-    role: Role = "all",
+    role: ProcessRole = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
@@ -130,7 +126,7 @@ async def _running(  # noqa: PLR0913 (as above)
         handler=handler,
         log=store.log,
         alarms=store.alarms,
-        history=MongoAlarmHistory(store.link.connection),
+        history=store.history,
         checkpoints=store.checkpoints,
         clock=MACHINE.clock,
         ids=MACHINE.ids,
@@ -138,14 +134,14 @@ async def _running(  # noqa: PLR0913 (as above)
         not_ready=readiness.reasons,
         authentication=authentication,
         sessions=stream.sessions_of,
-        outgoing=outgoing(store, sender),
+        outgoing=_outgoing(store, sender),
         kpis=store.kpis,
         lags=LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock).lags,
     )
 
     def committed(position: int, events: Sequence[Event]) -> None:
         feed.hear(position, events)
-        store.link.ring(position)
+        store.ring(position)
 
     async with store.log.running(committed), asyncio.TaskGroup() as tasks:
         parts = [
@@ -161,21 +157,10 @@ async def _running(  # noqa: PLR0913 (as above)
             task.cancel()
 
 
-def trusted_tokens(secret: str | None, jwks: Path | None) -> TokenVerifier | None:
-    """Return the verifier of tokens; None: none is configured. Raises StartupRefused: it is unusable."""
-    if secret is not None:
-        return SecretTokens(secret)
-    return None if jwks is None else KeySetTokens(jwks)
-
-
 @asynccontextmanager
 async def feeding(store: Storage) -> AsyncIterator[Feed]:
     """Run the feed alone while the context lasts. Raises StartupRefused, Unavailable."""
-    if store.link.kind == "local":
-        raise StartupRefused(
-            "on a standalone mongod without Redis only the server's own process hears of new events;"
-            " follow them through the server: tocsin tail --url ws://HOST:PORT/v1/stream"
-        )
+    check_hears_others(store.kind, "follow events through it: tocsin tail --url ws://HOST:PORT/v1/stream")
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     async with asyncio.TaskGroup() as tasks:
@@ -184,6 +169,14 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed.cancel()
 
 
-def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
+@asynccontextmanager
+async def retrying(store: Storage) -> AsyncIterator[Outgoing]:
+    """Yield the service for the outbox alone. Raises StartupRefused: no relay would hear of a retry."""
+    check_hears_others(store.kind, "retry through it: POST /v1/outbox/retry")
+    async with aclosing(HttpSender()) as sender:
+        yield _outgoing(store, sender)
+
+
+def _outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
     """Return the service for webhooks and the outbox."""
     return Outgoing(store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS)

@@ -1,12 +1,9 @@
 """Maps routing keys to tenants."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import StartupRefused
-
-TenantOf = Callable[[str], str | None]
-"""Returns the tenant of a routing key; None: there is no such key."""
+from entrypoints.http.state import TenantOf
 
 
 def tenant_of_routing_key(setting: str, default: str | None) -> TenantOf:

@@ -9,16 +9,21 @@ from starlette.routing import WebSocketRoute
 from core.access.callers import DEFAULT_TENANT
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import EVERYTHING, HEALTH, create_app
-from entrypoints.http.middleware.tracing import Traced, tracing
+from entrypoints.http.ingest_counts import IngestCounts
+from entrypoints.http.middleware.tracing import Traced
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import Metrics
 from entrypoints.http.routes.stream import stream_endpoint
-from entrypoints.process.compose import Process, running, trusted_tokens
+from entrypoints.http.state import AppState
+from entrypoints.process.coexistence import alone
+from entrypoints.process.compose import Process, running
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
 from entrypoints.process.sockets import allow_sessions, listening
-from entrypoints.process.storage import alone, storage
+from entrypoints.process.storage import storage
+from entrypoints.process.tokens import token_verifier
+from entrypoints.process.tracing import tracing
 from entrypoints.process.uvicorn_server import serve
 from entrypoints.process.webhooks_file import apply_entries, read_entries
 
@@ -32,11 +37,11 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
-    tokens = trusted_tokens(settings.auth_secret, settings.auth_jwks)
+    tokens = token_verifier(settings.auth_secret, settings.auth_jwks)
     async with (
         tracing(wanted=settings.traces) as traces,
         storage(settings) as store,
-        alone(store, settings.role),
+        alone(store.kind, store.leases, settings.role),
         running(
             store,
             tokens=tokens,
@@ -71,17 +76,20 @@ def _application(process: Process, settings: Settings) -> Starlette:
     everybody = None if authentication.required else DEFAULT_TENANT
     serves, origins = settings.role != "worker", settings.allowed_origins
     stream = stream_endpoint(driver, allowed_origins=origins, authentication=authentication)
-    traffic = Traffic(logs=settings.log_requests)
-    app = create_app(
-        process.services,
+    traffic, ingested = Traffic(logs=settings.log_requests), IngestCounts()
+    state = AppState(
+        services=process.services,
+        stream=driver,
+        admission=Admission(settings.command_rate),
+        tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
+        ingested=ingested,
+        metrics=Metrics(process.metric_sources(traffic, ingested)).text,
+    )
+    return create_app(
+        state,
         [WebSocketRoute("/v1/stream", stream)] if serves else [],
-        driver,
         own=EVERYTHING if serves else HEALTH,
         allowed_origins=origins,
         local=not authentication.required,
-        admission=Admission(settings.command_rate),
-        tenant_of=tenant_of_routing_key(settings.pagerduty_keys, everybody),
         traffic=traffic,
     )
-    app.state.metrics = Metrics(process.metered(traffic, app.state.ingested))
-    return app

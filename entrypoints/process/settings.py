@@ -1,7 +1,6 @@
 """All settings, each declared once; command line, variables and the table in the docs are derived."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -10,11 +9,12 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
-from entrypoints.process.declaration import Command, setting
+from entrypoints.http.loopback import is_loopback
+from entrypoints.process.setting_declaration import Command, setting
 
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
 """Which doorbell to use; auto: changestream on a replica set, local on a standalone mongod."""
-Role = Literal["all", "api", "worker"]
+ProcessRole = Literal["all", "api", "worker"]
 """all: serve clients and run the worker tasks under their leases; api: only serve; worker: only run tasks."""
 LogFormat = Literal["auto", "console", "json"]
 """auto: console on a terminal, JSON elsewhere."""
@@ -23,7 +23,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 DATA = Path(".tocsin")
 DEFAULT_URI = "mongodb://127.0.0.1:27017"
 
-READERS: tuple[Command, ...] = ("serve", "worker", "tail", "whatif", "verify", "replay", "log", "outbox")
+ON_DATABASE: tuple[Command, ...] = ("serve", "worker", "tail", "whatif", "verify", "replay", "log", "outbox")
 BELLS: tuple[Command, ...] = ("serve", "worker", "tail", "log reset-identity", "outbox retry")
 """The commands that hear from other processes, or must be heard by them."""
 SERVE: tuple[Command, ...] = ("serve",)
@@ -59,12 +59,12 @@ class Settings:
     mongodb_uri: str = setting(
         "The address of MongoDB.",
         default=DEFAULT_URI,
-        of=READERS,
+        of=ON_DATABASE,
         panel=DATABASE,
         computed=_default_uri,
         shown=f"that of `tocsin up` in this folder, else {DEFAULT_URI}",
     )
-    database: str = setting("The database to use.", default="tocsin", of=READERS, panel=DATABASE)
+    database: str = setting("The database to use.", default="tocsin", of=ON_DATABASE, panel=DATABASE)
     host: str = setting("The address to listen on.", default="127.0.0.1", of=SERVERS)
     port: int = setting(
         "The port to listen on.", default=8080, of=SERVERS, least=1, most=65535, differing={"worker": 8081}
@@ -193,7 +193,7 @@ class Settings:
     shared_port: bool = setting(
         "Let other processes listen on the port as well.", default=False, of=SERVE, panel=PROCESSES
     )
-    role: Role = setting(
+    role: ProcessRole = setting(
         "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
         default="all",
         of=SERVE,
@@ -243,13 +243,3 @@ class Settings:
             raise StartupRefused(
                 "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach the host."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

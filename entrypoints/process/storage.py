@@ -1,7 +1,7 @@
 """Builds the adapters on one database, and the doorbell that fits it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,24 +26,29 @@ from adapters.mongo.log.own_writes import OwnWrites
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.replay.whatif import Record
-from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
-from entrypoints.process.host import holder
-from entrypoints.process.settings import Role, Settings
+from entrypoints.process.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.redis.doorbell import RedisDoorbell
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """The adapters on one database."""
+    """The adapters on one database, and the doorbell that fits it.
 
+    `ring` tells the doorbell the position that this process has committed, where nothing else does.
+    """
+
+    kind: DoorbellKind
+    connection: Database
     log: MongoLog
-    rebuild: MongoAlarmRebuild
     doorbell: Doorbell
+    ring: Callable[[int], None]
     alarms: MongoAlarmList
+    rebuild: MongoAlarmRebuild
+    history: MongoAlarmHistory
     checkpoints: MongoCheckpoints
     leases: MongoLeases
     answers: MongoAnswers
@@ -53,17 +58,12 @@ class Storage:
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
     presence: MongoPresence
-    link: "Link"
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """A connection, the log on it, and the doorbell that goes with both.
+class _Link:
+    """A connection, the log on it, and the doorbell that goes with both (see Storage)."""
 
-    `ring` tells the doorbell the position that this process has committed, where nothing else does.
-    """
-
-    kind: DoorbellKind
     connection: Database
     log: MongoLog
     doorbell: Doorbell
@@ -79,25 +79,10 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         Unavailable: the database was lost after the check.
     """
     uri, database = settings.mongodb_uri, settings.database
-    link = _link(await check(uri, database, settings.feed), uri, database, settings.redis_url)
-    connection = link.connection
+    kind = await check(uri, database, settings.feed)
+    link = _link(kind, uri, database, settings.redis_url)
     try:
-        built = Storage(
-            link.log,
-            MongoAlarmRebuild(connection),
-            link.doorbell,
-            MongoAlarmList(connection),
-            MongoCheckpoints(connection),
-            MongoLeases(connection),
-            MongoAnswers(connection),
-            MongoApiKeys(connection),
-            MongoRevocations(connection),
-            MongoWebhooks(connection),
-            MongoOutbox(connection),
-            MongoKpiBuckets(connection),
-            MongoPresence(connection),
-            link,
-        )
+        built = _built(kind, link)
         await built.log.create()
         await built.alarms.create()
         await built.answers.create()
@@ -109,7 +94,30 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         await built.presence.create()
         yield built
     finally:
-        connection.client.close()
+        link.connection.client.close()
+
+
+def _built(kind: DoorbellKind, link: _Link) -> Storage:
+    connection = link.connection
+    return Storage(
+        kind=kind,
+        connection=connection,
+        log=link.log,
+        doorbell=link.doorbell,
+        ring=link.ring,
+        alarms=MongoAlarmList(connection),
+        rebuild=MongoAlarmRebuild(connection),
+        history=MongoAlarmHistory(connection),
+        checkpoints=MongoCheckpoints(connection),
+        leases=MongoLeases(connection),
+        answers=MongoAnswers(connection),
+        api_keys=MongoApiKeys(connection),
+        revocations=MongoRevocations(connection),
+        webhooks=MongoWebhooks(connection),
+        outbox=MongoOutbox(connection),
+        kpis=MongoKpiBuckets(connection),
+        presence=MongoPresence(connection),
+    )
 
 
 @asynccontextmanager
@@ -122,32 +130,17 @@ async def record(settings: Settings) -> AsyncIterator[Record]:
         connection.client.close()
 
 
-def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[None]:
-    """Keep out every process that could not hear from this one. Raises StartupRefused, Unavailable."""
-    match store.link.kind:
-        case "changestream":
-            return nullcontext()
-        case "local":
-            if role != "all":
-                raise StartupRefused(
-                    f"on a standalone mongod without Redis one process does all; its role cannot be {role}"
-                )
-            return single_process(store.leases, holder())
-        case "redis":
-            return single_process(store.leases, "redis", shared=True)
-
-
-def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
+def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> _Link:
     if kind == "changestream":
         connection = connect(uri, database)
-        return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
+        return _Link(connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()
     bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
-    return Link(kind, connection, log, bell, bell.ring)
+    return _Link(connection, log, bell, bell.ring)
 
 
 def _redis(

@@ -18,7 +18,7 @@ from entrypoints.cli.main import COMMANDS, GROUPS, command_line
 from entrypoints.cli.settings_table import renewed
 from entrypoints.http.documents.asyncapi import CLOSE_CODES
 from entrypoints.http.documents.openapi import openapi
-from entrypoints.process.declaration import declared
+from entrypoints.process.setting_declaration import declared
 from entrypoints.process.settings import Settings
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer

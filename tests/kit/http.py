@@ -32,7 +32,8 @@ from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
 from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
-from entrypoints.process.services import Services
+from entrypoints.http.services import Services
+from entrypoints.http.state import AppState
 from tests.kit.hosts import HOST, MillisecondClock
 from tests.kit.logs import EventLog
 
@@ -87,7 +88,9 @@ class HttpStage:
     @asynccontextmanager
     async def client(self) -> AsyncIterator[httpx.AsyncClient]:
         """Give a client of the application."""
-        transport = httpx.ASGITransport(create_app(self.services), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(
+            create_app(AppState(services=self.services)), raise_app_exceptions=False
+        )
         async with (
             aclosing(self._sender),
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,

@@ -35,8 +35,10 @@ from entrypoints.http.middleware.authorization import Authorization
 from entrypoints.http.operations import routed
 from entrypoints.http.routes import events as events_over_http
 from entrypoints.http.routes.stream import stream_endpoint
+from entrypoints.http.state import AppState, share
 from tests.kit.delivery import Plant
 from tests.kit.hosts import HOST
+from tests.kit.http import HttpStage
 from tests.kit.schemas import check_message
 
 WAIT = 10.0
@@ -182,7 +184,7 @@ async def streaming(
     routes = [WebSocketRoute("/v1/stream", endpoint), *routed(events_over_http.routes)]
     guard = Middleware(Authorization, known, PERMISSIONS, allowed_origins)
     app = Starlette(routes=routes, middleware=[guard], exception_handlers=problems.HANDLERS)
-    app.state.stream = driver
+    share(app, AppState(services=HttpStage().services, stream=driver))
     listener = socket.create_server(("127.0.0.1", 0), backlog=2_048)
     # Small, so that a client that takes nothing is soon noticed.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from entrypoints.http.codes import CODES
 from entrypoints.http.documents.asyncapi import asyncapi
 from entrypoints.http.documents.openapi import openapi
-from entrypoints.http.requests import services
+from entrypoints.http.state import services_of
 
 STYLE = Path(__file__).parent / "reference.css"
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,7 +48,7 @@ async def show_style(_: Request) -> Response:
 
 
 def _authenticated(request: Request) -> bool:
-    return services(request).authentication.required
+    return services_of(request).authentication.required
 
 
 @cache

@@ -14,8 +14,8 @@ from core.errors import Unauthenticated, Unavailable
 from core.roles import Roles
 from entrypoints.http import problems
 from entrypoints.http.headers import fields
+from entrypoints.http.loopback import is_loopback
 from entrypoints.http.permissions import Permissions
-from entrypoints.process.settings import is_loopback
 
 CALLER = "tocsin.caller"
 """The scope's key for the caller."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from core.roles import ADMINS, Role
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.requests import body_of, caller, decoded
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import (
     DisconnectedAnswer,
@@ -22,6 +22,7 @@ from entrypoints.http.schemas.answers import (
     shown,
 )
 from entrypoints.http.schemas.bodies import Time
+from entrypoints.http.state import services_of
 
 NAME_LENGTH = 128
 REASON_BYTES = 100
@@ -64,8 +65,8 @@ _disconnect_body = msgspec.json.Decoder(DisconnectBody)
 async def create_key(request: Request) -> Response:
     """Create an API key; only this answer shows the key itself."""
     body = decoded(_key_body, await body_of(request))
-    expires_at = _future(body.expires_at, services(request).clock.now())
-    made = await services(request).authentication.create_key(
+    expires_at = _future(body.expires_at, services_of(request).clock.now())
+    made = await services_of(request).authentication.create_key(
         caller(request), body.name, body.roles, expires_at
     )
     answer = shown(KeyAnswer.of(made.key), NewKeyAnswer, key=made.text)
@@ -77,7 +78,7 @@ async def create_key(request: Request) -> Response:
 )
 async def list_keys(request: Request) -> Response:
     """Return the tenant's API keys, without their secrets."""
-    keys = await services(request).authentication.keys_of(caller(request).tenant)
+    keys = await services_of(request).authentication.keys_of(caller(request).tenant)
     return json_response(KeysAnswer([KeyAnswer.of(key) for key in keys]))
 
 
@@ -92,7 +93,7 @@ async def list_keys(request: Request) -> Response:
 )
 async def revoke_key(request: Request) -> Response:
     """Refuse an API key from now on, on every process."""
-    await services(request).authentication.revoke_key(caller(request), request.path_params["key_id"])
+    await services_of(request).authentication.revoke_key(caller(request), request.path_params["key_id"])
     return Response(status_code=204)
 
 
@@ -106,7 +107,7 @@ async def revoke_key(request: Request) -> Response:
 )
 async def list_sessions(request: Request) -> Response:
     """Return the tenant's sessions in the process that answers."""
-    return json_response(SessionsAnswer(services(request).sessions(caller(request).tenant)))
+    return json_response(SessionsAnswer(services_of(request).sessions(caller(request).tenant)))
 
 
 @routes.declare(
@@ -122,7 +123,7 @@ async def list_sessions(request: Request) -> Response:
 async def disconnect(request: Request) -> Response:
     """End a subject's sessions; 202, since each process ends its own when it hears of the request."""
     body = decoded(_disconnect_body, await body_of(request))
-    await services(request).authentication.disconnect(
+    await services_of(request).authentication.disconnect(
         caller(request), body.subject, body.reason, revoke=body.revoke
     )
     return json_response(DisconnectedAnswer(body.subject, body.revoke), 202)

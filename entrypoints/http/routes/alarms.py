@@ -16,7 +16,7 @@ from core.roles import READERS
 from entrypoints.http.conditions import knows
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller, services
+from entrypoints.http.requests import caller
 from entrypoints.http.responses import events_response, json_response
 from entrypoints.http.routes.export import EXPORTS, exported
 from entrypoints.http.schemas.answers import AlarmsAnswer, EventsAnswer
@@ -30,6 +30,7 @@ from entrypoints.http.schemas.parameters import (
     PageParameters,
     parameters,
 )
+from entrypoints.http.state import services_of
 
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
@@ -86,7 +87,7 @@ async def export_alarms(request: Request) -> Response:
     export = EXPORTS[given.format]
     # Read the first page before the answer begins: an error in it can still become a problem.
     first = await pages(query)
-    stamp = services(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
+    stamp = services_of(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
         "Tocsin-Position": str(position),
@@ -112,10 +113,10 @@ async def get_alarm(request: Request) -> Response:
     given = parameters(request, AsOfParameters)
     alarm_id, tenant = request.path_params["alarm_id"], caller(request).tenant
     if given.as_of is None:
-        newest = await services(request).log.newest(alarm_id)
+        newest = await services_of(request).log.newest(alarm_id)
     else:
         position = await _position(request, given)
-        newest = await services(request).history.newest(tenant, alarm_id, position)
+        newest = await services_of(request).history.newest(tenant, alarm_id, position)
     if newest is None or newest.tenant != tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
     etag = {"ETag": f'"{newest.revision}"'}
@@ -137,7 +138,7 @@ async def get_alarm(request: Request) -> Response:
 async def alarm_events(request: Request) -> Response:
     """Return a page of an alarm's events, by revision."""
     given = parameters(request, PageParameters)
-    log, alarm_id = services(request).log, request.path_params["alarm_id"]
+    log, alarm_id = services_of(request).log, request.path_params["alarm_id"]
     newest = await log.newest(alarm_id)
     if newest is None or newest.tenant != caller(request).tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
@@ -150,23 +151,23 @@ async def _source(
     request: Request, given: ListParameters | ExportParameters, pinned: int | None
 ) -> tuple[int, Pages]:
     """Return the position of the requested list, and the function that reads its pages."""
-    offered = services(request)
+    services = services_of(request)
     if given.as_of is not None:
         if given.min_position:
             raise Problem(422, "invalid", "as_of reads the log, so min_position has nothing to wait for")
         position = await _position(request, given) if pinned is None else pinned
-        return position, lambda query: offered.history.page(query, position)
+        return position, lambda query: services.history.page(query, position)
     await _wait_for(request, given.min_position)
     # Read before the rows, which may be newer than this position, never older.
-    return (await offered.checkpoints.load(PROJECTION)).position, offered.alarms.page
+    return (await services.checkpoints.load(PROJECTION)).position, services.alarms.page
 
 
 async def _position(request: Request, given: AsOfParameters) -> int:
     """Return the position that `as_of` stands for. Raises Problem 422."""
-    moment, offered = given.moment, services(request)
-    tail = (await offered.log.tail()).position
+    moment, services = given.moment, services_of(request)
+    tail = (await services.log.tail()).position
     if isinstance(moment, datetime):
-        return min(tail, await offered.history.position_at(moment))
+        return min(tail, await services.history.position_at(moment))
     if moment is None or moment > tail:
         raise _position_ahead(moment or 0, tail)
     return moment
@@ -175,11 +176,11 @@ async def _position(request: Request, given: AsOfParameters) -> int:
 async def _wait_for(request: Request, position: int) -> None:
     if position == 0:
         return
-    offered = services(request)
-    tail = await offered.log.tail()
+    services = services_of(request)
+    tail = await services.log.tail()
     if position > tail.position:
         raise _position_ahead(position, tail.position)
-    if not await offered.projected(position, PROJECTED_SECONDS):
+    if not await services.projected(position, PROJECTED_SECONDS):
         detail = f"the alarm list has not reached position {position} in {PROJECTED_SECONDS:.0f} s"
         raise Problem(503, "not_projected_yet", detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
 

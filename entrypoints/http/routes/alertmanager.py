@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 
@@ -20,10 +19,11 @@ from core.roles import REPORTERS
 from entrypoints.http.batches import carry_out
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import actor_of, body_of, caller, decoded, services
+from entrypoints.http.requests import actor_of, body_of, caller, decoded
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import IngestedAnswer
-from entrypoints.process.services import Services
+from entrypoints.http.services import Services
+from entrypoints.http.state import services_of, state_of
 
 logger = logging.getLogger("tocsin.ingest")
 
@@ -34,19 +34,6 @@ ALARMS_AT_ONCE = 256
 
 routes = Routes("ingest")
 _webhook = msgspec.json.Decoder(AlertmanagerWebhook)
-
-
-@dataclass(slots=True)
-class IngestCounts:
-    """Counts the alerts taken in since the process started.
-
-    `truncated`: alerts that senders left out; `dropped`: alerts about no open alarm.
-    """
-
-    alerts: int = 0
-    refused: int = 0
-    truncated: int = 0
-    dropped: int = 0
 
 
 @routes.declare(
@@ -71,24 +58,24 @@ class IngestCounts:
 async def alertmanager(request: Request) -> Response:
     """Take a webhook of Alertmanager, version 4; 200 once everything in it is committed."""
     webhook = decoded(_webhook, await _body(request))
-    counts: IngestCounts = request.app.state.ingested
+    counts = state_of(request).ingested
     if webhook.truncated_alerts:
         counts.truncated += webhook.truncated_alerts
         logger.warning("%s left out %d alerts", webhook.receiver, webhook.truncated_alerts)
-    offered, who = services(request), caller(request)
+    services, who = services_of(request), caller(request)
 
     def context(source: str, occurred_at: datetime | None) -> Context:
         # No command id: an annotation may change, and an alert that still fires after a manual clear
         # is a new occurrence.
         return Context(
-            event_id=offered.ids.new(),
+            event_id=services.ids.new(),
             tenant=who.tenant,
             actor=actor_of(who, "source", source),
-            now=offered.clock.now(),
+            now=services.clock.now(),
             occurred_at=occurred_at,
         )
 
-    refused = await _apply(offered, commands_of(webhook, who.tenant, context))
+    refused = await _apply(services, commands_of(webhook, who.tenant, context))
     counts.alerts += len(webhook.alerts)
     counts.refused += refused
     return json_response(IngestedAnswer(len(webhook.alerts), refused))
@@ -105,13 +92,13 @@ async def _body(request: Request) -> bytes:
         raise Problem(503, "payload_too_large", problem.detail, headers) from None
 
 
-async def _apply(offered: Services, commands: Sequence[Raise | Clear]) -> int:
+async def _apply(services: Services, commands: Sequence[Raise | Clear]) -> int:
     """Carry out the commands; return how many the rules refused.
 
     After an error the sender repeats everything, but commands committed by then change nothing.
     """
     refused = 0
-    for result in await carry_out(offered.handler, commands, ALARMS_AT_ONCE):
+    for result in await carry_out(services.handler, commands, ALARMS_AT_ONCE):
         if isinstance(result, Outcome):
             continue
         if not isinstance(result, Refused):

@@ -12,7 +12,6 @@ from core.alarm.commands import Command
 from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
 from core.roles import Roles
-from entrypoints.http.admission import admission
 from entrypoints.http.batches import Result, carry_out
 from entrypoints.http.conditions import check_acceptable
 from entrypoints.http.headers import fields
@@ -27,12 +26,12 @@ from entrypoints.http.requests import (
     idempotency_key,
     kind_of,
     of_item,
-    services,
 )
 from entrypoints.http.responses import json_response, status_of
 from entrypoints.http.schemas.answers import ItemAnswer
 from entrypoints.http.schemas.bodies import BY_ID, raising, utc
 from entrypoints.http.schemas.items import ITEM, ClearItem, RaiseItem, command_name
+from entrypoints.http.state import services_of, state_of
 
 logger = logging.getLogger("tocsin.http")
 
@@ -80,7 +79,7 @@ async def commands(request: Request) -> Response:
     if len(elements) > COMMANDS:
         detail = f"at most {COMMANDS} commands at once, not {len(elements)}"
         raise Problem(413, "too_many_commands", detail)
-    with admission(request).admit(caller(request).tenant, len(elements)):
+    with state_of(request).admission.admit(caller(request).tenant, len(elements)):
         read = [_read(request, element, index) for index, element in enumerate(elements)]
         results = await _carry_out(request, read)
     return json_response([_answer(result) for result in results])
@@ -89,7 +88,7 @@ async def commands(request: Request) -> Response:
 async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[Result]:
     """Return a result for each: a problem stays, a command is handled."""
     valid = [command for command in read if not isinstance(command, Problem)]
-    done = iter(await carry_out(services(request).handler, valid, AT_ONCE))
+    done = iter(await carry_out(services_of(request).handler, valid, AT_ONCE))
     return [each if isinstance(each, Problem) else next(done) for each in read]
 
 

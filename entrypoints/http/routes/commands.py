@@ -7,13 +7,14 @@ from starlette.responses import Response
 from core.alarm.alarm import Identity
 from core.alarm.condition import Clear, Raise
 from core.errors import Refusal
-from entrypoints.http.admission import admitted
+from entrypoints.http.conditions import check_acceptable
 from entrypoints.http.operations import AWAY, BODY, Endpoint, Routes
-from entrypoints.http.requests import body_of, caller, context, decoded, kind_of, services
+from entrypoints.http.requests import body_of, caller, context, decoded, kind_of
 from entrypoints.http.responses import answer
 from entrypoints.http.schemas.answers import CommandAnswer
 from entrypoints.http.schemas.bodies import BY_ID, ById, ClearBody, ClearByIdBody, RaiseBody, raising, utc
 from entrypoints.http.schemas.parameters import ALARM_ID
+from entrypoints.http.state import services_of, state_of
 
 CODES = (
     *BODY,
@@ -36,6 +37,18 @@ def _codes(refusals: tuple[Refusal, ...]) -> tuple[str, ...]:
     return (*CODES, *(refusal.code for refusal in refusals))
 
 
+def _admitted(endpoint: Endpoint) -> Endpoint:
+    """Return a command's endpoint behind the admission; 406 if the client does not accept the answer."""
+
+    async def guarded(request: Request) -> Response:
+        # Before the command: afterwards a 406 would hide that it was carried out.
+        check_acceptable(request)
+        with state_of(request).admission.admit(caller(request).tenant, 1):
+            return await endpoint(request)
+
+    return guarded
+
+
 @routes.declare(
     "POST",
     "/v1/alarms",
@@ -47,13 +60,13 @@ def _codes(refusals: tuple[Refusal, ...]) -> tuple[str, ...]:
     codes=_codes(Raise.refusals),
     headers=CONDITIONS,
 )
-@admitted
+@_admitted
 async def raise_alarm(request: Request) -> Response:
     """Raise an alarm: 201 for a new activation, 200 otherwise."""
     raw = await body_of(request)
     body = decoded(_raise, raw)
     command = raising(context(request, raw, "source", body.source, utc(body.occurred_at)), body)
-    return answer(await services(request).handler.handle(command))
+    return answer(await services_of(request).handler.handle(command))
 
 
 @routes.declare(
@@ -67,7 +80,7 @@ async def raise_alarm(request: Request) -> Response:
     codes=("unknown_alarm", *_codes(Clear.refusals)),
     headers=CONDITIONS,
 )
-@admitted
+@_admitted
 async def clear_by_identity(request: Request) -> Response:
     """Clear an alarm that the device itself raised."""
     raw = await body_of(request)
@@ -78,7 +91,7 @@ async def clear_by_identity(request: Request) -> Response:
         alarm_id=identity.alarm_id,
         origin=body.origin,
     )
-    return answer(await services(request).handler.handle(command))
+    return answer(await services_of(request).handler.handle(command))
 
 
 def _by_id(kind: ById) -> Endpoint:
@@ -91,9 +104,9 @@ def _by_id(kind: ById) -> Endpoint:
         occurred_at = utc(body.occurred_at) if isinstance(body, ClearByIdBody) else None
         made = context(request, raw, kind_of(caller(request), kind.command), None, occurred_at)
         command = kind.make(made, request.path_params["alarm_id"], body)
-        return answer(await services(request).handler.handle(command))
+        return answer(await services_of(request).handler.handle(command))
 
-    return admitted(endpoint)
+    return _admitted(endpoint)
 
 
 for _name, _kind in BY_ID.items():

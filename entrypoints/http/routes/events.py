@@ -20,10 +20,11 @@ from core.roles import READERS
 from entrypoints.http.conditions import accepts
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import caller, services
+from entrypoints.http.requests import caller
 from entrypoints.http.responses import events_response
 from entrypoints.http.schemas.answers import EventsAnswer
 from entrypoints.http.schemas.parameters import LATEST, EventsParameters, StreamParameters, parameters
+from entrypoints.http.state import services_of, state_of
 
 SCAN_EVENTS = 5_000
 """The most events that one request scans for matches."""
@@ -65,7 +66,7 @@ async def list_events(request: Request) -> Response:
         return _stream(request)
     query = parameters(request, EventsParameters)
     wanted, after = query.filter(_most(request)), query.after or 0
-    if query.log not in (None, await services(request).log.identity()):
+    if query.log not in (None, await services_of(request).log.identity()):
         raise Problem(409, "log_changed", "`log` names another log: start over")
     tail = await _tail(request, after)
     matching, following = await _scan(request, wanted, after, query.limit, tail)
@@ -77,7 +78,7 @@ async def _tail(request: Request, after: int) -> int:
     for tries in range(TAIL_TRIES):
         if tries:
             await asyncio.sleep(TAIL_SECONDS)
-        tail = (await services(request).log.tail()).position
+        tail = (await services_of(request).log.tail()).position
         if after <= tail:
             return tail
     raise Problem(422, "position_ahead", f"position {after} is ahead of the log, which is at {tail}")
@@ -90,7 +91,7 @@ async def _scan(
 
     `tail` was read before the events, so a scan of all the tenant's events reaches it.
     """
-    log, tenant, matcher = services(request).log, caller(request).tenant, Matcher(wanted)
+    log, tenant, matcher = services_of(request).log, caller(request).tenant, Matcher(wanted)
     matching: list[bytes] = []
     cursor = after
     for _ in range(SCAN_EVENTS // BATCH):
@@ -117,7 +118,7 @@ def _part(matcher: Matcher, event: Event) -> bytes | None:
 
 
 def _stream(request: Request) -> Response:
-    driver: StreamDriver | None = request.app.state.stream
+    driver = state_of(request).stream
     if driver is None or WIRE not in request.scope.get("extensions", {}):
         raise Problem(406, "not_acceptable", "this server has no event streams")
     wanted = _subscription(request)
@@ -181,5 +182,5 @@ def _position(log: str, text: str) -> int:
 
 def _most(request: Request) -> int:
     """Return the most values that a filter may name."""
-    driver: StreamDriver | None = request.app.state.stream
+    driver = state_of(request).stream
     return FILTER_VALUES if driver is None else driver.limits.filter_values

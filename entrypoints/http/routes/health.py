@@ -8,9 +8,9 @@ from starlette.responses import Response
 from core.application.lag import FEED, Lag
 from core.errors import Unavailable
 from entrypoints.http.operations import Routes
-from entrypoints.http.requests import services
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import HealthAnswer, ReadinessAnswer
+from entrypoints.http.state import services_of
 
 ASK_SECONDS = 2.0
 """How long MongoDB may take to give the lags."""
@@ -46,11 +46,11 @@ async def healthz(_: Request) -> Response:
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 if the process can serve, else 503 with the reasons."""
-    offered, lags = services(request), list[Lag]()
-    reasons = offered.not_ready()
+    services, lags = services_of(request), list[Lag]()
+    reasons = services.not_ready()
     try:
         async with asyncio.timeout(ASK_SECONDS):
-            lags = list(await offered.lags())
+            lags = list(await services.lags())
     except (Unavailable, TimeoutError):
         reasons.append("MongoDB does not answer")
     for lag in lags:

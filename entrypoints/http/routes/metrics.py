@@ -26,9 +26,10 @@ from core.errors import Unavailable
 from core.log.handler import CommandHandler
 from core.outbox.ports import Backlog, BacklogReader
 from core.roles import READERS
+from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.operations import Media, Routes
-from entrypoints.http.routes.alertmanager import IngestCounts
+from entrypoints.http.state import state_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0
@@ -38,7 +39,7 @@ routes = Routes("health")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoreFigures:
     """Figures that only the store knows: each projection's lag, and the outbox's backlog."""
 
     lags: Sequence[Lag]
@@ -46,7 +47,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class MetricSources:
     """The parts of a process that count, and the readers of the store's figures."""
 
     append: AppendCounts
@@ -64,22 +65,21 @@ class Parts:
 class Metrics:
     """The metrics of one process; those of the store are the same in all."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, sources: MetricSources) -> None:
+        self._sources = sources
 
     async def text(self) -> bytes:
         """Return all metrics as text."""
-        stored: Stored | None = None
+        stored: StoreFigures | None = None
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(ASK_SECONDS):
                 stored = await self._stored()
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Snapshot(self._parts, stored))
+        registry.register(_Snapshot(self._sources, stored))
         return generate_latest(registry)
 
-    async def _stored(self) -> Stored:
-        parts = self._parts
-        return Stored(await parts.lags(), await parts.outbox.backlog())
+    async def _stored(self) -> StoreFigures:
+        return StoreFigures(await self._sources.lags(), await self._sources.outbox.backlog())
 
 
 @routes.declare(
@@ -92,14 +92,13 @@ class Metrics:
 )
 async def metrics(request: Request) -> Response:
     """Return this process's metrics as text."""
-    shown: Metrics = request.app.state.metrics
-    return Response(await shown.text(), media_type=CONTENT_TYPE)
+    return Response(await state_of(request).metrics(), media_type=CONTENT_TYPE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot(Collector):
-    parts: Parts
-    stored: Stored | None
+    sources: MetricSources
+    stored: StoreFigures | None
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
@@ -111,10 +110,10 @@ class _Snapshot(Collector):
             "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
         )
         if self.stored is not None:
-            yield from _stored(self.stored, self.parts.now())
+            yield from _stored(self.stored, self.sources.now())
 
     def _log(self) -> Iterator[Metric]:
-        counts, feed = self.parts.append, self.parts.feed
+        counts, feed = self.sources.append, self.sources.feed
         yield _counter("tocsin_append_events", "Events that this process appended.", counts.events)
         yield _counter("tocsin_append_conflicts", "Positions and revisions lost to others.", counts.conflicts)
         yield _histogram("tocsin_append_batch_events", "Events in an append.", {"": counts.sizes})
@@ -124,7 +123,7 @@ class _Snapshot(Collector):
         yield _gauge("tocsin_feed_connected", "Whether the doorbell is connected.", feed.live)
 
     def _delivery(self) -> Iterator[Metric]:
-        stream = self.parts.stream
+        stream = self.sources.stream
         yield _gauge("tocsin_sessions", "Open sessions.", stream.sessions)
         yield _gauge("tocsin_draining", "Whether clients are sent away.", stream.draining)
         yield _counter("tocsin_sessions_opened", "Sessions ever opened.", stream.opened)
@@ -141,18 +140,18 @@ class _Snapshot(Collector):
         commands = CounterMetricFamily(
             "tocsin_commands", "Commands by outcome.", labels=["command", "outcome"]
         )
-        for names, times in sorted(self.parts.handler.counts.items()):
+        for names, times in sorted(self.sources.handler.counts.items()):
             commands.add_metric(names, times)
         yield commands
         answers = CounterMetricFamily(
             "tocsin_http_requests", "Answers over HTTP.", labels=["method", "route", "status"]
         )
-        for (method, route, status), times in sorted(self.parts.traffic.answers.items()):
+        for (method, route, status), times in sorted(self.sources.traffic.answers.items()):
             answers.add_metric([method, route, str(status)], times)
         yield answers
-        seconds = dict(sorted(self.parts.traffic.seconds.items()))
+        seconds = dict(sorted(self.sources.traffic.seconds.items()))
         yield _histogram("tocsin_http_request_seconds", "How long a request took.", seconds, "route")
-        ingested = self.parts.ingested
+        ingested = self.sources.ingested
         yield _counter("tocsin_ingest_alerts", "Alerts taken in.", ingested.alerts)
         yield _counter("tocsin_ingest_refused", "Alerts that the rules refused.", ingested.refused)
         yield _counter("tocsin_ingest_truncated", "Alerts that senders left out.", ingested.truncated)
@@ -164,7 +163,7 @@ class _Snapshot(Collector):
         delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
         dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
         latency: dict[str, Histogram] = {}
-        for name, counts in sorted(self.parts.relay.counts.items()):
+        for name, counts in sorted(self.sources.relay.counts.items()):
             attempts.add_metric([name], counts.attempts)
             delivered.add_metric([name], counts.delivered)
             dead.add_metric([name], counts.dead)
@@ -173,7 +172,7 @@ class _Snapshot(Collector):
         yield _histogram("tocsin_webhook_seconds", "How long a call took.", latency, "webhook")
 
 
-def _stored(stored: Stored, now: datetime) -> Iterator[Metric]:
+def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
     positions = GaugeMetricFamily(
         "tocsin_projection_lag_positions", "Events that a projection lacks.", labels=["projection"]
     )

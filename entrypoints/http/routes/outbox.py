@@ -13,10 +13,11 @@ from core.outbox.row import RowState, parse_row_id
 from core.roles import ADMINS
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.requests import body_of, caller, decoded
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import RowAnswer, RowsAnswer, RowShown, shown
 from entrypoints.http.schemas.parameters import OutboxParameters, parameters
+from entrypoints.http.state import services_of
 
 _UNDELIVERED: frozenset[RowState] = frozenset({"pending", "dead"})
 
@@ -47,7 +48,7 @@ _retry = msgspec.json.Decoder(RetryBody)
 async def show_rows(request: Request) -> Response:
     """Return rows, the oldest first; without `state`, the undelivered ones."""
     query = _query(request)
-    rows = await services(request).outgoing.outbox.page(query)
+    rows = await services_of(request).outgoing.outbox.page(query)
     following = rows[-1].id if len(rows) == query.limit else None
     return json_response(RowsAnswer([shown(row, RowShown, id=row.id) for row in rows], following))
 
@@ -64,7 +65,7 @@ async def show_rows(request: Request) -> Response:
 async def retry_one(request: Request) -> Response:
     """Make a dead row pending again."""
     try:
-        row = await services(request).outgoing.retry(caller(request).tenant, request.path_params["row_id"])
+        row = await services_of(request).outgoing.retry(caller(request).tenant, request.path_params["row_id"])
     except UnknownRow:
         raise Problem(404, "unknown_row", "there is no such row in the outbox") from None
     except Conflict as conflict:
@@ -89,7 +90,7 @@ async def retry_many(request: Request) -> Response:
     body = decoded(_retry, raw) if raw else RetryBody()
     after = None if body.cursor is None else _cursor(body.cursor)
     return json_response(
-        await services(request).outgoing.retry_all(caller(request).tenant, body.webhook, after)
+        await services_of(request).outgoing.retry_all(caller(request).tenant, body.webhook, after)
     )
 
 

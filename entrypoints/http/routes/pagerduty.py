@@ -24,12 +24,11 @@ from core.alarm.responses import Acknowledge
 from core.errors import InvalidEvent, InvalidInput, Refused, Unauthenticated, Unavailable
 from core.roles import REPORTERS
 from entrypoints.http.operations import AWAY, Described, Routes
-from entrypoints.http.requests import identified, services
+from entrypoints.http.requests import identified
 from entrypoints.http.responses import json_response
-from entrypoints.http.routes.alertmanager import IngestCounts
 from entrypoints.http.schemas.answers import EnqueuedAnswer, InvalidEventAnswer
-from entrypoints.process.routing_keys import TenantOf
-from entrypoints.process.services import Services
+from entrypoints.http.services import Services
+from entrypoints.http.state import services_of, state_of
 
 logger = logging.getLogger("tocsin.ingest")
 
@@ -87,13 +86,13 @@ async def enqueue(request: Request) -> Response:
     try:
         event = read_event(await _body(request))
         tenant = await _tenant(request, event.routing_key)
-        dedup_key = event.dedup_key or services(request).ids.new().replace("-", "")
-        done = await _apply(services(request), event, identity_of(event, dedup_key, tenant))
+        dedup_key = event.dedup_key or services_of(request).ids.new().replace("-", "")
+        done = await _apply(services_of(request), event, identity_of(event, dedup_key, tenant))
     except InvalidEvent as invalid:
         return _invalid(invalid.errors)
     except InvalidInput as invalid:
         return _invalid([invalid.detail])
-    counts: IngestCounts = request.app.state.ingested
+    counts = state_of(request).ingested
     counts.alerts += 1
     counts.dropped += not done
     return json_response(EnqueuedAnswer("success", "Event processed", dedup_key), status=202)
@@ -101,11 +100,10 @@ async def enqueue(request: Request) -> Response:
 
 async def _tenant(request: Request, routing_key: str) -> str:
     """Return the event's tenant, by its routing key, or by a credential in that key or in the header."""
-    tenant_of: TenantOf = request.app.state.tenant_of_routing_key
-    tenant = tenant_of(routing_key)
+    tenant = state_of(request).tenant_of(routing_key)
     if tenant is not None:
         return tenant
-    if services(request).authentication.required:
+    if services_of(request).authentication.required:
         with suppress(Unauthenticated):
             return (await identified(request, routing_key, REPORTERS)).tenant
     raise InvalidEvent(["'routing_key' is invalid: there is no such integration"])
@@ -121,40 +119,40 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def _apply(offered: Services, event: PagerDutyEvent, identity: Identity) -> bool:
+async def _apply(services: Services, event: PagerDutyEvent, identity: Identity) -> bool:
     """Carry out the event; return False if it is about no open alarm."""
 
     def context(occurred_at: datetime | None = None) -> Context:
         return Context(
-            event_id=offered.ids.new(),
+            event_id=services.ids.new(),
             tenant=identity.tenant,
             actor=Actor(source_of(event.routing_key), "source"),
-            now=offered.clock.now(),
+            now=services.clock.now(),
             occurred_at=occurred_at,
         )
 
     if event.action == "acknowledge":
-        return await _acknowledge(offered, context(), identity.alarm_id)
+        return await _acknowledge(services, context(), identity.alarm_id)
     if event.payload is not None:
         made = context(time_of(event.payload))
-        await offered.handler.handle(raise_of(identity, made, event, event.payload))
+        await services.handler.handle(raise_of(identity, made, event, event.payload))
         return True
     try:
-        cleared = await offered.handler.handle(Clear(context=context(), alarm_id=identity.alarm_id))
+        cleared = await services.handler.handle(Clear(context=context(), alarm_id=identity.alarm_id))
     except Refused:
         return False
     return cleared.event is not None
 
 
-async def _acknowledge(offered: Services, context: Context, alarm_id: str) -> bool:
+async def _acknowledge(services: Services, context: Context, alarm_id: str) -> bool:
     """Acknowledge the alarm at its newest revision, since the sender knows none."""
-    newest = await offered.log.newest(alarm_id)
+    newest = await services.log.newest(alarm_id)
     if newest is None or not newest.alarm.active:
         return False
     revision = newest.revision
     for _ in range(RACES):
         try:
-            await offered.handler.handle(Acknowledge(context=context, alarm_id=alarm_id, revision=revision))
+            await services.handler.handle(Acknowledge(context=context, alarm_id=alarm_id, revision=revision))
         except Refused as refusal:
             if refusal.code != "revision_outdated" or refusal.alarm is None:
                 return False

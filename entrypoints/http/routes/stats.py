@@ -18,18 +18,17 @@ from core.lists.ports import AlarmCounts
 from core.roles import READERS
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import caller, services
+from entrypoints.http.requests import caller
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import CurrentCounts, Period, RaisedInPeriod, StaleAlarm, StatsAnswer
 from entrypoints.http.schemas.parameters import StatsParameters, parameters
-from entrypoints.process.services import Services
+from entrypoints.http.services import Services
+from entrypoints.http.state import services_of, state_of
 
 LONGEST = timedelta(days=31)
 DEFAULT = timedelta(days=1)
 STATS_SECONDS = 10.0
 """How long adding up a period's buckets may take, including the wait for a turn."""
-AT_ONCE = 2
-"""How many requests may add up buckets at the same time."""
 
 
 routes = Routes("alarms")
@@ -48,15 +47,17 @@ routes = Routes("alarms")
 async def stats(request: Request) -> Response:
     """Return the present counts, and the figures of the period, in whole ten minutes."""
     given, tenant = parameters(request, StatsParameters), caller(request).tenant
-    offered = services(request)
-    now = offered.clock.now()
+    services = services_of(request)
+    now = services.clock.now()
     start, end = _period(*given.period(now, DEFAULT))
     # Read before the rows, which may be newer than this position, never older.
-    position = (await offered.checkpoints.load(ALARMS)).position
-    counts = await offered.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
+    position = (await services.checkpoints.load(ALARMS)).position
+    counts = await services.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
     try:
-        async with asyncio.timeout(STATS_SECONDS), request.app.state.adding_up:
-            kpi_position, figures = await _figures(offered, tenant, lambda: Tally(start, end, _wanted(given)))
+        async with asyncio.timeout(STATS_SECONDS), state_of(request).adding_up:
+            kpi_position, figures = await _figures(
+                services, tenant, lambda: Tally(start, end, _wanted(given))
+            )
     except TimeoutError:
         raise TooBroad("the period has too much activity to add up in time: ask for a shorter one") from None
     parts = asdict(figures) | {
@@ -80,15 +81,15 @@ async def stats(request: Request) -> Response:
     return json_response(answer)
 
 
-async def _figures(offered: Services, tenant: str, new_tally: Callable[[], Tally]) -> tuple[int, Figures]:
+async def _figures(services: Services, tenant: str, new_tally: Callable[[], Tally]) -> tuple[int, Figures]:
     """Add up the buckets; return the position that they reach, and their figures."""
     while True:
-        tally, at = new_tally(), await offered.checkpoints.load(KPIS)
-        async for buckets in offered.kpis.period(at.generation, tenant, tally.start, tally.end):
+        tally, at = new_tally(), await services.checkpoints.load(KPIS)
+        async for buckets in services.kpis.period(at.generation, tenant, tally.start, tally.end):
             # In a thread, because adding up would block the event loop for a while.
             await asyncio.to_thread(tally.add, buckets)
         # A rebuild that was swapped in meanwhile may have removed some buckets.
-        if (await offered.checkpoints.load(KPIS)).generation == at.generation:
+        if (await services.checkpoints.load(KPIS)).generation == at.generation:
             return at.position, await asyncio.to_thread(tally.figures)
 
 

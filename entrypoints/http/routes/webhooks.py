@@ -14,9 +14,10 @@ from core.outbox.webhook import Format, Webhook
 from core.roles import ADMINS
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
-from entrypoints.http.requests import body_of, caller, decoded, services
+from entrypoints.http.requests import body_of, caller, decoded
 from entrypoints.http.responses import json_response
 from entrypoints.http.schemas.answers import TestAnswer, WebhookAnswer, WebhooksAnswer, WebhookShown, shown
+from entrypoints.http.state import services_of
 
 Position = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Start = Position | Literal["now"]
@@ -77,13 +78,13 @@ _PLAIN = ("url", "filter", "secrets", "routing_key", "description", "enabled")
 async def create(request: Request) -> Response:
     """Create a webhook; 201 with its secrets, which are never shown again."""
     body = decoded(_new, await body_of(request))
-    offered = _outgoing(request)
+    outgoing = _outgoing(request)
     fields = {name: getattr(body, name) for name in (*_PLAIN, "format")}
     webhook = Webhook(
-        id=offered.ids.new(), tenant=caller(request).tenant, created_at=offered.clock.now(), **fields
+        id=outgoing.ids.new(), tenant=caller(request).tenant, created_at=outgoing.clock.now(), **fields
     )
     try:
-        made = await offered.create(webhook, body.after)
+        made = await outgoing.create(webhook, body.after)
     except Conflict as conflict:
         raise _conflict(conflict) from None
     headers = {"Location": f"/v1/webhooks/{made.id}"}
@@ -208,7 +209,7 @@ async def _webhook(request: Request) -> Webhook:
 
 
 def _outgoing(request: Request) -> Outgoing:
-    return services(request).outgoing
+    return services_of(request).outgoing
 
 
 def _unknown() -> Problem:

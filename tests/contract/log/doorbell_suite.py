@@ -68,7 +68,7 @@ class DoorbellContract:
 
     async def test_a_bell_that_rings_early_brings_nothing_forward(self, start: Start) -> None:
         async with start() as member:
-            member.store.link.ring(2)
+            member.store.ring(2)
             member.feed.hear(2)
             first = await member.raised("a")
             assert await member.reached(1) == [first]
@@ -79,7 +79,7 @@ class DoorbellContract:
         async with start() as member:
             first = await member.raised("a")
             for position in (1, 1, 0):
-                member.store.link.ring(position)
+                member.store.ring(position)
             second = await member.raised("b")
             assert await member.reached(2) == [first, second]
 
@@ -88,7 +88,7 @@ class DoorbellContract:
         async with start() as member:
             waiting = asyncio.create_task(rung(member, topic))
             await asyncio.sleep(0)
-            await member.store.link.connection[topic].insert_one(row(topic))
+            await member.store.connection[topic].insert_one(row(topic))
             await waiting
 
     async def test_a_log_with_another_identity_resets_the_feed(self, start: Start) -> None:
@@ -154,7 +154,7 @@ class SharedDoorbellContract(DoorbellContract):
         async with start() as first, start() as second:
             waiting = asyncio.create_task(rung(second, topic))
             await asyncio.sleep(0)
-            await first.store.link.connection[topic].insert_one(row(topic))
+            await first.store.connection[topic].insert_one(row(topic))
             await waiting
 
     async def test_another_process_gives_the_log_another_identity(

@@ -62,7 +62,7 @@ async def test_messages_alone_ring_topics(start: Start, redis: RedisServer, data
     async with start() as first, start() as second:
         await listening(redis, f"tocsin:{database}", 2)
         waiting = second.feed.bell("webhooks")
-        await first.store.link.connection["webhooks"].insert_one({"_id": "a"})
+        await first.store.connection["webhooks"].insert_one({"_id": "a"})
         async with asyncio.timeout(SECONDS):
             await waiting.wait()
 
@@ -178,7 +178,7 @@ async def test_a_process_ends_at_once_whatever_its_connection_to_redis_is_doing(
     async with start() as first:
         for turns in range(ENDINGS):
             async with asyncio.timeout(SECONDS), first.store.doorbell.listen(None, lambda: 0):
-                first.store.link.ring(0)
+                first.store.ring(0)
                 for _ in range(turns % 40):
                     await asyncio.sleep(0)
 

@@ -30,6 +30,7 @@ from core.kpi.bucket import Bucket
 from core.kpi.rules import Rules
 from entrypoints.cli.whatif import severities_of, show_whatif
 from entrypoints.http.app import create_app
+from entrypoints.http.state import AppState
 from entrypoints.process.compose import Process, running
 from entrypoints.process.settings import Settings
 from entrypoints.process.storage import Storage, record, storage
@@ -70,7 +71,7 @@ async def log(mongodb_uri: str, database: str) -> AsyncIterator[Record]:
 @asynccontextmanager
 async def serving(store: Storage) -> AsyncIterator[tuple[Process, httpx.AsyncClient]]:
     async with running(store) as process:
-        transport = httpx.ASGITransport(create_app(process.services))
+        transport = httpx.ASGITransport(create_app(AppState(services=process.services)))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield process, client
 
@@ -213,7 +214,7 @@ async def test_figures_of_another_log_are_counted_anew(store: Storage, connected
 async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mongod, database: str) -> None:
     made = flood()
     async with storage(Settings(mongodb_uri=standalone.uri, database=database)) as store:
-        await plant(store.link.connection, made)
+        await plant(store.connection, made)
         async with serving(store) as (process, http):
             process.feed.hear(len(made.events))
             await reached(store, len(made.events))
@@ -237,7 +238,7 @@ async def test_what_if_shows_both_and_writes_nothing(
     store: Storage, log: Record, connected: Database, mongodb_uri: str, database: str
 ) -> None:
     made = flood()
-    await plant(store.link.connection, made)
+    await plant(store.connection, made)
     names = sorted(await connected.list_collection_names())
     before = {name: await connected[name].find().to_list(None) for name in names}
     rules = Rules(on_delay=10, severities=severities_of(["pressure=warning"]))

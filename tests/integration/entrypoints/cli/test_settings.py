@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from entrypoints.cli import main
 from entrypoints.cli.parameters import with_settings
 from entrypoints.cli.settings_table import renewed
-from entrypoints.process.declaration import Command, declared
+from entrypoints.process.setting_declaration import Command, declared
 from entrypoints.process.settings import DEFAULT_URI, Settings
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from core.roles import Role
 from entrypoints.http.api import OPERATIONS, PERMISSIONS
 from entrypoints.http.app import create_app
 from entrypoints.http.schemas.bodies import BY_ID
+from entrypoints.http.state import AppState, TenantOf
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from tests.kit.http import HttpStage
 from tests.kit.tokens import SECRET, bearing, token
@@ -31,8 +33,9 @@ ADMINS = {"admin"}
 OPEN = {each.path for each in OPERATIONS if each.credential_in_body}
 
 
-def app_of(stage: HttpStage, **options: Any) -> Starlette:
-    return create_app(stage.services, **options)
+def app_of(stage: HttpStage, tenant_of: TenantOf | None = None, **options: Any) -> Starlette:
+    state = AppState(services=stage.services)
+    return create_app(state if tenant_of is None else replace(state, tenant_of=tenant_of), **options)
 
 
 @pytest.fixture

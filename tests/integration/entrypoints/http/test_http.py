@@ -19,7 +19,9 @@ from core.alarm.context import Context
 from core.alarm.events import Actor
 from core.errors import OutcomeUnknown, Unavailable
 from entrypoints.http.app import create_app
+from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.routes import alertmanager as ingest
+from entrypoints.http.state import AppState
 from tests.integration.entrypoints.http.watched import WatchedLog
 from tests.kit.hosts import TickingClock
 from tests.kit.http import HttpStage, problem
@@ -42,7 +44,7 @@ def stage(log: WatchedLog) -> HttpStage:
 
 @pytest.fixture
 def app(stage: HttpStage) -> Starlette:
-    return create_app(stage.services)
+    return create_app(AppState(services=stage.services))
 
 
 @pytest_asyncio.fixture
@@ -355,7 +357,7 @@ async def test_a_refused_alert_is_counted_and_the_others_are_taken(
     many = [alert("busy") | {"fingerprint": str(number)} for number in range(17)]
     answer = await tell(http, *many, alert("other"))
     assert answer.json() == {"alerts": 18, "refused": 1}
-    assert app.state.ingested == ingest.IngestCounts(alerts=18, refused=1)
+    assert app.state.shared.ingested == IngestCounts(alerts=18, refused=1)
     assert "too_many_origins" in caplog.text
     assert "other" in {event.alarm.source for event in (await stage.log.read(0, 50)).events}
 
@@ -364,7 +366,7 @@ async def test_truncated_alerts_are_logged_and_counted(
     http: httpx.AsyncClient, app: Starlette, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert (await tell(http, alert(), truncatedAlerts=7)).status_code == 200
-    assert app.state.ingested == ingest.IngestCounts(alerts=1, truncated=7)
+    assert app.state.shared.ingested == IngestCounts(alerts=1, truncated=7)
     assert "7" in caplog.text
 
 

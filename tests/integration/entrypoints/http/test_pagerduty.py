@@ -12,6 +12,7 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, StartupRefused, Unavailable
 from entrypoints.http.app import create_app
+from entrypoints.http.state import AppState
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from tests.kit.http import HttpStage
 
@@ -137,7 +138,7 @@ async def test_a_failure_that_a_retry_helps_is_answered_503(error: Exception) ->
 
 async def test_a_routing_key_stands_for_a_tenant(stage: HttpStage) -> None:
     tenant_of = tenant_of_routing_key(f"{KEY}=plant, other=office", None)
-    transport = httpx.ASGITransport(create_app(stage.services, tenant_of=tenant_of))
+    transport = httpx.ASGITransport(create_app(AppState(services=stage.services, tenant_of=tenant_of)))
     async with httpx.AsyncClient(transport=transport, base_url="http://tocsin") as http:
         assert (await send(http, "trigger")).status_code == 202
         unknown = await send(http, "trigger", routing_key="S" * 32)

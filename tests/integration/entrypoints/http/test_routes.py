@@ -14,7 +14,8 @@ from entrypoints.http import admission
 from entrypoints.http.admission import Admission
 from entrypoints.http.app import create_app
 from entrypoints.http.routes import bulk, commands
-from entrypoints.process.services import Services
+from entrypoints.http.services import Services
+from entrypoints.http.state import AppState
 from tests.kit.http import HttpStage, problem
 
 ID = Identity("default", "pump", "hot").alarm_id
@@ -136,7 +137,7 @@ class Slow(MemoryLog):
 
 
 def client(services: Services, admitting: Admission) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(create_app(services, admission=admitting))
+    transport = httpx.ASGITransport(create_app(AppState(services=services, admission=admitting)))
     return httpx.AsyncClient(transport=transport, base_url="http://tocsin")
 
 

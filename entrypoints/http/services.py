@@ -1,4 +1,4 @@
-"""The services of the running process for its entrypoints; only compose.py builds them."""
+"""What HTTP needs of the running process; entrypoints/process/compose.py builds it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
