@@ -16,7 +16,7 @@ from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
 from core.delivery.pages import PAGE_EVENTS
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
-from core.delivery.session import Stage, Subscription
+from core.delivery.session import Subscription
 from core.errors import LogMismatch, Unavailable
 from core.lists.ports import AlarmListReader, DecidedSwap
 from core.log.ports import EventReader
@@ -129,7 +129,7 @@ class Fetching:
         async with closing(self._sources.alarms.scan(subscription.session.tenant)) as scan:
             while rows := await self._next(scan):
                 await self._send(subscription, rows)
-                if subscription.stage is not Stage.SNAPSHOT:
+                if not subscription.scanning:
                     return True
         return (await self._checkpoint()).generation == before.generation
 
@@ -151,5 +151,5 @@ class Fetching:
         self._delivery.snapshot_rows(subscription, rows)
         self._wake()
         session = subscription.session
-        while session.answers and not session.closed:
+        while not (session.answered or session.closed):
             await session.peer.wait_for_room()

@@ -45,7 +45,7 @@ class Sending:
         """Go on with a session whose socket takes data again."""
         self._blocked.pop(session, None)
         self._delivery.drained(session)
-        if not session.answers:
+        if session.answered:
             session.peer.make_room()
         self.wake()
 
@@ -70,7 +70,7 @@ class Sending:
                     session.peer.wire.close(payload.code, payload.reason)
                 elif not session.peer.write(payload):
                     self._block(session)
-                elif session.peer.room is not None and not session.answers:
+                elif session.peer.room is not None and session.answered:
                     session.peer.make_room()
             if perf_counter() > until:
                 more = True

@@ -72,7 +72,7 @@ class CatchUp(Generic[Peer]):
         self._waiting.pop(request.number, None)
         served = [each for each in waiting if each.cursor < reached]
         for subscription in served:
-            subscription.stage = Stage.LIVE
+            subscription.page_came()
         if len(served) < len(waiting):
             self._waiting[request.number] = [each for each in waiting if each.cursor >= reached]
             self._requests.add(NeedPage(request.number, self._epoch, request.tries + 1))
@@ -87,7 +87,7 @@ class CatchUp(Generic[Peer]):
         return self._ring.between(after, min(end, self._ring.last))
 
     def _wait(self, subscription: Subscription[Peer]) -> None:
-        subscription.stage = Stage.PAGE
+        subscription.page_missing()
         number = page_of(subscription.cursor + 1)
         if number not in self._waiting:
             self._waiting[number] = []

@@ -64,8 +64,7 @@ class Fanout(Generic[Peer]):
 
     def join(self, subscription: Subscription[Peer], position: int) -> None:
         """Send everything that matches after the position."""
-        subscription.cursor = subscription.told = position
-        subscription.stage = Stage.LIVE
+        subscription.joined(position)
         subscription.cohort.serve(subscription)
         self._behind.append(subscription)
 
@@ -87,6 +86,7 @@ class Fanout(Generic[Peer]):
 
     def outgoing(self) -> Iterator[Outgoing[Peer]]:
         """Yield what is to be sent; see `Delivery.outgoing`."""
+        live = Stage.LIVE
         while True:
             if self._answering:
                 session = self._answering.popleft()
@@ -106,7 +106,7 @@ class Fanout(Generic[Peer]):
                 subscription = self._behind.popleft()
             else:
                 return
-            if subscription.session.busy or subscription.stage is not Stage.LIVE:
+            if subscription.session.busy or subscription.stage is not live:
                 continue
             frame = subscription.cohort.newest
             # Nearly always the member before this one was sent the same frame.
@@ -125,18 +125,19 @@ class Fanout(Generic[Peer]):
 
     def _advance(self, subscription: Subscription[Peer], frame: Frame) -> Outgoing[Peer]:
         """Move the cursor to the frame's end, and return what the frame gives to send."""
-        subscription.cursor = frame.end
-        if frame.end < self._ring.last:
+        end = frame.end
+        if end < self._ring.last:
             self._behind.append(subscription)
         if frame.body:
-            subscription.told = frame.end
+            subscription.received(end)
             return subscription.session, frame.payload(subscription.id)
-        if subscription.cursor - subscription.told >= POSITION_LAG:
-            self._tell(subscription, subscription.cursor)
+        subscription.passed(end)
+        if end - subscription.told >= POSITION_LAG:
+            self._tell(subscription, end)
         return None
 
     def _tell(self, subscription: Subscription[Peer], position: int) -> None:
-        subscription.cursor = subscription.told = position
+        subscription.received(position)
         self.answer(subscription.session, PositionMessage(id=subscription.id, position=position))
 
     def _queue_answers(self, session: Session[Peer]) -> None:

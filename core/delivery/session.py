@@ -31,7 +31,10 @@ class Stage(Enum):
 
 
 class Subscription(Generic[Peer]):
-    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward."""
+    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward.
+
+    Its methods alone move the cursor and change the stage; each is named after what happened.
+    """
 
     __slots__ = ("cohort", "conflate", "cursor", "id", "session", "stage", "told")
 
@@ -47,6 +50,50 @@ class Subscription(Generic[Peer]):
         self.stage = Stage.TAIL
         # The last position that the client was told.
         self.told = 0
+
+    @property
+    def scanning(self) -> bool:
+        """Whether it waits for rows of the alarm list."""
+        return self.stage is Stage.SNAPSHOT
+
+    def snapshot_asked(self) -> None:
+        """Wait for rows of the alarm list."""
+        self.stage = Stage.SNAPSHOT
+
+    def scan_began(self, position: int) -> bool:
+        """Note the checkpoint before a scan; return whether it is the first scan.
+
+        The lowest checkpoint counts: a row that was sent and left the filter since would otherwise stay with
+        the client for ever.
+        """
+        first = self.cursor < 0
+        self.cursor = position if first else min(self.cursor, position)
+        return first
+
+    def joined(self, position: int) -> None:
+        """Go on with the events after the position, which the client knows."""
+        self.cursor = self.told = position
+        self.stage = Stage.LIVE
+
+    def page_missing(self) -> None:
+        """Wait for a page of the log."""
+        self.stage = Stage.PAGE
+
+    def page_came(self) -> None:
+        """Go on: the page of the log is there."""
+        self.stage = Stage.LIVE
+
+    def passed(self, position: int) -> None:
+        """Move past events that do not match."""
+        self.cursor = position
+
+    def received(self, position: int) -> None:
+        """Move on: the client is told this position, in a message of its own or with events."""
+        self.cursor = self.told = position
+
+    def ended(self) -> None:
+        """Wait for nothing more."""
+        self.stage = Stage.OVER
 
 
 class Session(Generic[Peer]):
@@ -81,6 +128,11 @@ class Session(Generic[Peer]):
         self.busy = False
         # Nothing more goes out, except for the waiting answers.
         self.closed = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether every answer has gone out."""
+        return not self.answers
 
     @property
     def full(self) -> bool:

@@ -8,7 +8,7 @@ from core.delivery.encodings.encoding import Encoding
 from core.delivery.fanout import Fanout
 from core.delivery.protocol import RESTART, Close, ErrorMessage, Goodbye, Hello, ResetMessage
 from core.delivery.ring import Ring
-from core.delivery.session import Peer, Session, Stage, Subscription
+from core.delivery.session import Peer, Session, Subscription
 
 
 class Sessions(Generic[Peer]):
@@ -65,7 +65,7 @@ class Sessions(Generic[Peer]):
 
     def end(self, subscription: Subscription[Peer]) -> None:
         """Send nothing more for the subscription."""
-        subscription.stage = Stage.OVER
+        subscription.ended()
         subscription.session.subscriptions.pop(subscription.id, None)
         self._cohorts.leave(subscription)
 
@@ -90,7 +90,7 @@ class Sessions(Generic[Peer]):
         """Send a heartbeat over every idle wire that has no pings of its own."""
         for session in self._open:
             heartbeat = session.encoding.heartbeat
-            if heartbeat and not (session.busy or session.closed or session.answers):
+            if heartbeat and session.answered and not (session.busy or session.closed):
                 self._fanout.send(session, heartbeat)
 
     def _end_subscriptions(self, session: Session[Peer]) -> None:

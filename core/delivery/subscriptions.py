@@ -80,21 +80,13 @@ class Subscriptions(Generic[Peer]):
         return True
 
     def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
-        """Take the checkpoint read before the scan, also when the scan starts over.
-
-        Events after the first checkpoint must follow, or a row that was sent and then left the filter would
-        stay with the client for ever.
-        """
-        if subscription.stage is not Stage.SNAPSHOT:
-            return
-        if subscription.cursor < 0:
-            subscription.cursor = position
+        """Take the checkpoint read before the scan, also when the scan starts over."""
+        if subscription.scanning and subscription.scan_began(position):
             self._fanout.answer(subscription.session, Subscribed(id=subscription.id, position=position))
-        subscription.cursor = min(subscription.cursor, position)
 
     def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
         """Send the rows of a page of the alarm list that match and are not normal."""
-        if subscription.stage is not Stage.SNAPSHOT:
+        if not subscription.scanning:
             return
         matcher, encoding = subscription.cohort.matcher, subscription.session.encoding
         rows = (alarm for alarm in alarms if alarm.state != "normal" and matcher.matches(alarm))
@@ -104,7 +96,7 @@ class Subscriptions(Generic[Peer]):
 
     def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
         """Say that the list is complete, and go on with the events after it."""
-        if subscription.stage is not Stage.SNAPSHOT:
+        if not subscription.scanning:
             return
         encoding, position = subscription.session.encoding, subscription.cursor
         self._fanout.send(subscription.session, encoding.snapshot(subscription.id, (), position, done=True))
@@ -135,7 +127,7 @@ class Subscriptions(Generic[Peer]):
     def _begin(self, subscription: Subscription[Peer], wanted: Subscribe) -> None:
         last = self._ring.last
         if wanted.snapshot:
-            subscription.stage = Stage.SNAPSHOT
+            subscription.snapshot_asked()
             self._requests.add(NeedSnapshot(subscription))
         elif wanted.after is not None and wanted.after > last:
             # Another process may have read further: only the log itself can tell.
