@@ -41,10 +41,10 @@ class Sending:
                 if more:
                     await asyncio.sleep(0)
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[Peer]) -> None:
         """Go on with a session whose socket takes data again."""
         self._blocked.pop(session, None)
-        self._delivery.drained(session)
+        self._delivery.resumed(session)
         if session.answered:
             session.peer.make_room()
         self.wake()

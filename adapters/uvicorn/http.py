@@ -24,7 +24,7 @@ class HttpProtocol(HttpToolsProtocol):
     it closes a full socket.
     """
 
-    drained: Callable[[], None] | None = None
+    resumed: Callable[[], None] | None = None
     """Called when the socket takes data again, after `write` returned False."""
     _ended = False
     _cut: asyncio.TimerHandle | None = None
@@ -36,7 +36,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def write(self, data: bytes) -> bool:
-        """Write a whole chunk of a started response. False: the socket is full, wait for `drained`.
+        """Write a whole chunk of a started response. False: the socket is full, wait for `resumed`.
 
         Does nothing once the response has ended.
         """
@@ -63,8 +63,8 @@ class HttpProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         """Go on after `pause_writing`."""
         super().resume_writing()
-        if self.drained is not None:
-            self.drained()
+        if self.resumed is not None:
+            self.resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and cancel the cut-off."""

@@ -18,7 +18,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
     uvicorn waits for ever before it closes a full socket.
     """
 
-    drained: Callable[[], None] | None = None
+    resumed: Callable[[], None] | None = None
     """Called when the socket takes data again, after `write` returned False."""
     _took_at = 0.0
 
@@ -29,7 +29,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def write(self, frame: bytes) -> bool:
-        """Write a whole, final frame. False: the socket is full, wait for `drained`.
+        """Write a whole, final frame. False: the socket is full, wait for `resumed`.
 
         Does nothing on a socket that is being closed.
         """
@@ -55,8 +55,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         """Go on after `pause_writing`."""
         super().resume_writing()
         self._took_at = self.loop.time()
-        if self.drained is not None:
-            self.drained()
+        if self.resumed is not None:
+            self.resumed()
 
     def keepalive_timeout(self) -> None:
         """Close the connection to a client that does not answer a ping.

@@ -22,7 +22,7 @@ from core.outbox.webhook import Webhook
 
 CALL_SECONDS = 15.0
 """How long a call may take, from resolving the name to reading the answer."""
-DRAIN_SECONDS = 1.0
+BODY_SECONDS = 1.0
 """How long reading an answer's body may take; read to its end, the connection can be used again."""
 ANSWER_BYTES = 64 * 1024
 """How much of an answer's body is read and thrown away."""
@@ -108,14 +108,14 @@ class HttpSender:
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         request = self._client.build_request("POST", url, headers=dict(headers), content=body)
-        draining = min(DRAIN_SECONDS, self._seconds / 2)
-        async with asyncio.timeout(self._seconds - draining):
+        reading = min(BODY_SECONDS, self._seconds / 2)
+        async with asyncio.timeout(self._seconds - reading):
             response = await self._client.send(request, stream=True)
         self._client.cookies.clear()
         # The status decides; the body is read only so that the connection can be used again.
         with suppress(httpx.HTTPError, OSError, TimeoutError):
-            async with asyncio.timeout(draining), aclosing(response):
-                await _drained(response)
+            async with asyncio.timeout(reading), aclosing(response):
+                await _read_away(response)
         return Answer(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
 
 
@@ -133,7 +133,7 @@ def retry_after_of(value: str | None) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-async def _drained(response: httpx.Response) -> None:
+async def _read_away(response: httpx.Response) -> None:
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)

@@ -132,18 +132,18 @@ class Delivery(Generic[Peer]):
     def outgoing(self) -> Iterator[Outgoing[Peer]]:
         """Yield a session and its next message or its close, until nothing is left to send.
 
-        If a socket is full, call `busy` before going on, and `drained` once it takes data again. None stands
+        If a socket is full, call `busy` before going on, and `resumed` once it takes data again. None stands
         for work that gave nothing to send. Stopping between two loses nothing.
         """
         return self._fanout.outgoing()
 
     def busy(self, session: Session[Peer]) -> None:
-        """Send nothing to this session until it has drained: its socket is full."""
+        """Send nothing to this session until `resumed`: its socket is full."""
         self._fanout.busy(session)
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[Peer]) -> None:
         """Go on with a session whose socket takes data again."""
-        self._fanout.drained(session)
+        self._fanout.resumed(session)
 
     # Data from outside.
 

@@ -53,10 +53,10 @@ class Fanout(Generic[Peer]):
         self._queue_answers(session)
 
     def busy(self, session: Session[Peer]) -> None:
-        """Send nothing to this session until it has drained."""
+        """Send nothing to this session until `resumed`."""
         session.busy = True
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[Peer]) -> None:
         """Go on with a session whose socket takes data again."""
         session.busy = False
         self._queue_answers(session)

@@ -115,15 +115,15 @@ async def _running(  # noqa: PLR0913 (as above)
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    feed.listen(store.log.learn, store.log.forget)
-    feed.listen(known.learn, known.forget)
+    feed.on_events(store.log.learn, store.log.forget)
+    feed.on_events(known.learn, known.forget)
     appender = store.log if traces is None else traces.appender(store.log)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
-    feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
+    feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
     readiness = Readiness(feed, workers.projector, stream)
     services = Services(

@@ -167,8 +167,8 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)
-    def drain(self, who: int) -> None:
-        self.stage.drain(self.clients[who % len(self.clients)])
+    def resume(self, who: int) -> None:
+        self.stage.resume(self.clients[who % len(self.clients)])
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)
@@ -260,7 +260,7 @@ class DeliveryMachine(RuleBasedStateMachine):
         """Let everyone take everything; then nothing may be missing, and nothing be left over."""
         self.swapped = False
         for client in self.clients:
-            self.stage.drain(client)
+            self.stage.resume(client)
         rounds = 0
         while self.stage.pump() or self.requests or self.scans:
             rounds += 1

@@ -69,7 +69,7 @@ def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
         reports(stage, 1)
         stage.pump()
     assert len(received.events) == 1
-    stage.drain(client)
+    stage.resume(client)
     stage.pump()
     assert [len(message.events) for message in client.messages if isinstance(message, EventsMessage)] == [
         1,

@@ -1,4 +1,4 @@
-"""Listening: carries out the messages of a WebSocket's client, one by one."""
+"""Receiving: carries out the messages of a WebSocket's client, one by one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ Authenticate = Callable[[str], Awaitable[Caller]]
 """Returns the caller with a token or an API key. Raises Unauthenticated, Unavailable."""
 
 
-class Listening:
+class Receiving:
     """Hands the clients' messages to the delivery."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Listening:
         self._authenticate = authenticate
         self._limits = limits
 
-    async def listen(self, session: Session[Peer], receive: Receive) -> None:
+    async def run(self, session: Session[Peer], receive: Receive) -> None:
         """Carry out the client's messages until its socket is closed."""
         while True:
             # Keep a receive pending, or pings and closes would go unread.
