@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
 from adapters.webhook.signing import signature
 from adapters.webhook.ssrf import SsrfGuard
 from core.errors import AddressRefused, InvalidInput
-from core.outbox.ports import WebhookMessage
+from core.outbox.ports import Formats, WebhookMessage
 from core.outbox.schedule import Answer
 from core.outbox.webhook import Webhook
 
@@ -38,13 +37,19 @@ class HttpSender:
     """
 
     def __init__(
-        self, allowed: Iterable[str] = (), *, seconds: float = CALL_SECONDS, resolve: Resolve | None = None
+        self,
+        formats: Formats,
+        allowed: Iterable[str] = (),
+        *,
+        seconds: float = CALL_SECONDS,
+        resolve: Resolve | None = None,
     ) -> None:
-        """Take the networks and hosts that may be called beyond the public Internet.
+        """Take the formats, and the networks and hosts that may be called beyond the public Internet.
 
         Raises:
             StartupRefused: an entry of `allowed` is neither a network nor a host.
         """
+        self._formats = formats
         self._guard = SsrfGuard(allowed)
         self._seconds = seconds
         self._resolver = Resolver()
@@ -82,10 +87,10 @@ class HttpSender:
 
     async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
         """Post the message, sealed and signed; return the answer or the failure and raise nothing."""
-        message_format = FORMATS[webhook.format]
+        message_format = self._formats[webhook.format]
         body, timestamp = message_format.sealed(webhook, message.body), int(now.timestamp())
         headers = {
-            "content-type": message_format.content_type,
+            "content-type": message_format.traits.content_type,
             "webhook-id": message.id,
             "webhook-timestamp": str(timestamp),
         }

@@ -12,7 +12,7 @@ import msgspec
 from core.alarm.events import Event
 from core.outbox.row import Row, RowState, Settlement
 from core.outbox.schedule import Answer
-from core.outbox.webhook import Format, Webhook
+from core.outbox.webhook import Format, FormatTraits, Webhook
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a settled row is kept: a delivered one so that routing its event again changes nothing, a dead one
@@ -162,8 +162,8 @@ class WebhookFormat(Protocol):
     """Renders bodies for receivers of one kind. Raises nothing."""
 
     @property
-    def content_type(self) -> str:
-        """The media type of its bodies."""
+    def traits(self) -> FormatTraits:
+        """What sets the format apart."""
         ...
 
     def render(self, event: Event, *, left: bool) -> bytes | None:

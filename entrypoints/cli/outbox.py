@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 import typer
 from rich.console import Console
 
+from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.callers import DEFAULT_TENANT
 from core.application.webhooks.service import Outgoing
@@ -98,7 +99,7 @@ async def _retry_all(service: Outgoing, tenant: str, webhook: str | None) -> tup
 
 @asynccontextmanager
 async def _outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
-    async with storage(settings) as store, aclosing(HttpSender()) as sender:
+    async with storage(settings) as store, aclosing(HttpSender(FORMATS)) as sender:
         if store.link.kind == "local":
             raise StartupRefused(
                 "on a standalone mongod without Redis only the server's own process would hear of the retry:"

@@ -95,7 +95,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
-        aclosing(HttpSender(webhook_allow)) as sender,
+        aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
         _running(store, authentication, limits, sender, traces, works=role != "api") as process,
     ):
         yield process

@@ -85,7 +85,7 @@ async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> 
 
 async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
     """Create the webhook, or change it as the entry says. Raises InvalidInput, Conflict."""
-    if entry.format == "cloudevents" and not entry.secrets:
+    if outgoing.traits(entry.format).signed and not entry.secrets:
         raise InvalidInput("it needs secrets: a generated one could never be shown")
     if known is None:
         await outgoing.create(_made(entry, outgoing.clock.now()), entry.after)

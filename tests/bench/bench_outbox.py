@@ -75,7 +75,7 @@ def _rows(hook: Webhook) -> list[Row]:
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
     """Return how many rows a second one relay delivers and records."""
-    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as sender:
+    async with _database(uri) as database, aclosing(HttpSender(FORMATS, ["127.0.0.1"])) as sender:
         webhooks, outbox = MongoWebhooks(database), MongoOutbox(database)
         await webhooks.create()
         await outbox.create()

@@ -50,7 +50,7 @@ class HttpStage:
         self.checkpoints = MemoryCheckpoints()
         self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
-        self._sender = HttpSender(["127.0.0.0/8"])
+        self._sender = HttpSender(FORMATS, ["127.0.0.0/8"])
         self.services = Services(
             handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,

@@ -69,7 +69,7 @@ class Stage:
         self.leases = MemoryLeases()
         self.clock = Haste()
         self.routed = 0
-        self.sender = HttpSender(["127.0.0.0/8"])
+        self.sender = HttpSender(FORMATS, ["127.0.0.0/8"])
         self.outgoing = Outgoing(
             self.webhooks, self.outbox, self.sender, self.log, self.clock, CountedIds(), FORMATS
         )
