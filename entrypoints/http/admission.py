@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.rates import Rates
-from entrypoints.http.conditions import check_acceptable
+from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.operations import Endpoint
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller

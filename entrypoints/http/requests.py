@@ -14,7 +14,7 @@ from core.alarm.commands import Command
 from core.alarm.context import Context
 from core.alarm.events import Actor, ActorKind
 from core.roles import Roles
-from entrypoints.http.conditions import expected
+from entrypoints.http.accept_and_match import expected
 from entrypoints.http.headers import fields
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem

@@ -13,7 +13,7 @@ from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.tokens.keys import KeySetTokens
 from adapters.tokens.secret import SecretTokens
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event

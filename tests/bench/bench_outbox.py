@@ -17,7 +17,7 @@ from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.evolution import place
 from core.application.webhooks.endpoint import RelayParts

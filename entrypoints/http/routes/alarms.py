@@ -13,7 +13,7 @@ from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
 from core.lists.query import AlarmPage, AlarmQuery
 from core.roles import READERS
-from entrypoints.http.conditions import knows
+from entrypoints.http.accept_and_match import knows
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller, services

@@ -17,7 +17,7 @@ from core.alarm.context import Context
 from core.errors import Refused
 from core.log.handler import Outcome
 from core.roles import REPORTERS
-from entrypoints.http.batches import carry_out
+from entrypoints.http.command_batches import carry_out
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import actor_of, body_of, caller, decoded, services

@@ -13,8 +13,8 @@ from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
 from core.roles import Roles
 from entrypoints.http.admission import admission
-from entrypoints.http.batches import Result, carry_out
-from entrypoints.http.conditions import check_acceptable
+from entrypoints.http.command_batches import Result, carry_out
+from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.headers import fields
 from entrypoints.http.middleware.authorization import needs
 from entrypoints.http.operations import AWAY, BODY, Described, Routes

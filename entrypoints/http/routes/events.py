@@ -17,7 +17,7 @@ from core.delivery.protocol import Subscribe
 from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher
 from core.roles import READERS
-from entrypoints.http.conditions import accepts
+from entrypoints.http.accept_and_match import accepts
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller, services

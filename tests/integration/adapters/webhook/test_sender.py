@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.network import Resolver
 from adapters.webhook.sender import CALL_SECONDS, HttpSender
 from core.errors import InvalidInput

@@ -8,7 +8,7 @@ import standardwebhooks
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.outbox.outbox import OUTBOX
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.errors import Conflict
 from core.outbox.lanes import AT_ONCE
