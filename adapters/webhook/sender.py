@@ -16,7 +16,7 @@ from adapters.webhook.signing import signature
 from adapters.webhook.ssrf import SsrfGuard
 from core.errors import AddressRefused, InvalidInput
 from core.outbox.ports import Formats, WebhookMessage
-from core.outbox.schedule import Answer
+from core.outbox.schedule import CallResult
 from core.outbox.webhook import Webhook
 
 CALL_SECONDS = 15.0
@@ -85,7 +85,7 @@ class HttpSender:
         except AddressRefused as refusal:
             raise InvalidInput(f"the url cannot be used: {refusal}") from None
 
-    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
+    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> CallResult:
         """Post the message, sealed and signed; return the answer or the failure and raise nothing."""
         message_format = self._formats[webhook.format]
         body, timestamp = message_format.sealed(webhook, message.body), int(now.timestamp())
@@ -100,18 +100,18 @@ class HttpSender:
             headers["traceparent"] = message.trace
         return await self.call(webhook.url, headers, body)
 
-    async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> CallResult:
         """Post the body; return the answer or the failure within CALL_SECONDS and raise nothing."""
         began = monotonic()
         try:
             answer = await self._post(url, headers, body)
         except TimeoutError:
-            answer = Answer(error=f"no answer within {self._seconds:g} s")
+            answer = CallResult(error=f"no answer within {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-            answer = Answer(error=_reason(error))
-        return Answer(answer.status, answer.error, answer.retry_after, monotonic() - began)
+            answer = CallResult(error=_reason(error))
+        return CallResult(answer.status, answer.error, answer.retry_after, monotonic() - began)
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> CallResult:
         request = self._client.build_request("POST", url, headers=dict(headers), content=body)
         reading = min(BODY_SECONDS, self._seconds / 2)
         async with asyncio.timeout(self._seconds - reading):
@@ -121,7 +121,7 @@ class HttpSender:
         with suppress(httpx.HTTPError, OSError, TimeoutError):
             async with asyncio.timeout(reading), aclosing(response):
                 await _read_away(response)
-        return Answer(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
+        return CallResult(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
 
 
 def retry_after_of(value: str | None) -> float | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ANSWERS = 64
 """How many answers may wait for a busy session before its messages stay unread."""
 
-Peer = TypeVar("Peer")
+PeerT = TypeVar("PeerT")
 """The driver's side of a session."""
 
 
@@ -30,7 +30,7 @@ class Stage(Enum):
     OVER = "nothing more"
 
 
-class Subscription(Generic[Peer]):
+class Subscription(Generic[PeerT]):
     """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward.
 
     Its methods alone move the cursor and change the stage; each is named after what happened.
@@ -39,7 +39,7 @@ class Subscription(Generic[Peer]):
     __slots__ = ("cohort", "conflate", "cursor", "id", "session", "stage", "told")
 
     def __init__(
-        self, session: "Session[Peer]", name: str, cohort: "Cohort[Peer]", *, conflate: bool
+        self, session: "Session[PeerT]", name: str, cohort: "Cohort[PeerT]", *, conflate: bool
     ) -> None:
         self.session = session
         self.id = name
@@ -96,7 +96,7 @@ class Subscription(Generic[Peer]):
         self.stage = Stage.OVER
 
 
-class Session(Generic[Peer]):
+class Session(Generic[PeerT]):
     """One connected client. `peer` is the driver's side of the session."""
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Session(Generic[Peer]):
         "tenant",
     )
 
-    def __init__(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> None:
+    def __init__(self, encoding: Encoding, peer: PeerT, *, single: bool = False) -> None:
         self.tenant = ""
         self.subject = ""
         # Whether the client has proved who it is; until then it is told nothing.
@@ -121,7 +121,7 @@ class Session(Generic[Peer]):
         self.peer = peer
         # The session is for one subscription, and ends with it.
         self.single = single
-        self.subscriptions: dict[str, Subscription[Peer]] = {}
+        self.subscriptions: dict[str, Subscription[PeerT]] = {}
         # Messages that are not events, in order; they go out before any event.
         self.answers: deque[bytes | Close] = deque()
         # The socket is full.

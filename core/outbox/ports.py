@@ -11,7 +11,7 @@ import msgspec
 
 from core.alarm.events import Event
 from core.outbox.row import Row, RowState, Settlement
-from core.outbox.schedule import Answer
+from core.outbox.schedule import CallResult
 from core.outbox.webhook import Format, FormatTraits, Webhook
 
 KEPT_SECONDS = 7 * 24 * 3600
@@ -198,7 +198,7 @@ class WebhookMessage(msgspec.Struct, frozen=True, gc=False):
 class WebhookSender(Protocol):
     """Posts messages to webhooks."""
 
-    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
+    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> CallResult:
         """Post the message, sealed and signed for the webhook, in bounded time. Raises nothing.
 
         The message's id stays the same on every try; its timestamp is that of the try.

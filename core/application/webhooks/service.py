@@ -11,7 +11,7 @@ from core.host import Clock, Ids
 from core.log.ports import LogPositions
 from core.outbox.ports import CheckingSender, Formats, OutboxQuery, TenantRows, WebhookMessage, Webhooks
 from core.outbox.row import Row, parse_row_id
-from core.outbox.schedule import Answer
+from core.outbox.schedule import CallResult
 from core.outbox.webhook import SECRETS, WEBHOOKS, Format, FormatTraits, Webhook, not_signed, secret_of
 
 RETRIED_AT_ONCE = 1_000
@@ -94,7 +94,7 @@ class Outgoing:
         # The relay removes the rows that the router writes meanwhile.
         await self.outbox.remove(webhook_id)
 
-    async def test(self, webhook: Webhook) -> Answer:
+    async def test(self, webhook: Webhook) -> CallResult:
         """Make one call to the webhook, at once and only once."""
         event_id, now = self.ids.new(), self.clock.now()
         body = self.formats[webhook.format].test_body(webhook, event_id, now)

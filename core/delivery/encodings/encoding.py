@@ -11,7 +11,7 @@ from core.delivery.protocol import CLIENT_BYTES, ClientMessage, EventMessage, Se
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
 
-Said = str | bytes
+RawMessage = str | bytes
 """A client's message: text or binary."""
 
 TEXT, BINARY = 0x1, 0x2
@@ -26,7 +26,7 @@ class Encoding(ABC):
     """Sent when nothing else is, where the wire has no pings of its own."""
 
     @abstractmethod
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+    def decode(self, said: RawMessage, limit: int = CLIENT_BYTES) -> ClientMessage:
         """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
 
     @abstractmethod
@@ -63,7 +63,7 @@ class WebSocketEncoding(Encoding):
 
     _opcode: ClassVar[int]
 
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+    def decode(self, said: RawMessage, limit: int = CLIENT_BYTES) -> ClientMessage:
         """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
         if len(said) > limit:
             raise BadMessage(f"a message has at most {limit} bytes")
@@ -93,7 +93,7 @@ class WebSocketEncoding(Encoding):
         pass
 
     @abstractmethod
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         pass
 
 

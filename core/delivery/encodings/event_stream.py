@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import Encoding, Said
+from core.delivery.encodings.encoding import Encoding, RawMessage
 from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
     CLIENT_BYTES,
@@ -55,7 +55,7 @@ class EventStream(Encoding):
         """A name for its frames that no other encoding or log shares."""
         return f"text/event-stream {self._log}"
 
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+    def decode(self, said: RawMessage, limit: int = CLIENT_BYTES) -> ClientMessage:
         """Refuse any message. Raises BadMessage."""
         del said, limit
         raise BadMessage("clients of an event stream send no messages")

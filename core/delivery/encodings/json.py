@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import TEXT, Encoding, Said, WebSocketEncoding, event_message
+from core.delivery.encodings.encoding import TEXT, Encoding, RawMessage, WebSocketEncoding, event_message
 from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
@@ -39,7 +39,7 @@ class _Json(WebSocketEncoding):
         rest = (self._encode(subscription), b",".join(alarms), position, self._encode(done))
         return b'{"op":"snapshot","id":%b,"alarms":[%b],"position":%d,"done":%b}' % rest
 
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         if isinstance(said, bytes):
             raise BadMessage(f"{self.subprotocol} takes text messages only")
         return self._client.decode(said)

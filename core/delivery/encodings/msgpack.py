@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import BINARY, Encoding, Said, WebSocketEncoding, event_message
+from core.delivery.encodings.encoding import BINARY, Encoding, RawMessage, WebSocketEncoding, event_message
 from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
@@ -44,7 +44,7 @@ class _MessagePack(WebSocketEncoding):
         """Encode a map without its header."""
         return self._encode(pairs)[1:]
 
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         if isinstance(said, str):
             raise BadMessage(f"{self.subprotocol} takes binary messages only")
         return self._client.decode(said)

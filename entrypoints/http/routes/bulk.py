@@ -13,7 +13,7 @@ from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
 from core.roles import Roles
 from entrypoints.http.admission import admission
-from entrypoints.http.command_batches import Result, carry_out
+from entrypoints.http.command_batches import CommandResult, carry_out
 from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.headers import fields
 from entrypoints.http.middleware.authorization import needs
@@ -86,7 +86,7 @@ async def commands(request: Request) -> Response:
     return json_response([_answer(result) for result in results])
 
 
-async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[Result]:
+async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[CommandResult]:
     """Return a result for each: a problem stays, a command is handled."""
     valid = [command for command in read if not isinstance(command, Problem)]
     done = iter(await carry_out(services(request).handler, valid, AT_ONCE))
@@ -134,7 +134,7 @@ def _check(request: Request, roles: Roles) -> None:
         raise Problem(403, "forbidden", needs(roles))
 
 
-def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
+def _answer(result: CommandResult) -> ItemAnswer | dict[str, Any]:
     if isinstance(result, Outcome):
         return ItemAnswer(status_of(result), result.event is not None, result.alarm.position, result.alarm)
     problem = problem_of(result)
