@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from adapters.streaming.peer import Peer
 from core.alarm.alarm import Alarm
 from core.application.checkpoints import belongs
+from core.application.log_tail import tail_up_to
 from core.application.projections.alarms import PROJECTION
 from core.application.waiting import closing
 from core.backoff import backoff
@@ -30,8 +31,7 @@ LIST_READS = 16
 SCAN_TRIES = 5
 """How often a scan is tried while the list is being swapped, or is not yet of this log."""
 TAIL_TRIES = 5
-"""How often the tail is read for a position beyond it: a new primary's majority view may lag."""
-TAIL_SECONDS = 0.2
+"""How often the tail is read for a position beyond it."""
 RETRY_SECONDS = 2.0
 
 
@@ -100,11 +100,8 @@ class Fetching:
 
     async def _tail(self, request: NeedTail) -> None:
         try:
-            for tries in range(1, TAIL_TRIES + 1):
-                tail = await self._sources.log.tail()
-                if self._delivery.tail(request, tail.position, final=tries == TAIL_TRIES):
-                    return
-                await asyncio.sleep(TAIL_SECONDS)
+            tail = await tail_up_to(self._sources.log, request.after, TAIL_TRIES)
+            self._delivery.tail(request, tail)
         except Unavailable as error:
             self._delivery.give_up(request, str(error))
 

@@ -159,12 +159,9 @@ class Delivery(Generic[PeerT]):
         """Take a requested page of the log, as far as it exists. Raises LogMismatch at a gap."""
         self._fanout.go_on(self._catch_up.page(request, events))
 
-    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
-        """Take the position of the log's tail; True: the request is settled.
-
-        `final`: the last try; a position beyond the tail is then a position of no event.
-        """
-        return self._subscriptions.tail(request, position, final=final)
+    def tail(self, request: NeedTail, position: int) -> None:
+        """Take the position of the log's tail; a position beyond it is a position of no event."""
+        self._subscriptions.tail(request, position)
 
     def snapshot_began(self, subscription: Subscription[PeerT], position: int) -> None:
         """Take the checkpoint read before the scan, also when the scan starts over."""

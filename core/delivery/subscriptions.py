@@ -66,18 +66,15 @@ class Subscriptions(Generic[PeerT]):
         if close is not None:
             self._sessions.close(session, close, error.code)
 
-    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
+    def tail(self, request: NeedTail, position: int) -> None:
         """Take the position of the log's tail (see `Delivery.tail`)."""
         subscription = request.subscription
         if subscription.stage is not Stage.TAIL:
-            return True
+            return
         if request.after <= position:
             self._accept(subscription, request.after)
-        elif final:
-            self._sessions.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
         else:
-            return False
-        return True
+            self._sessions.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
 
     def snapshot_began(self, subscription: Subscription[PeerT], position: int) -> None:
         """Take the checkpoint read before the scan, also when the scan starts over."""
@@ -157,10 +154,8 @@ def _refusal(
     if len(session.subscriptions) >= limits.subscriptions:
         detail = f"a session has at most {limits.subscriptions} subscriptions"
         return _error(wanted, "too_many_subscriptions", detail), TOO_MANY
-    if wanted.snapshot and wanted.after is not None:
-        return _error(wanted, "invalid", "a snapshot starts over: leave `after` out"), None
     try:
-        wanted.filter.check(limits.filter_values)
+        wanted.check(limits.filter_values)
     except InvalidInput as error:
         return _error(wanted, "invalid", error.detail), None
     return None

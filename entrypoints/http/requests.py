@@ -16,13 +16,13 @@ from core.alarm.events import Actor, ActorKind
 from core.roles import Roles
 from entrypoints.http.accept_and_match import expected
 from entrypoints.http.headers import fields
+from entrypoints.http.limits import BODY_BYTES
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
 from entrypoints.process.services import Services
 
 T = TypeVar("T")
 
-BODY_BYTES = 1024 * 1024
 KEY_LENGTH = 255
 
 _KEY = re.compile(r"[\x21-\x7e]+")

@@ -16,6 +16,7 @@ from entrypoints.http.admission import admission
 from entrypoints.http.command_batches import CommandResult, carry_out
 from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.headers import fields
+from entrypoints.http.limits import COMMANDS
 from entrypoints.http.middleware.authorization import needs
 from entrypoints.http.operations import AWAY, BODY, Described, Routes
 from entrypoints.http.problems import Problem, problem_of
@@ -36,8 +37,6 @@ from entrypoints.http.schemas.items import ITEM, ClearItem, RaiseItem, command_n
 
 logger = logging.getLogger("tocsin.http")
 
-COMMANDS = 1_000
-"""The most commands in one request."""
 AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
 

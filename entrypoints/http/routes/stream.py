@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.streaming.driver import StreamDriver
-from adapters.uvicorn.websocket import WIRE
+from adapters.uvicorn.wire import WIRE
 from core.access.callers import ANYONE, Caller
 from core.application.authentication import Authentication
 from core.delivery.encodings.encoding import Encoding

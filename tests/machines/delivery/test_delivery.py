@@ -254,7 +254,7 @@ class DeliveryMachine(RuleBasedStateMachine):
                 start = request.number * PAGE
                 self.stage.delivery.page(request, self.log[start : start + PAGE - short])
             case NeedTail():
-                self.stage.delivery.tail(request, len(self.log), final=True)
+                self.stage.delivery.tail(request, len(self.log))
 
     def finish(self) -> None:
         """Let everyone take everything; then nothing may be missing, and nothing be left over."""
