@@ -17,7 +17,7 @@ from core.access.revocations import Revocation
 from core.alarm.events import Event
 from core.counters import DeliveryCounts
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding, WebSocketEncoding
 from core.delivery.limits import Limits
 from core.delivery.protocol import TOO_MANY, ErrorMessage, Subscribe
 from core.delivery.ring import RING_EVENTS
@@ -104,7 +104,9 @@ class StreamDriver:
         """Return the tenant's sessions in this process."""
         return self._delivery.sessions_of(tenant)
 
-    async def serve(self, receive: Receive, wire: Wire, caller: Caller | None, encoding: Encoding) -> None:
+    async def serve(
+        self, receive: Receive, wire: Wire, caller: Caller | None, encoding: WebSocketEncoding
+    ) -> None:
         """Serve one accepted socket until either side closes it; `caller` None: the client says who it is."""
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
@@ -113,7 +115,7 @@ class StreamDriver:
             wire.close(TOO_MANY, "too_many_sessions")
             return
         with self._opened(wire, caller, encoding) as session:
-            await self._receiving.run(session, receive)
+            await self._receiving.run(session, encoding, receive)
 
     async def follow(
         self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding, wanted: Subscribe

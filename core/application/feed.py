@@ -11,7 +11,7 @@ from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
-from core.log.ports import START, Doorbell, EventReader, Notice, Page, Stamp
+from core.log.ports import START, Doorbell, FeedReader, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
@@ -43,7 +43,7 @@ class Feed:
     starts at the log's tail and goes on for ever; `follow` yields older events too. `chance` spreads retries.
     """
 
-    def __init__(self, log: EventReader, doorbell: Doorbell, chance: Chance) -> None:
+    def __init__(self, log: FeedReader, doorbell: Doorbell, chance: Chance) -> None:
         self._log = log
         self._doorbell = doorbell
         self._chance = chance

@@ -20,7 +20,7 @@ so that it can be retried. Both stay equally long: a dead row never outlives a r
 
 
 class WebhookDirectory(Protocol):
-    """The webhooks of all tenants, as the relay needs them."""
+    """The webhooks of all tenants, as the relay and the file of webhooks need them."""
 
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
@@ -39,7 +39,7 @@ class RoutedWebhooks(WebhookDirectory, Protocol):
         ...
 
 
-class Webhooks(WebhookDirectory, Protocol):
+class Webhooks(Protocol):
     """The webhooks, as tenants manage them."""
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
@@ -48,6 +48,10 @@ class Webhooks(WebhookDirectory, Protocol):
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
         """Return a tenant's webhooks, in order of id."""
+        ...
+
+    async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
+        """Set these fields, all at once; return the changed webhook, None if there is none."""
         ...
 
     async def add(self, webhook: Webhook) -> bool:

@@ -47,6 +47,7 @@ class HttpStage:
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
+        self.webhooks = MemoryWebhooks()
         self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
         self._sender = HttpSender(FORMATS, ["127.0.0.0/8"])
@@ -63,7 +64,7 @@ class HttpStage:
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
             outgoing=Outgoing(
-                MemoryWebhooks(), self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
+                self.webhooks, self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
             ),
             kpis=MemoryKpiBuckets(),
             lags=self._lags,

@@ -26,10 +26,6 @@ class Encoding(ABC):
     """Sent when nothing else is, where the wire has no pings of its own."""
 
     @abstractmethod
-    def decode(self, said: RawMessage, limit: int = CLIENT_BYTES) -> ClientMessage:
-        """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
-
-    @abstractmethod
     def message(self, message: ServerMessage) -> bytes:
         """Encode a whole message."""
 
@@ -46,12 +42,8 @@ class Encoding(ABC):
         """Encode a value."""
 
     @abstractmethod
-    def event(self, entry: EncodedEvent) -> bytes:
-        """Return the event's part, which the entry keeps."""
-
-    @abstractmethod
-    def left(self, event: bytes) -> bytes:
-        """Make an event's part say that its alarm left the filter."""
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
+        """Return the event's part, made from what the entry keeps; `left`: its alarm left the filter."""
 
     @abstractmethod
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
@@ -59,7 +51,7 @@ class Encoding(ABC):
 
 
 class WebSocketEncoding(Encoding):
-    """Encodes to WebSocket frames."""
+    """Encodes to WebSocket frames, and decodes what clients send."""
 
     _opcode: ClassVar[int]
 

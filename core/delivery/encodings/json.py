@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import TEXT, Encoding, RawMessage, WebSocketEncoding, event_message
+from core.delivery.encodings.encoding import TEXT, RawMessage, WebSocketEncoding, event_message
 from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
@@ -21,13 +21,10 @@ class _Json(WebSocketEncoding):
     def part(self, value: object) -> bytes:
         return self._encode(value)
 
-    def event(self, entry: EncodedEvent) -> bytes:
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
         if entry.json is None:
             entry.json = self._encode(event_message(entry))
-        return entry.json
-
-    def left(self, event: bytes) -> bytes:
-        return event[:-1] + b',"left":true}'
+        return entry.json[:-1] + b',"left":true}' if left else entry.json
 
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
         return b'"events":[%b],"position":%d}' % (b",".join(events), position)
@@ -45,4 +42,4 @@ class _Json(WebSocketEncoding):
         return self._client.decode(said)
 
 
-JSON: Encoding = _Json()
+JSON: WebSocketEncoding = _Json()

@@ -108,8 +108,7 @@ def _part(matcher: Matcher, event: Event) -> bytes | None:
     verdict = matcher.verdict(event)
     if verdict == "no":
         return None
-    part = JSON.event(EncodedEvent(event))
-    return JSON.left(part) if verdict == "left" else part
+    return JSON.event(EncodedEvent(event), left=verdict == "left")
 
 
 def _stream(request: Request) -> Response:
