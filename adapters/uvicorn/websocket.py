@@ -4,7 +4,6 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-
 from adapters.uvicorn.wire import CUT_SECONDS, WIRE, ResumingProtocol
 
 

@@ -64,7 +64,7 @@ class Subscribe(
     conflate: bool = False
 
     def check(self, filter_values: int) -> None:
-        """Check that the parts go together, and the filter has so many values at most. Raises InvalidInput."""
+        """Check that the parts go together, and the filter's bounds. Raises InvalidInput."""
         if self.snapshot and self.after is not None:
             raise InvalidInput("a snapshot starts over: leave `after` out")
         self.filter.check(filter_values)

@@ -7,8 +7,8 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event, Snapshot
 from core.alarm.evolution import evolve
 from core.errors import Unavailable
-from core.log.ports import FoldReader
 from core.log.folding import check_known, newest_events
+from core.log.ports import FoldReader
 
 FOLDED_AT_ONCE = 500
 """How many events of an alarm are read at once for a fold."""

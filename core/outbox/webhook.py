@@ -80,9 +80,8 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
         check_text("description", self.description, TEXT_BYTES)
         if traits.takes_routing_key:
             if self.routing_key is None or not _ROUTING_KEY.fullmatch(self.routing_key):
-                raise InvalidInput(
-                    f"the format {self.format} needs a routing_key: 1 to {ROUTING_KEY_LENGTH} visible characters"
-                )
+                key = f"1 to {ROUTING_KEY_LENGTH} visible characters"
+                raise InvalidInput(f"the format {self.format} needs a routing_key: {key}")
         elif self.routing_key is not None:
             raise InvalidInput(f"the format {self.format} takes no routing_key")
         if traits.signed:

@@ -13,7 +13,9 @@ CommandResult = Outcome | Exception
 _NOT_TRIED = "not tried, since an earlier command could not be carried out"
 
 
-async def carry_out(handler: CommandHandler, commands: Sequence[Command], at_once: int) -> list[CommandResult]:
+async def carry_out(
+    handler: CommandHandler, commands: Sequence[Command], at_once: int
+) -> list[CommandResult]:
     """Carry out the commands, at most `at_once` of them at the same time; return a result for each.
 
     A refusal does not stop other commands. Any other error stops the later commands on its alarm, which

@@ -12,9 +12,9 @@ from core.alarm.commands import Command
 from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
 from core.roles import Roles
+from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.admission import admission
 from entrypoints.http.command_batches import CommandResult, carry_out
-from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.headers import fields
 from entrypoints.http.limits import COMMANDS
 from entrypoints.http.middleware.authorization import needs

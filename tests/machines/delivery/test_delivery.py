@@ -167,7 +167,7 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)
-    def resume(self, who: int) -> None:
+    def take_data_again(self, who: int) -> None:
         self.stage.resume(self.clients[who % len(self.clients)])
 
     @precondition(lambda self: self.clients)

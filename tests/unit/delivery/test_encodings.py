@@ -43,7 +43,9 @@ def said(encoding: WebSocketEncoding, message: object) -> str | bytes:
         ),
     ],
 )
-def test_every_request_of_a_client_is_decoded(encoding: WebSocketEncoding, message: Any, decoded: object) -> None:
+def test_every_request_of_a_client_is_decoded(
+    encoding: WebSocketEncoding, message: Any, decoded: object
+) -> None:
     assert encoding.decode(said(encoding, message)) == decoded
 
 

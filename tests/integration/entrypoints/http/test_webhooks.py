@@ -69,7 +69,7 @@ async def test_a_secret_is_rotated_and_only_the_new_one_shown(
     for secret in (SECRET, *rotated["secrets"]):
         standardwebhooks.Webhook(secret).verify(sent.body, sent.headers)
     assert (await client.patch(path, json={"keep_secrets": 1})).json()["webhook"]["secret_count"] == 1
-    kept = (await stage.services.outgoing.webhooks.all())[0]
+    kept = (await stage.webhooks.all())[0]
     assert list(kept.secrets) == rotated["secrets"]
 
 
