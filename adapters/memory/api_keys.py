@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from core.access.ports import TOO_MANY_API_KEYS, ApiKey
-from core.alarm.bounds import API_KEYS
+from core.access.ports import API_KEYS, TOO_MANY_API_KEYS, ApiKey
 from core.errors import Refused
 
 

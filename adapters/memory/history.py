@@ -1,12 +1,19 @@
 """The alarm list as of a position, from a log in memory."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from adapters.memory.alarms import listed
 from adapters.memory.log import Events
+from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.lists.query import AlarmPage, AlarmQuery
-from core.log.projection import newest_rows
+from core.log.folding import newest_events
+
+
+def newest_rows(events: Iterable[Event]) -> dict[str, Alarm]:
+    """Return each alarm's row, from its newest event's snapshot. Raises UnknownEvent."""
+    return {stream: event.alarm for stream, event in newest_events(events).items()}
 
 
 class MemoryAlarmHistory:

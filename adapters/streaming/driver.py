@@ -8,8 +8,8 @@ from functools import partial
 
 from adapters.streaming.draining import DRAIN_SECONDS, Draining
 from adapters.streaming.fetching import Fetching, Sources
-from adapters.streaming.listening import Authenticate, Listening
 from adapters.streaming.peer import Peer, Receive, Wire
+from adapters.streaming.receiving import Authenticate, Receiving
 from adapters.streaming.sending import Sending
 from adapters.streaming.timers import Timers
 from core.access.callers import ANYONE, Caller
@@ -17,7 +17,7 @@ from core.access.revocations import Revocation
 from core.alarm.events import Event
 from core.counters import DeliveryCounts
 from core.delivery.delivery import Delivery
-from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.encoding import Encoding, WebSocketEncoding
 from core.delivery.limits import Limits
 from core.delivery.protocol import TOO_MANY, ErrorMessage, Subscribe
 from core.delivery.ring import RING_EVENTS
@@ -59,7 +59,7 @@ class StreamDriver:
         self._fetching = Fetching(self._delivery, sources, self._sending.wake)
         self._draining = Draining(self._delivery, self._sending.wake)
         self._timers = Timers(self._delivery, self._sending, self.limits.stall_seconds)
-        self._listening = Listening(self._delivery, self._sending, self._timers, authenticate, self.limits)
+        self._receiving = Receiving(self._delivery, self._sending, self._timers, authenticate, self.limits)
 
     @property
     def sessions(self) -> int:
@@ -104,7 +104,9 @@ class StreamDriver:
         """Return the tenant's sessions in this process."""
         return self._delivery.sessions_of(tenant)
 
-    async def serve(self, receive: Receive, wire: Wire, caller: Caller | None, encoding: Encoding) -> None:
+    async def serve(
+        self, receive: Receive, wire: Wire, caller: Caller | None, encoding: WebSocketEncoding
+    ) -> None:
         """Serve one accepted socket until either side closes it; `caller` None: the client says who it is."""
         if self.full:
             detail = f"this process serves at most {self.limits.sessions} sessions"
@@ -113,7 +115,7 @@ class StreamDriver:
             wire.close(TOO_MANY, "too_many_sessions")
             return
         with self._opened(wire, caller, encoding) as session:
-            await self._listening.listen(session, receive)
+            await self._receiving.run(session, encoding, receive)
 
     async def follow(
         self, receive: Receive, wire: Wire, caller: Caller, encoding: Encoding, wanted: Subscribe
@@ -137,7 +139,7 @@ class StreamDriver:
         )
         peer = Peer(wire, allowance)
         session = self._delivery.connect(encoding, peer, datetime.now(UTC), caller, single=single)
-        wire.drained = partial(self._sending.drained, session)
+        wire.resumed = partial(self._sending.resumed, session)
         self.opened += 1
         self._draining.opened(session)
         self._timers.hurry()
@@ -145,7 +147,7 @@ class StreamDriver:
         try:
             yield session
         finally:
-            wire.drained = None
+            wire.resumed = None
             self._forget(session)
 
     def _forget(self, session: Session[Peer]) -> None:

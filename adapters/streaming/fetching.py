@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from adapters.streaming.peer import Peer
 from core.alarm.alarm import Alarm
 from core.application.checkpoints import belongs
+from core.application.log_tail import tail_up_to
 from core.application.projections.alarms import PROJECTION
 from core.application.waiting import closing
 from core.backoff import backoff
@@ -16,7 +17,7 @@ from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
 from core.delivery.pages import PAGE_EVENTS
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
-from core.delivery.session import Stage, Subscription
+from core.delivery.session import Subscription
 from core.errors import LogMismatch, Unavailable
 from core.lists.ports import AlarmListReader, DecidedSwap
 from core.log.ports import EventReader
@@ -30,8 +31,7 @@ LIST_READS = 16
 SCAN_TRIES = 5
 """How often a scan is tried while the list is being swapped, or is not yet of this log."""
 TAIL_TRIES = 5
-"""How often the tail is read for a position beyond it: a new primary's majority view may lag."""
-TAIL_SECONDS = 0.2
+"""How often the tail is read for a position beyond it."""
 RETRY_SECONDS = 2.0
 
 
@@ -100,11 +100,8 @@ class Fetching:
 
     async def _tail(self, request: NeedTail) -> None:
         try:
-            for tries in range(1, TAIL_TRIES + 1):
-                tail = await self._sources.log.tail()
-                if self._delivery.tail(request, tail.position, final=tries == TAIL_TRIES):
-                    return
-                await asyncio.sleep(TAIL_SECONDS)
+            tail = await tail_up_to(self._sources.log, request.after, TAIL_TRIES)
+            self._delivery.tail(request, tail)
         except Unavailable as error:
             self._delivery.give_up(request, str(error))
 
@@ -129,7 +126,7 @@ class Fetching:
         async with closing(self._sources.alarms.scan(subscription.session.tenant)) as scan:
             while rows := await self._next(scan):
                 await self._send(subscription, rows)
-                if subscription.stage is not Stage.SNAPSHOT:
+                if not subscription.scanning:
                     return True
         return (await self._checkpoint()).generation == before.generation
 
@@ -151,5 +148,5 @@ class Fetching:
         self._delivery.snapshot_rows(subscription, rows)
         self._wake()
         session = subscription.session
-        while session.answers and not session.closed:
+        while not (session.answered or session.closed):
             await session.peer.wait_for_room()

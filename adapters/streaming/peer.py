@@ -13,10 +13,10 @@ Receive = Callable[[], Awaitable[Message]]
 class Wire(Protocol):
     """Writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
 
-    drained: Callable[[], None] | None
+    resumed: Callable[[], None] | None
 
     def write(self, frame: bytes) -> bool:
-        """Write a whole frame. False: the socket is full, write nothing more until `drained` is called."""
+        """Write a whole frame. False: the socket is full, write nothing more until `resumed` is called."""
         ...
 
     def close(self, code: int, reason: str) -> None:

@@ -41,11 +41,11 @@ class Sending:
                 if more:
                     await asyncio.sleep(0)
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[Peer]) -> None:
         """Go on with a session whose socket takes data again."""
         self._blocked.pop(session, None)
-        self._delivery.drained(session)
-        if not session.answers:
+        self._delivery.resumed(session)
+        if session.answered:
             session.peer.make_room()
         self.wake()
 
@@ -70,7 +70,7 @@ class Sending:
                     session.peer.wire.close(payload.code, payload.reason)
                 elif not session.peer.write(payload):
                     self._block(session)
-                elif session.peer.room is not None and not session.answers:
+                elif session.peer.room is not None and session.answered:
                     session.peer.make_room()
             if perf_counter() > until:
                 more = True

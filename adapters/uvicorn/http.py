@@ -2,30 +2,24 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from adapters.uvicorn.wire import CUT_SECONDS, WIRE, ResumingProtocol
 from core.delivery.encodings.event_stream import END
 
-WIRE = "tocsin.wire"
-"""The key in `scope["extensions"]` under which the application finds the protocol."""
-CUT_SECONDS = 10.0
-"""How long a client may take to read the rest of a response that has ended."""
 GONE_SECONDS = 45
 """How long sent data may stay unacknowledged; a heartbeat is always under way before that."""
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(ResumingProtocol, HttpToolsProtocol):
     """Writes whole chunks of a response as they are, and cuts off clients that take nothing.
 
     ASGI's `send` needs a task for each client, which waits for that client; and uvicorn waits for ever before
     it closes a full socket.
     """
 
-    drained: Callable[[], None] | None = None
-    """Called when the socket takes data again, after `write` returned False."""
     _ended = False
     _cut: asyncio.TimerHandle | None = None
 
@@ -36,7 +30,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def write(self, data: bytes) -> bool:
-        """Write a whole chunk of a started response. False: the socket is full, wait for `drained`.
+        """Write a whole chunk of a started response. False: the socket is full, wait for `resumed`.
 
         Does nothing once the response has ended.
         """
@@ -59,12 +53,6 @@ class HttpProtocol(HttpToolsProtocol):
         connection = self.transport.get_extra_info("socket")
         if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000)
-
-    def resume_writing(self) -> None:
-        """Go on after `pause_writing`."""
-        super().resume_writing()
-        if self.drained is not None:
-            self.drained()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the application, and cancel the cut-off."""

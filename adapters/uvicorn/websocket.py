@@ -1,25 +1,19 @@
 """uvicorn's WebSocket protocol, extended to write frames that were made once for many sockets."""
 
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-WIRE = "tocsin.wire"
-"""The key in `scope["extensions"]` under which the application finds the protocol."""
-CUT_SECONDS = 10.0
-"""How long a client may take to answer a close."""
+from adapters.uvicorn.wire import CUT_SECONDS, WIRE, ResumingProtocol
 
 
-class StreamProtocol(WebSocketsSansIOProtocol):
+class StreamProtocol(ResumingProtocol, WebSocketsSansIOProtocol):
     """Writes whole frames as they are, and closes sockets whose client takes nothing.
 
     ASGI's `send` frames each message anew and copies it four times, which is half of a delivery's cost; and
     uvicorn waits for ever before it closes a full socket.
     """
 
-    drained: Callable[[], None] | None = None
-    """Called when the socket takes data again, after `write` returned False."""
     _took_at = 0.0
 
     async def run_asgi(self) -> None:
@@ -29,7 +23,7 @@ class StreamProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
 
     def write(self, frame: bytes) -> bool:
-        """Write a whole, final frame. False: the socket is full, wait for `drained`.
+        """Write a whole, final frame. False: the socket is full, wait for `resumed`.
 
         Does nothing on a socket that is being closed.
         """
@@ -53,10 +47,8 @@ class StreamProtocol(WebSocketsSansIOProtocol):
 
     def resume_writing(self) -> None:
         """Go on after `pause_writing`."""
-        super().resume_writing()
         self._took_at = self.loop.time()
-        if self.drained is not None:
-            self.drained()
+        super().resume_writing()
 
     def keepalive_timeout(self) -> None:
         """Close the connection to a client that does not answer a ping.

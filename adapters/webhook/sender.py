@@ -11,18 +11,17 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.network import GuardedBackend, GuardedTransport, Resolve, Resolver
 from adapters.webhook.signing import signature
 from adapters.webhook.ssrf import SsrfGuard
 from core.errors import AddressRefused, InvalidInput
-from core.outbox.ports import WebhookMessage
-from core.outbox.schedule import Answer
+from core.outbox.ports import Formats, WebhookMessage
+from core.outbox.schedule import CallResult
 from core.outbox.webhook import Webhook
 
 CALL_SECONDS = 15.0
 """How long a call may take, from resolving the name to reading the answer."""
-DRAIN_SECONDS = 1.0
+BODY_SECONDS = 1.0
 """How long reading an answer's body may take; read to its end, the connection can be used again."""
 ANSWER_BYTES = 64 * 1024
 """How much of an answer's body is read and thrown away."""
@@ -38,13 +37,19 @@ class HttpSender:
     """
 
     def __init__(
-        self, allowed: Iterable[str] = (), *, seconds: float = CALL_SECONDS, resolve: Resolve | None = None
+        self,
+        formats: Formats,
+        allowed: Iterable[str] = (),
+        *,
+        seconds: float = CALL_SECONDS,
+        resolve: Resolve | None = None,
     ) -> None:
-        """Take the networks and hosts that may be called beyond the public Internet.
+        """Take the formats, and the networks and hosts that may be called beyond the public Internet.
 
         Raises:
             StartupRefused: an entry of `allowed` is neither a network nor a host.
         """
+        self._formats = formats
         self._guard = SsrfGuard(allowed)
         self._seconds = seconds
         self._resolver = Resolver()
@@ -80,12 +85,12 @@ class HttpSender:
         except AddressRefused as refusal:
             raise InvalidInput(f"the url cannot be used: {refusal}") from None
 
-    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
+    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> CallResult:
         """Post the message, sealed and signed; return the answer or the failure and raise nothing."""
-        message_format = FORMATS[webhook.format]
+        message_format = self._formats[webhook.format]
         body, timestamp = message_format.sealed(webhook, message.body), int(now.timestamp())
         headers = {
-            "content-type": message_format.content_type,
+            "content-type": message_format.traits.content_type,
             "webhook-id": message.id,
             "webhook-timestamp": str(timestamp),
         }
@@ -95,28 +100,28 @@ class HttpSender:
             headers["traceparent"] = message.trace
         return await self.call(webhook.url, headers, body)
 
-    async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def call(self, url: str, headers: Mapping[str, str], body: bytes) -> CallResult:
         """Post the body; return the answer or the failure within CALL_SECONDS and raise nothing."""
         began = monotonic()
         try:
             answer = await self._post(url, headers, body)
         except TimeoutError:
-            answer = Answer(error=f"no answer within {self._seconds:g} s")
+            answer = CallResult(error=f"no answer within {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-            answer = Answer(error=_reason(error))
-        return Answer(answer.status, answer.error, answer.retry_after, monotonic() - began)
+            answer = CallResult(error=_reason(error))
+        return CallResult(answer.status, answer.error, answer.retry_after, monotonic() - began)
 
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> CallResult:
         request = self._client.build_request("POST", url, headers=dict(headers), content=body)
-        draining = min(DRAIN_SECONDS, self._seconds / 2)
-        async with asyncio.timeout(self._seconds - draining):
+        reading = min(BODY_SECONDS, self._seconds / 2)
+        async with asyncio.timeout(self._seconds - reading):
             response = await self._client.send(request, stream=True)
         self._client.cookies.clear()
         # The status decides; the body is read only so that the connection can be used again.
         with suppress(httpx.HTTPError, OSError, TimeoutError):
-            async with asyncio.timeout(draining), aclosing(response):
-                await _drained(response)
-        return Answer(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
+            async with asyncio.timeout(reading), aclosing(response):
+                await _read_away(response)
+        return CallResult(response.status_code, None, retry_after_of(response.headers.get("retry-after")))
 
 
 def retry_after_of(value: str | None) -> float | None:
@@ -133,7 +138,7 @@ def retry_after_of(value: str | None) -> float | None:
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
-async def _drained(response: httpx.Response) -> None:
+async def _read_away(response: httpx.Response) -> None:
     size = 0
     async for chunk in response.aiter_raw():
         size += len(chunk)

@@ -11,6 +11,9 @@ from core.access.revocations import Revocation
 from core.errors import Refusal
 from core.roles import Role
 
+API_KEYS = 1_000
+"""How many API keys a tenant can have; simultaneous requests can exceed it by a few."""
+
 UNKNOWN_API_KEY = Refusal("unknown_api_key", "absent", "there is no such API key", "list the API keys")
 TOO_MANY_API_KEYS = Refusal(
     "too_many_api_keys", "conflict", "the tenant has the maximum number of API keys", "revoke one first"

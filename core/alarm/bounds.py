@@ -19,8 +19,6 @@ LABEL_BYTES = 256
 ORIGINS = 16
 NAME_BYTES = 512
 """Identity parts, origins, event types and causes."""
-API_KEYS = 1_000
-"""How many API keys a tenant can have; simultaneous requests can exceed it by a few."""
 
 _INT64 = range(-(2**63), 2**63)
 

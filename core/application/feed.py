@@ -11,7 +11,7 @@ from core.alarm.events import Event
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
-from core.log.ports import START, Doorbell, EventReader, Notice, Page, Stamp
+from core.log.ports import START, Doorbell, FeedReader, Notice, Page, Stamp
 
 logger = logging.getLogger("tocsin.feed")
 
@@ -27,7 +27,7 @@ class _Skipped(Exception):
     """The doorbell fell behind the range read: reopen it at the new position."""
 
 
-Listener = Callable[[Sequence[Event]], None]
+Taker = Callable[[Sequence[Event]], None]
 
 Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
 """Yields every event after the given position, in non-empty batches, in order, for ever."""
@@ -43,7 +43,7 @@ class Feed:
     starts at the log's tail and goes on for ever; `follow` yields older events too. `chance` spreads retries.
     """
 
-    def __init__(self, log: EventReader, doorbell: Doorbell, chance: Chance) -> None:
+    def __init__(self, log: FeedReader, doorbell: Doorbell, chance: Chance) -> None:
         self._log = log
         self._doorbell = doorbell
         self._chance = chance
@@ -51,7 +51,7 @@ class Feed:
         self._identity = ""
         self._heard = 0
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        self._listeners: list[Listener] = []
+        self._takers: list[Taker] = []
         self._resets: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -78,12 +78,12 @@ class Feed:
         """How many positions the process has heard of but not read."""
         return max(0, self._heard - self.position)
 
-    def listen(self, listener: Listener, reset: Callable[[], None]) -> None:
-        """Call `listener` with every batch, in order without a gap, and `reset` when the log is replaced.
+    def on_events(self, taker: Taker, reset: Callable[[], None]) -> None:
+        """Call `taker` with every batch, in order without a gap, and `reset` when the log is replaced.
 
         The feed calls both directly, so neither may block.
         """
-        self._listeners.append(listener)
+        self._takers.append(taker)
         self.on_reset(reset)
 
     def on_reset(self, reset: Callable[[], None]) -> None:
@@ -239,8 +239,8 @@ class Feed:
         newest = fresh[-1]
         self._recent.extend(fresh)
         self._last = Stamp(newest.position, newest.event_id, newest.at)
-        for listener in self._listeners:
-            listener(fresh)
+        for taker in self._takers:
+            taker(fresh)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 

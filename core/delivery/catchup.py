@@ -8,10 +8,10 @@ from core.delivery.frame import Frame, KeptFrames
 from core.delivery.pages import Pages, page_end, page_of
 from core.delivery.requests import NeedPage, Requests
 from core.delivery.ring import EncodedEvent, Ring
-from core.delivery.session import Peer, Stage, Subscription
+from core.delivery.session import PeerT, Stage, Subscription
 
 
-class CatchUp(Generic[Peer]):
+class CatchUp(Generic[PeerT]):
     """Looks through the events after a cursor, a page at a time.
 
     Pages start at the same positions for all, so subscriptions that were behind by different amounts soon
@@ -23,7 +23,7 @@ class CatchUp(Generic[Peer]):
         self._requests = requests
         self._pages = Pages()
         self._kept = KeptFrames()
-        self._waiting: dict[int, list[Subscription[Peer]]] = {}
+        self._waiting: dict[int, list[Subscription[PeerT]]] = {}
         self._epoch = 0
 
     def restart(self) -> None:
@@ -33,7 +33,7 @@ class CatchUp(Generic[Peer]):
         self._kept.clear()
         self._waiting.clear()
 
-    def frame(self, subscription: Subscription[Peer]) -> Frame | None:
+    def frame(self, subscription: Subscription[PeerT]) -> Frame | None:
         """Return the subscription's next frame; None: the subscription waits for a page of the log."""
         cohort = subscription.cohort
         key = (cohort, subscription.cursor, subscription.conflate)
@@ -56,13 +56,13 @@ class CatchUp(Generic[Peer]):
             self._waiting.pop(request.number, None)
         return False
 
-    def waiting_for(self, request: NeedPage) -> Sequence[Subscription[Peer]]:
+    def waiting_for(self, request: NeedPage) -> Sequence[Subscription[PeerT]]:
         """Return the subscriptions that wait for the page."""
         if request.epoch != self._epoch:
             return ()
         return [each for each in self._waiting.get(request.number, ()) if each.stage is Stage.PAGE]
 
-    def page(self, request: NeedPage, events: Sequence[Event]) -> Sequence[Subscription[Peer]]:
+    def page(self, request: NeedPage, events: Sequence[Event]) -> Sequence[Subscription[PeerT]]:
         """Take a page; return the subscriptions that it serves. Raises LogMismatch at a gap."""
         if request.epoch != self._epoch:
             return ()
@@ -72,13 +72,13 @@ class CatchUp(Generic[Peer]):
         self._waiting.pop(request.number, None)
         served = [each for each in waiting if each.cursor < reached]
         for subscription in served:
-            subscription.stage = Stage.LIVE
+            subscription.page_came()
         if len(served) < len(waiting):
             self._waiting[request.number] = [each for each in waiting if each.cursor >= reached]
             self._requests.add(NeedPage(request.number, self._epoch, request.tries + 1))
         return served
 
-    def _entries(self, subscription: Subscription[Peer]) -> Sequence[EncodedEvent]:
+    def _entries(self, subscription: Subscription[PeerT]) -> Sequence[EncodedEvent]:
         after = subscription.cursor
         if after + 1 < self._ring.first:
             return self._pages.after(after)
@@ -86,8 +86,8 @@ class CatchUp(Generic[Peer]):
         end = self._ring.last if subscription.conflate else page_end(page_of(after + 1))
         return self._ring.between(after, min(end, self._ring.last))
 
-    def _wait(self, subscription: Subscription[Peer]) -> None:
-        subscription.stage = Stage.PAGE
+    def _wait(self, subscription: Subscription[PeerT]) -> None:
+        subscription.page_missing()
         number = page_of(subscription.cursor + 1)
         if number not in self._waiting:
             self._waiting[number] = []

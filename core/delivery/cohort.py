@@ -8,7 +8,7 @@ from typing import Generic
 from core.delivery.encodings.encoding import Encoding
 from core.delivery.frame import Frame, conflated, filled
 from core.delivery.ring import EncodedEvent, Ring
-from core.delivery.session import Peer, Subscription
+from core.delivery.session import PeerT, Subscription
 from core.lists.filter import Filter, Matcher
 
 MATCHES = 512
@@ -18,7 +18,7 @@ CohortKey = tuple[str, Filter, str]
 """Tenant, filter and subprotocol."""
 
 
-class Cohort(Generic[Peer]):
+class Cohort(Generic[PeerT]):
     """The members, and the positions of the newest matching events."""
 
     __slots__ = (
@@ -42,7 +42,7 @@ class Cohort(Generic[Peer]):
         self.key: CohortKey = (tenant, wanted, encoding.subprotocol)
         self.matcher = Matcher(wanted)
         # An ordered set of the subscriptions that are served.
-        self.members: dict[Subscription[Peer], None] = {}
+        self.members: dict[Subscription[PeerT], None] = {}
         # How many subscriptions belong to the cohort, served or not yet.
         self.users = 0
         # Every match after this position is remembered.
@@ -52,7 +52,7 @@ class Cohort(Generic[Peer]):
         # The frame made last from the matches.
         self.newest: Frame | None = None
 
-    def serve(self, subscription: Subscription[Peer]) -> None:
+    def serve(self, subscription: Subscription[PeerT]) -> None:
         """Send the cohort's frames to one more subscription."""
         self.members[subscription] = None
 

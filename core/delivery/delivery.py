@@ -11,18 +11,18 @@ from core.alarm.events import Event
 from core.delivery.catchup import CatchUp
 from core.delivery.cohorts import Cohorts
 from core.delivery.encodings.encoding import Encoding
-from core.delivery.fanout import Fanout, Outgoing
+from core.delivery.fanout import Fanout, ToSend
 from core.delivery.limits import Limits
 from core.delivery.protocol import ErrorMessage, Subscribe, Unsubscribe
 from core.delivery.requests import NeedPage, NeedTail, Request, Requests
 from core.delivery.ring import RING_BYTES, RING_EVENTS, Ring
-from core.delivery.session import Peer, Session, SessionInfo, Subscription
+from core.delivery.session import PeerT, Session, SessionInfo, Subscription
 from core.delivery.session_auth import AUTH_SECONDS, SessionAuth
 from core.delivery.sessions import Sessions
 from core.delivery.subscriptions import Subscriptions
 
 
-class Delivery(Generic[Peer]):
+class Delivery(Generic[PeerT]):
     """Serves every session of a process from one ring: the whole interface for the driver.
 
     After any call, send what `outgoing` yields and fetch what `requests` returns. Call `end_overdue` at
@@ -41,12 +41,12 @@ class Delivery(Generic[Peer]):
     ) -> None:
         self._ring = Ring(identity, position, ring_events, ring_bytes)
         self._requests = Requests()
-        cohorts = Cohorts[Peer]()
-        self._catch_up = CatchUp[Peer](self._ring, self._requests)
-        self._fanout = Fanout[Peer](self._ring, cohorts, self._catch_up)
-        self._sessions = Sessions[Peer](self._ring, cohorts, self._fanout)
-        self._auth = SessionAuth[Peer](self._sessions, auth_seconds)
-        self._subscriptions = Subscriptions[Peer](
+        cohorts = Cohorts[PeerT]()
+        self._catch_up = CatchUp[PeerT](self._ring, self._requests)
+        self._fanout = Fanout[PeerT](self._ring, cohorts, self._catch_up)
+        self._sessions = Sessions[PeerT](self._ring, cohorts, self._fanout)
+        self._auth = SessionAuth[PeerT](self._sessions, auth_seconds)
+        self._subscriptions = Subscriptions[PeerT](
             self._ring, cohorts, self._fanout, self._sessions, self._requests, limits=limits or Limits()
         )
 
@@ -71,13 +71,13 @@ class Delivery(Generic[Peer]):
     # Sessions.
 
     @property
-    def sessions(self) -> Collection[Session[Peer]]:
+    def sessions(self) -> Collection[Session[PeerT]]:
         """Every open session, in the order of opening."""
         return self._sessions.open
 
     def connect(
-        self, encoding: Encoding, peer: Peer, now: datetime, caller: Caller | None, *, single: bool = False
-    ) -> Session[Peer]:
+        self, encoding: Encoding, peer: PeerT, now: datetime, caller: Caller | None, *, single: bool = False
+    ) -> Session[PeerT]:
         """Begin a session; a `single` session is for one subscription and ends with it.
 
         `caller` None: the client must prove in time who it is, and is told nothing before.
@@ -89,14 +89,14 @@ class Delivery(Generic[Peer]):
             self._auth.identify(session, caller, now)
         return session
 
-    def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
+    def identify(self, session: Session[PeerT], caller: Caller, now: datetime) -> None:
         """Begin the session as the caller's, or prolong it, and say hello.
 
         Closes the session if the caller may not follow alarms, or is not the session's present caller.
         """
         self._auth.identify(session, caller, now)
 
-    def deny(self, session: Session[Peer], reason: str) -> None:
+    def deny(self, session: Session[PeerT], reason: str) -> None:
         """Close a session whose client did not prove who it is."""
         self._auth.deny(session, reason)
 
@@ -108,42 +108,42 @@ class Delivery(Generic[Peer]):
         """Return the tenant's sessions."""
         return list(self._auth.infos(tenant))
 
-    def goodbye(self, session: Session[Peer], code: int, reason: str, retry_after_ms: int) -> None:
+    def goodbye(self, session: Session[PeerT], code: int, reason: str, retry_after_ms: int) -> None:
         """Close the session after telling the client when to come back."""
         self._sessions.goodbye(session, code, reason, retry_after_ms)
 
-    def disconnect(self, session: Session[Peer]) -> None:
+    def disconnect(self, session: Session[PeerT]) -> None:
         """Forget a session: its socket is gone."""
         self._auth.forget(session)
         self._sessions.forget(session)
 
     # Messages from clients.
 
-    def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
+    def handle(self, session: Session[PeerT], message: Subscribe | Unsubscribe) -> None:
         """Carry out a client's message."""
         self._subscriptions.handle(session, message)
 
-    def refuse(self, session: Session[Peer], error: ErrorMessage, close: int) -> None:
+    def refuse(self, session: Session[PeerT], error: ErrorMessage, close: int) -> None:
         """Tell the client what was wrong, and close its socket with this code."""
         self._subscriptions.refuse(session, error, close)
 
     # Messages to clients.
 
-    def outgoing(self) -> Iterator[Outgoing[Peer]]:
+    def outgoing(self) -> Iterator[ToSend[PeerT]]:
         """Yield a session and its next message or its close, until nothing is left to send.
 
-        If a socket is full, call `busy` before going on, and `drained` once it takes data again. None stands
+        If a socket is full, call `busy` before going on, and `resumed` once it takes data again. None stands
         for work that gave nothing to send. Stopping between two loses nothing.
         """
         return self._fanout.outgoing()
 
-    def busy(self, session: Session[Peer]) -> None:
-        """Send nothing to this session until it has drained: its socket is full."""
+    def busy(self, session: Session[PeerT]) -> None:
+        """Send nothing to this session until `resumed`: its socket is full."""
         self._fanout.busy(session)
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[PeerT]) -> None:
         """Go on with a session whose socket takes data again."""
-        self._fanout.drained(session)
+        self._fanout.resumed(session)
 
     # Data from outside.
 
@@ -159,22 +159,19 @@ class Delivery(Generic[Peer]):
         """Take a requested page of the log, as far as it exists. Raises LogMismatch at a gap."""
         self._fanout.go_on(self._catch_up.page(request, events))
 
-    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
-        """Take the position of the log's tail; True: the request is settled.
+    def tail(self, request: NeedTail, position: int) -> None:
+        """Take the position of the log's tail; a position beyond it is a position of no event."""
+        self._subscriptions.tail(request, position)
 
-        `final`: the last try; a position beyond the tail is then a position of no event.
-        """
-        return self._subscriptions.tail(request, position, final=final)
-
-    def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
+    def snapshot_began(self, subscription: Subscription[PeerT], position: int) -> None:
         """Take the checkpoint read before the scan, also when the scan starts over."""
         self._subscriptions.snapshot_began(subscription, position)
 
-    def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
+    def snapshot_rows(self, subscription: Subscription[PeerT], alarms: Sequence[Alarm]) -> None:
         """Send the rows of a page of the alarm list that match and are not normal."""
         self._subscriptions.snapshot_rows(subscription, alarms)
 
-    def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
+    def snapshot_ended(self, subscription: Subscription[PeerT]) -> None:
         """Say that the list is complete, and go on with the events after it."""
         self._subscriptions.snapshot_ended(subscription)
 

@@ -11,28 +11,28 @@ from core.delivery.cohorts import Cohorts
 from core.delivery.frame import Frame
 from core.delivery.protocol import Close, PositionMessage, ServerMessage
 from core.delivery.ring import Ring
-from core.delivery.session import Peer, Session, Stage, Subscription
+from core.delivery.session import PeerT, Session, Stage, Subscription
 
 POSITION_LAG = 1_000
 """After how many positions without a match a client is told its position."""
 LIVE_SHARE = 8
 """How many live frames go out for each frame to a session that is behind, while both are waiting."""
 
-Outgoing = tuple[Session[Peer], bytes | Close] | None
+ToSend = tuple[Session[PeerT], bytes | Close] | None
 
 
-class Fanout(Generic[Peer]):
+class Fanout(Generic[PeerT]):
     """Decides who is next: answers first, then live sessions, with a share for those that are behind."""
 
-    def __init__(self, ring: Ring, cohorts: Cohorts[Peer], catch_up: CatchUp[Peer]) -> None:
+    def __init__(self, ring: Ring, cohorts: Cohorts[PeerT], catch_up: CatchUp[PeerT]) -> None:
         self._ring = ring
         self._cohorts = cohorts
         self._catch_up = catch_up
         # Cohorts with a new match; members of the cohort in its turn; subscriptions with more waiting.
-        self._dirty: OrderedDict[Cohort[Peer], None] = OrderedDict()
-        self._live: deque[Subscription[Peer]] = deque()
-        self._behind: deque[Subscription[Peer]] = deque()
-        self._answering: deque[Session[Peer]] = deque()
+        self._dirty: OrderedDict[Cohort[PeerT], None] = OrderedDict()
+        self._live: deque[Subscription[PeerT]] = deque()
+        self._behind: deque[Subscription[PeerT]] = deque()
+        self._answering: deque[Session[PeerT]] = deque()
         self._served = 0
 
     def publish(self, events: Sequence[Event]) -> None:
@@ -43,37 +43,36 @@ class Fanout(Generic[Peer]):
                 cohort.add(event.position, left=left)
                 self._dirty[cohort] = None
 
-    def answer(self, session: Session[Peer], message: ServerMessage) -> None:
+    def answer(self, session: Session[PeerT], message: ServerMessage) -> None:
         """Send a message other than events."""
         self.send(session, session.encoding.message(message))
 
-    def send(self, session: Session[Peer], payload: bytes | Close) -> None:
+    def send(self, session: Session[PeerT], payload: bytes | Close) -> None:
         """Send an encoded message, or the close."""
         session.answers.append(payload)
         self._queue_answers(session)
 
-    def busy(self, session: Session[Peer]) -> None:
-        """Send nothing to this session until it has drained."""
+    def busy(self, session: Session[PeerT]) -> None:
+        """Send nothing to this session until `resumed`."""
         session.busy = True
 
-    def drained(self, session: Session[Peer]) -> None:
+    def resumed(self, session: Session[PeerT]) -> None:
         """Go on with a session whose socket takes data again."""
         session.busy = False
         self._queue_answers(session)
         self._behind.extend(session.subscriptions.values())
 
-    def join(self, subscription: Subscription[Peer], position: int) -> None:
+    def join(self, subscription: Subscription[PeerT], position: int) -> None:
         """Send everything that matches after the position."""
-        subscription.cursor = subscription.told = position
-        subscription.stage = Stage.LIVE
+        subscription.joined(position)
         subscription.cohort.serve(subscription)
         self._behind.append(subscription)
 
-    def go_on(self, subscriptions: Iterable[Subscription[Peer]]) -> None:
+    def go_on(self, subscriptions: Iterable[Subscription[PeerT]]) -> None:
         """Go on with subscriptions that waited for a page."""
         self._behind.extend(subscriptions)
 
-    def tell_if_quiet(self, subscription: Subscription[Peer]) -> None:
+    def tell_if_quiet(self, subscription: Subscription[PeerT]) -> None:
         """Tell the client its position if it has heard nothing for long, and nothing is waiting for it."""
         last = self._ring.last
         if (
@@ -85,8 +84,9 @@ class Fanout(Generic[Peer]):
         ):
             self._tell(subscription, last)
 
-    def outgoing(self) -> Iterator[Outgoing[Peer]]:
+    def outgoing(self) -> Iterator[ToSend[PeerT]]:
         """Yield what is to be sent; see `Delivery.outgoing`."""
+        live = Stage.LIVE
         while True:
             if self._answering:
                 session = self._answering.popleft()
@@ -106,7 +106,7 @@ class Fanout(Generic[Peer]):
                 subscription = self._behind.popleft()
             else:
                 return
-            if subscription.session.busy or subscription.stage is not Stage.LIVE:
+            if subscription.session.busy or subscription.stage is not live:
                 continue
             frame = subscription.cohort.newest
             # Nearly always the member before this one was sent the same frame.
@@ -115,7 +115,7 @@ class Fanout(Generic[Peer]):
             if frame is not None:
                 yield self._advance(subscription, frame)
 
-    def _next_frame(self, subscription: Subscription[Peer]) -> Frame | None:
+    def _next_frame(self, subscription: Subscription[PeerT]) -> Frame | None:
         cohort = subscription.cohort
         if cohort.behind(subscription.cursor, self._ring):
             return self._catch_up.frame(subscription)
@@ -123,23 +123,24 @@ class Fanout(Generic[Peer]):
             return cohort.conflated(subscription.cursor, self._ring)
         return cohort.frame(subscription.cursor, self._ring)
 
-    def _advance(self, subscription: Subscription[Peer], frame: Frame) -> Outgoing[Peer]:
+    def _advance(self, subscription: Subscription[PeerT], frame: Frame) -> ToSend[PeerT]:
         """Move the cursor to the frame's end, and return what the frame gives to send."""
-        subscription.cursor = frame.end
-        if frame.end < self._ring.last:
+        end = frame.end
+        if end < self._ring.last:
             self._behind.append(subscription)
         if frame.body:
-            subscription.told = frame.end
+            subscription.received(end)
             return subscription.session, frame.payload(subscription.id)
-        if subscription.cursor - subscription.told >= POSITION_LAG:
-            self._tell(subscription, subscription.cursor)
+        subscription.passed(end)
+        if end - subscription.told >= POSITION_LAG:
+            self._tell(subscription, end)
         return None
 
-    def _tell(self, subscription: Subscription[Peer], position: int) -> None:
-        subscription.cursor = subscription.told = position
+    def _tell(self, subscription: Subscription[PeerT], position: int) -> None:
+        subscription.received(position)
         self.answer(subscription.session, PositionMessage(id=subscription.id, position=position))
 
-    def _queue_answers(self, session: Session[Peer]) -> None:
+    def _queue_answers(self, session: Session[PeerT]) -> None:
         """Let the session's answers go out."""
         if session.answers and not session.busy:
             self._answering.append(session)

@@ -43,12 +43,12 @@ def filled(encoding: Encoding, waiting: Iterable[tuple[EncodedEvent, bool]], cur
     parts: list[bytes] = []
     size = first = last = 0
     for entry, left in waiting:
-        part = encoding.event(entry)
+        part = encoding.event(entry, left=left)
         size += len(part)
         if parts and size > FRAME_BYTES:
             end = last
             break
-        parts.append(encoding.left(part) if left else part)
+        parts.append(part)
         last = entry.event.position
         first = first or last
     if not parts:

@@ -8,6 +8,7 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Actor
+from core.errors import InvalidInput
 from core.lists.filter import Filter
 
 CLIENT_BYTES = 64 * 1024
@@ -61,6 +62,12 @@ class Subscribe(
     log: LogIdentity | None = None
     snapshot: bool = False
     conflate: bool = False
+
+    def check(self, filter_values: int) -> None:
+        """Check that the parts go together, and the filter's bounds. Raises InvalidInput."""
+        if self.snapshot and self.after is not None:
+            raise InvalidInput("a snapshot starts over: leave `after` out")
+        self.filter.check(filter_values)
 
 
 class Unsubscribe(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ANSWERS = 64
 """How many answers may wait for a busy session before its messages stay unread."""
 
-Peer = TypeVar("Peer")
+PeerT = TypeVar("PeerT")
 """The driver's side of a session."""
 
 
@@ -30,13 +30,16 @@ class Stage(Enum):
     OVER = "nothing more"
 
 
-class Subscription(Generic[Peer]):
-    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward."""
+class Subscription(Generic[PeerT]):
+    """A cursor: the client has, or does not need, every event up to it. Once live it only moves forward.
+
+    Its methods alone move the cursor and change the stage; each is named after what happened.
+    """
 
     __slots__ = ("cohort", "conflate", "cursor", "id", "session", "stage", "told")
 
     def __init__(
-        self, session: "Session[Peer]", name: str, cohort: "Cohort[Peer]", *, conflate: bool
+        self, session: "Session[PeerT]", name: str, cohort: "Cohort[PeerT]", *, conflate: bool
     ) -> None:
         self.session = session
         self.id = name
@@ -48,8 +51,52 @@ class Subscription(Generic[Peer]):
         # The last position that the client was told.
         self.told = 0
 
+    @property
+    def scanning(self) -> bool:
+        """Whether it waits for rows of the alarm list."""
+        return self.stage is Stage.SNAPSHOT
 
-class Session(Generic[Peer]):
+    def snapshot_asked(self) -> None:
+        """Wait for rows of the alarm list."""
+        self.stage = Stage.SNAPSHOT
+
+    def scan_began(self, position: int) -> bool:
+        """Note the checkpoint before a scan; return whether it is the first scan.
+
+        The lowest checkpoint counts: a row that was sent and left the filter since would otherwise stay with
+        the client for ever.
+        """
+        first = self.cursor < 0
+        self.cursor = position if first else min(self.cursor, position)
+        return first
+
+    def joined(self, position: int) -> None:
+        """Go on with the events after the position, which the client knows."""
+        self.cursor = self.told = position
+        self.stage = Stage.LIVE
+
+    def page_missing(self) -> None:
+        """Wait for a page of the log."""
+        self.stage = Stage.PAGE
+
+    def page_came(self) -> None:
+        """Go on: the page of the log is there."""
+        self.stage = Stage.LIVE
+
+    def passed(self, position: int) -> None:
+        """Move past events that do not match."""
+        self.cursor = position
+
+    def received(self, position: int) -> None:
+        """Move on: the client is told this position, in a message of its own or with events."""
+        self.cursor = self.told = position
+
+    def ended(self) -> None:
+        """Wait for nothing more."""
+        self.stage = Stage.OVER
+
+
+class Session(Generic[PeerT]):
     """One connected client. `peer` is the driver's side of the session."""
 
     __slots__ = (
@@ -65,7 +112,7 @@ class Session(Generic[Peer]):
         "tenant",
     )
 
-    def __init__(self, encoding: Encoding, peer: Peer, *, single: bool = False) -> None:
+    def __init__(self, encoding: Encoding, peer: PeerT, *, single: bool = False) -> None:
         self.tenant = ""
         self.subject = ""
         # Whether the client has proved who it is; until then it is told nothing.
@@ -74,13 +121,18 @@ class Session(Generic[Peer]):
         self.peer = peer
         # The session is for one subscription, and ends with it.
         self.single = single
-        self.subscriptions: dict[str, Subscription[Peer]] = {}
+        self.subscriptions: dict[str, Subscription[PeerT]] = {}
         # Messages that are not events, in order; they go out before any event.
         self.answers: deque[bytes | Close] = deque()
         # The socket is full.
         self.busy = False
         # Nothing more goes out, except for the waiting answers.
         self.closed = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether every answer has gone out."""
+        return not self.answers
 
     @property
     def full(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Generic
 from core.access.callers import Caller
 from core.access.revocations import Revocation
 from core.delivery.protocol import FORBIDDEN, UNAUTHENTICATED
-from core.delivery.session import Peer, Session, SessionInfo
+from core.delivery.session import PeerT, Session, SessionInfo
 from core.delivery.sessions import Sessions
 from core.roles import READERS
 
@@ -21,19 +21,19 @@ _STALE = 64
 """How many stale deadlines may be kept, besides one for each valid deadline."""
 
 
-class SessionAuth(Generic[Peer]):
+class SessionAuth(Generic[PeerT]):
     """Keeps each session's caller, and closes sessions whose time is over.
 
     Call `end_overdue` at `next_deadline`, which any call may bring forward.
     """
 
-    def __init__(self, sessions: Sessions[Peer], auth_seconds: float) -> None:
+    def __init__(self, sessions: Sessions[PeerT], auth_seconds: float) -> None:
         self._sessions = sessions
         self._patience = timedelta(seconds=auth_seconds)
-        self._callers: dict[Session[Peer], tuple[Caller, datetime]] = {}
-        self._due: dict[Session[Peer], datetime] = {}
+        self._callers: dict[Session[PeerT], tuple[Caller, datetime]] = {}
+        self._due: dict[Session[PeerT], datetime] = {}
         # A heap, the earliest first; an entry that differs from `_due` is stale.
-        self._deadlines: list[tuple[datetime, int, Session[Peer]]] = []
+        self._deadlines: list[tuple[datetime, int, Session[PeerT]]] = []
         self._count = 0
 
     @property
@@ -46,11 +46,11 @@ class SessionAuth(Generic[Peer]):
             heappop(self._deadlines)
         return None
 
-    def wait_for(self, session: Session[Peer], now: datetime) -> None:
+    def wait_for(self, session: Session[PeerT], now: datetime) -> None:
         """Give the client of a new session some time to prove who it is."""
         self._set_deadline(session, now + self._patience)
 
-    def identify(self, session: Session[Peer], caller: Caller, now: datetime) -> None:
+    def identify(self, session: Session[PeerT], caller: Caller, now: datetime) -> None:
         """Begin the session as the caller's, or prolong it, and say hello.
 
         Closes the session if the caller may not follow alarms, or is not the session's present caller.
@@ -68,7 +68,7 @@ class SessionAuth(Generic[Peer]):
             self._set_deadline(session, caller.expires_at)
             self._sessions.greet(session)
 
-    def deny(self, session: Session[Peer], reason: str) -> None:
+    def deny(self, session: Session[PeerT], reason: str) -> None:
         """Close a session whose client did not prove who it is."""
         self._close(session, UNAUTHENTICATED, reason)
 
@@ -85,7 +85,7 @@ class SessionAuth(Generic[Peer]):
             if revocation.concerns(caller):
                 self._close(session, code, revocation.reason or "disconnected")
 
-    def forget(self, session: Session[Peer]) -> None:
+    def forget(self, session: Session[PeerT]) -> None:
         """Forget a session: its socket is gone."""
         self._callers.pop(session, None)
         self._due.pop(session, None)
@@ -104,11 +104,11 @@ class SessionAuth(Generic[Peer]):
                     encoding=session.encoding.subprotocol,
                 )
 
-    def _close(self, session: Session[Peer], code: int, reason: str) -> None:
+    def _close(self, session: Session[PeerT], code: int, reason: str) -> None:
         self._due.pop(session, None)
         self._sessions.close(session, code, reason.encode()[:REASON_BYTES].decode(errors="ignore"))
 
-    def _set_deadline(self, session: Session[Peer], deadline: datetime | None) -> None:
+    def _set_deadline(self, session: Session[PeerT], deadline: datetime | None) -> None:
         if deadline is None:
             self._due.pop(session, None)
             return

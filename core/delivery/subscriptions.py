@@ -21,20 +21,20 @@ from core.delivery.protocol import (
 )
 from core.delivery.requests import NeedSnapshot, NeedTail, Requests
 from core.delivery.ring import Ring
-from core.delivery.session import Peer, Session, Stage, Subscription
+from core.delivery.session import PeerT, Session, Stage, Subscription
 from core.delivery.sessions import Sessions
 from core.errors import InvalidInput
 
 
-class Subscriptions(Generic[Peer]):
+class Subscriptions(Generic[PeerT]):
     """Carries out clients' subscribe and unsubscribe messages."""
 
     def __init__(  # noqa: PLR0913 (the delivery's parts, and the limits)
         self,
         ring: Ring,
-        cohorts: Cohorts[Peer],
-        fanout: Fanout[Peer],
-        sessions: Sessions[Peer],
+        cohorts: Cohorts[PeerT],
+        fanout: Fanout[PeerT],
+        sessions: Sessions[PeerT],
         requests: Requests,
         *,
         limits: Limits,
@@ -46,7 +46,7 @@ class Subscriptions(Generic[Peer]):
         self._requests = requests
         self._limits = limits
 
-    def handle(self, session: Session[Peer], message: Subscribe | Unsubscribe) -> None:
+    def handle(self, session: Session[PeerT], message: Subscribe | Unsubscribe) -> None:
         """Carry out a client's message; the answer goes out with the rest."""
         if session.closed:
             return
@@ -58,7 +58,7 @@ class Subscriptions(Generic[Peer]):
             case _:
                 assert_never(message)
 
-    def refuse(self, session: Session[Peer], error: ErrorMessage, close: int | None = None) -> None:
+    def refuse(self, session: Session[PeerT], error: ErrorMessage, close: int | None = None) -> None:
         """Tell the client what was wrong, and close its socket if a code is given."""
         if session.closed:
             return
@@ -66,35 +66,24 @@ class Subscriptions(Generic[Peer]):
         if close is not None:
             self._sessions.close(session, close, error.code)
 
-    def tail(self, request: NeedTail, position: int, *, final: bool) -> bool:
+    def tail(self, request: NeedTail, position: int) -> None:
         """Take the position of the log's tail (see `Delivery.tail`)."""
         subscription = request.subscription
         if subscription.stage is not Stage.TAIL:
-            return True
+            return
         if request.after <= position:
             self._accept(subscription, request.after)
-        elif final:
-            self._sessions.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
         else:
-            return False
-        return True
+            self._sessions.end_with(subscription, ResetMessage(id=subscription.id, reason="position_ahead"))
 
-    def snapshot_began(self, subscription: Subscription[Peer], position: int) -> None:
-        """Take the checkpoint read before the scan, also when the scan starts over.
-
-        Events after the first checkpoint must follow, or a row that was sent and then left the filter would
-        stay with the client for ever.
-        """
-        if subscription.stage is not Stage.SNAPSHOT:
-            return
-        if subscription.cursor < 0:
-            subscription.cursor = position
+    def snapshot_began(self, subscription: Subscription[PeerT], position: int) -> None:
+        """Take the checkpoint read before the scan, also when the scan starts over."""
+        if subscription.scanning and subscription.scan_began(position):
             self._fanout.answer(subscription.session, Subscribed(id=subscription.id, position=position))
-        subscription.cursor = min(subscription.cursor, position)
 
-    def snapshot_rows(self, subscription: Subscription[Peer], alarms: Sequence[Alarm]) -> None:
+    def snapshot_rows(self, subscription: Subscription[PeerT], alarms: Sequence[Alarm]) -> None:
         """Send the rows of a page of the alarm list that match and are not normal."""
-        if subscription.stage is not Stage.SNAPSHOT:
+        if not subscription.scanning:
             return
         matcher, encoding = subscription.cohort.matcher, subscription.session.encoding
         rows = (alarm for alarm in alarms if alarm.state != "normal" and matcher.matches(alarm))
@@ -102,22 +91,22 @@ class Subscriptions(Generic[Peer]):
             message = encoding.snapshot(subscription.id, frame, subscription.cursor, done=False)
             self._fanout.send(subscription.session, message)
 
-    def snapshot_ended(self, subscription: Subscription[Peer]) -> None:
+    def snapshot_ended(self, subscription: Subscription[PeerT]) -> None:
         """Say that the list is complete, and go on with the events after it."""
-        if subscription.stage is not Stage.SNAPSHOT:
+        if not subscription.scanning:
             return
         encoding, position = subscription.session.encoding, subscription.cursor
         self._fanout.send(subscription.session, encoding.snapshot(subscription.id, (), position, done=True))
         self._fanout.join(subscription, position)
 
-    def give_up(self, subscriptions: Iterable[Subscription[Peer]], detail: str) -> None:
+    def give_up(self, subscriptions: Iterable[Subscription[PeerT]], detail: str) -> None:
         """End subscriptions whose data could not be fetched."""
         for subscription in subscriptions:
             if subscription.stage is not Stage.OVER:
                 error = ErrorMessage(id=subscription.id, code="unavailable", detail=detail)
                 self._sessions.end_with(subscription, error)
 
-    def _subscribe(self, session: Session[Peer], wanted: Subscribe) -> None:
+    def _subscribe(self, session: Session[PeerT], wanted: Subscribe) -> None:
         refusal = _refusal(session, wanted, self._limits)
         if refusal is not None:
             self.refuse(session, *refusal)
@@ -126,16 +115,16 @@ class Subscriptions(Generic[Peer]):
         else:
             self._begin(self._subscription(session, wanted), wanted)
 
-    def _subscription(self, session: Session[Peer], wanted: Subscribe) -> Subscription[Peer]:
+    def _subscription(self, session: Session[PeerT], wanted: Subscribe) -> Subscription[PeerT]:
         cohort = self._cohorts.enter(session.tenant, wanted.filter, session.encoding, self._ring.last)
         subscription = Subscription(session, wanted.id, cohort, conflate=wanted.conflate)
         session.subscriptions[wanted.id] = subscription
         return subscription
 
-    def _begin(self, subscription: Subscription[Peer], wanted: Subscribe) -> None:
+    def _begin(self, subscription: Subscription[PeerT], wanted: Subscribe) -> None:
         last = self._ring.last
         if wanted.snapshot:
-            subscription.stage = Stage.SNAPSHOT
+            subscription.snapshot_asked()
             self._requests.add(NeedSnapshot(subscription))
         elif wanted.after is not None and wanted.after > last:
             # Another process may have read further: only the log itself can tell.
@@ -143,11 +132,11 @@ class Subscriptions(Generic[Peer]):
         else:
             self._accept(subscription, last if wanted.after is None else wanted.after)
 
-    def _accept(self, subscription: Subscription[Peer], position: int) -> None:
+    def _accept(self, subscription: Subscription[PeerT], position: int) -> None:
         self._fanout.answer(subscription.session, Subscribed(id=subscription.id, position=position))
         self._fanout.join(subscription, position)
 
-    def _unsubscribe(self, session: Session[Peer], name: str) -> None:
+    def _unsubscribe(self, session: Session[PeerT], name: str) -> None:
         subscription = session.subscriptions.get(name)
         if subscription is None:
             detail = "there is no subscription with this id"
@@ -165,10 +154,8 @@ def _refusal(
     if len(session.subscriptions) >= limits.subscriptions:
         detail = f"a session has at most {limits.subscriptions} subscriptions"
         return _error(wanted, "too_many_subscriptions", detail), TOO_MANY
-    if wanted.snapshot and wanted.after is not None:
-        return _error(wanted, "invalid", "a snapshot starts over: leave `after` out"), None
     try:
-        wanted.filter.check(limits.filter_values)
+        wanted.check(limits.filter_values)
     except InvalidInput as error:
         return _error(wanted, "invalid", error.detail), None
     return None

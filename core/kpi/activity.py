@@ -7,7 +7,7 @@ import msgspec
 
 from core.alarm.alarm import Severity
 from core.alarm.events import Event
-from core.log.projection import check_known
+from core.log.folding import check_known
 
 ActivityKind = Literal["annunciated", "cleared", "acknowledged"]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event
-from core.log.projection import Fold
+from core.log.folding import Fold
 
 FindingKind = Literal["position", "revision", "snapshot", "time", "event_id"]
 

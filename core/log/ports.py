@@ -55,7 +55,7 @@ class EventAppender(Protocol):
 
 
 class LogPositions(Protocol):
-    """The log's identity, and the stamps at its positions."""
+    """The stamps at the log's positions."""
 
     async def stamp(self, position: int) -> Stamp | None:
         """Return the stamp of the event at the position, None if there is none (yet)."""
@@ -64,6 +64,10 @@ class LogPositions(Protocol):
     async def tail(self) -> Stamp:
         """Return the newest event's stamp, START for an empty log."""
         ...
+
+
+class LogIdentity(Protocol):
+    """Tells which log it is."""
 
     async def identity(self) -> str:
         """Return the log identity; a position has a meaning only within its log."""
@@ -82,15 +86,23 @@ class EventReader(LogPositions, Protocol):
         ...
 
 
-class StreamReader(Protocol):
+class FeedReader(EventReader, LogIdentity, Protocol):
+    """Reads for following the log's end."""
+
+
+class FoldReader(Protocol):
+    """The log by stream, from its first event: what folding an alarm takes."""
+
+    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
+        """Return at most `limit` events of the stream with revisions > after, in order."""
+        ...
+
+
+class StreamReader(FoldReader, Protocol):
     """The log by stream: the events of one alarm."""
 
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event, None if the stream is empty."""
-        ...
-
-    async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
-        """Return at most `limit` events of the stream with revisions > after, in order."""
         ...
 
 
@@ -102,7 +114,7 @@ class DecisionReader(StreamReader, Protocol):
         ...
 
 
-class QueryReader(LogPositions, StreamReader, Protocol):
+class QueryReader(LogPositions, LogIdentity, StreamReader, Protocol):
     """Reads for queries: one alarm's events, or one tenant's."""
 
     async def of_tenant(self, tenant: str, after: int, limit: int) -> Sequence[Event]:
@@ -114,7 +126,7 @@ class ProjectionReader(LogPositions, StreamReader, Protocol):
     """Reads for a projection, beside the events handed to it."""
 
 
-class ReplayReader(EventReader, StreamReader, Protocol):
+class ReplayReader(EventReader, FoldReader, Protocol):
     """Reads for rebuilding a read model."""
 
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:

@@ -7,14 +7,14 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event, Snapshot
 from core.alarm.evolution import evolve
 from core.errors import Unavailable
-from core.log.ports import StreamReader
-from core.log.projection import check_known, newest_events
+from core.log.folding import check_known, newest_events
+from core.log.ports import FoldReader
 
 FOLDED_AT_ONCE = 500
 """How many events of an alarm are read at once for a fold."""
 
 
-async def alarm_after(log: StreamReader, event: Event | Snapshot) -> Alarm:
+async def alarm_after(log: FoldReader, event: Event | Snapshot) -> Alarm:
     """Return the alarm after the event; if an earlier version wrote the snapshot, fold the stream.
 
     Raises:
@@ -33,7 +33,7 @@ async def alarm_after(log: StreamReader, event: Event | Snapshot) -> Alarm:
     return alarm
 
 
-async def rows_after(log: StreamReader, events: Iterable[Event]) -> dict[str, Alarm]:
+async def rows_after(log: FoldReader, events: Iterable[Event]) -> dict[str, Alarm]:
     """Return, by id, each alarm of the events, as it is after its newest event.
 
     Raises:

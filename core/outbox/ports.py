@@ -11,8 +11,8 @@ import msgspec
 
 from core.alarm.events import Event
 from core.outbox.row import Row, RowState, Settlement
-from core.outbox.schedule import Answer
-from core.outbox.webhook import Format, Webhook
+from core.outbox.schedule import CallResult
+from core.outbox.webhook import Format, FormatTraits, Webhook
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a settled row is kept: a delivered one so that routing its event again changes nothing, a dead one
@@ -20,7 +20,7 @@ so that it can be retried. Both stay equally long: a dead row never outlives a r
 
 
 class WebhookDirectory(Protocol):
-    """The webhooks of all tenants, as the relay needs them."""
+    """The webhooks of all tenants, as the relay and the file of webhooks need them."""
 
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
@@ -39,7 +39,7 @@ class RoutedWebhooks(WebhookDirectory, Protocol):
         ...
 
 
-class Webhooks(WebhookDirectory, Protocol):
+class Webhooks(Protocol):
     """The webhooks, as tenants manage them."""
 
     async def get(self, tenant: str, webhook_id: str) -> Webhook | None:
@@ -48,6 +48,10 @@ class Webhooks(WebhookDirectory, Protocol):
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
         """Return a tenant's webhooks, in order of id."""
+        ...
+
+    async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
+        """Set these fields, all at once; return the changed webhook, None if there is none."""
         ...
 
     async def add(self, webhook: Webhook) -> bool:
@@ -162,8 +166,8 @@ class WebhookFormat(Protocol):
     """Renders bodies for receivers of one kind. Raises nothing."""
 
     @property
-    def content_type(self) -> str:
-        """The media type of its bodies."""
+    def traits(self) -> FormatTraits:
+        """What sets the format apart."""
         ...
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
@@ -198,7 +202,7 @@ class WebhookMessage(msgspec.Struct, frozen=True, gc=False):
 class WebhookSender(Protocol):
     """Posts messages to webhooks."""
 
-    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> Answer:
+    async def send(self, webhook: Webhook, message: WebhookMessage, now: datetime) -> CallResult:
         """Post the message, sealed and signed for the webhook, in bounded time. Raises nothing.
 
         The message's id stays the same on every try; its timestamp is that of the try.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from core.alarm.events import Event
 from core.lists.filter import Matcher
-from core.log.projection import check_known
+from core.log.folding import check_known
 from core.outbox.ports import Formats
 from core.outbox.row import Row
 from core.outbox.webhook import Format, Webhook

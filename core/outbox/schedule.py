@@ -18,7 +18,7 @@ _REDIRECT = range(300, 400)
 _GONE = 410
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
+class CallResult(msgspec.Struct, frozen=True, gc=False):
     """The result of a call: the HTTP `status`, or the `error` in one line; `retry_after` in seconds."""
 
     status: int | None = None
@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return f"HTTP {self.status}"
 
 
-def settle(row: Row, answer: Answer, now: datetime, chance: float) -> Settlement:
+def settle(row: Row, answer: CallResult, now: datetime, chance: float) -> Settlement:
     """Return the row's settlement by the answer; `chance` is a random number in [0, 1)."""
     attempts = row.attempts + 1
     settled = msgspec.structs.replace(

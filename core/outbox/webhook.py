@@ -14,9 +14,6 @@ from core.lists.filter import Filter
 
 Format = Literal["cloudevents", "slack", "pagerduty"]
 
-STATEFUL: frozenset[Format] = frozenset({"pagerduty"})
-"""Formats whose receiver takes each message for the alarm's newest state, so no old one may come late."""
-
 TEST_TEXT = "This is a test of a webhook of Tocsin."
 
 WEBHOOKS = 100
@@ -30,6 +27,20 @@ ROUTING_KEY_LENGTH = 128
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ROUTING_KEY = re.compile(rf"[\x21-\x7e]{{1,{ROUTING_KEY_LENGTH}}}")
+
+
+class FormatTraits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What sets a format apart.
+
+    `content_type`: the media type of its bodies. `signed`: its webhooks have secrets, which sign their calls.
+    `takes_routing_key`: its webhooks have a routing key. `stateful`: its receivers take each message for the
+    alarm's newest state, so no old one may come late.
+    """
+
+    content_type: str
+    signed: bool = False
+    takes_routing_key: bool = False
+    stateful: bool = False
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,32 +69,38 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     from_file: bool = False
     created_at: datetime
 
-    def check(self) -> None:
-        """Check everything but the URL. Raises InvalidInput, naming the part and its bound."""
+    def check(self, traits: FormatTraits) -> None:
+        """Check everything but the URL, by its format's traits.
+
+        Raises InvalidInput, naming the part and its bound.
+        """
         if not _ID.fullmatch(self.id):
             raise InvalidInput("a webhook's id has 1 to 64 letters, digits, - and _")
         self.filter.check()
         check_text("description", self.description, TEXT_BYTES)
-        if self.format == "pagerduty":
+        if traits.takes_routing_key:
             if self.routing_key is None or not _ROUTING_KEY.fullmatch(self.routing_key):
-                raise InvalidInput(
-                    f"the format pagerduty needs a routing_key: 1 to {ROUTING_KEY_LENGTH} visible characters"
-                )
+                key = f"1 to {ROUTING_KEY_LENGTH} visible characters"
+                raise InvalidInput(f"the format {self.format} needs a routing_key: {key}")
         elif self.routing_key is not None:
-            raise InvalidInput("only the format pagerduty takes a routing_key")
-        self._check_secrets()
+            raise InvalidInput(f"the format {self.format} takes no routing_key")
+        if traits.signed:
+            self._check_secrets()
+        elif self.secrets:
+            raise not_signed(self.format)
 
     def _check_secrets(self) -> None:
-        if self.format != "cloudevents":
-            if self.secrets:
-                raise InvalidInput("only the format cloudevents is signed and takes secrets")
-            return
         if not 1 <= len(self.secrets) <= SECRETS:
             raise InvalidInput(f"a webhook has 1 to {SECRETS} secrets, not {len(self.secrets)}")
         if len(set(self.secrets)) != len(self.secrets):
             raise InvalidInput("a secret is given twice")
         for secret in self.secrets:
             key_of(secret)
+
+
+def not_signed(webhook_format: Format) -> InvalidInput:
+    """Return the error about secrets for a webhook that has none."""
+    return InvalidInput(f"the format {webhook_format} is not signed and takes no secrets")
 
 
 def same_definition(one: Webhook, other: Webhook) -> bool:

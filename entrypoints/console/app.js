@@ -2,14 +2,15 @@
 
 import { Address } from "./address.js";
 import { AlarmList } from "./alarms.js";
-import { Caller } from "./announcing.js";
 import { Api } from "./api.js";
 import { bindings } from "./bindings.js";
+import { Caller } from "./calls.js";
 import { Commander } from "./commands.js";
 import { Connection } from "./connection.js";
 import { ServerCounts, counted, tell } from "./counts.js";
 import { tellHidden } from "./criticals.js";
 import { Cursor } from "./cursor.js";
+import { DeepLink } from "./deeplink.js";
 import { Details } from "./details.js";
 import { byId } from "./dom.js";
 import { exports } from "./export.js";
@@ -17,15 +18,14 @@ import { FilterBar, filterOf, matching, normalsOf, queryOf } from "./filters.js"
 import { Headings } from "./headings.js";
 import { keys } from "./keys.js";
 import { VirtualList } from "./list.js";
-import { Normals } from "./normals.js";
+import { NormalAlarms } from "./normal-alarms.js";
 import { toast } from "./notices.js";
-import { Opening } from "./opening.js";
 import { Pages } from "./pages.js";
 import { fillRow, makeRow } from "./row.js";
 import { Selection } from "./selection.js";
 import { Session } from "./session.js";
 import { Sound } from "./sound.js";
-import { tellShown } from "./telling.js";
+import { tellShown } from "./status.js";
 import { themes } from "./theme.js";
 import { Travel } from "./travel.js";
 import { AlarmView } from "./view.js";
@@ -42,7 +42,7 @@ class Console {
   #sound = new Sound();
   #caller = new Caller();
   #live = new AlarmList((list, events) => this.#heard(list, events));
-  #normals = new Normals(this.#api, this.#live, () => this.#others());
+  #normals = new NormalAlarms(this.#api, this.#live, () => this.#others());
   #bar = new FilterBar(filterOf(this.#address.params), (filter, moving) => {
     this.#show({}, moving);
     this.#arrange(filter);
@@ -80,7 +80,7 @@ class Console {
     remember: (moment) => this.#show({ as_of: moment }, moment && "as_of"),
     states: () => (this.#bar.filter.state.has("normal") ? STATES.join() : ""),
   });
-  #opening = new Opening(this.#api, this.#details, {
+  #opening = new DeepLink(this.#api, this.#details, {
     wanted: () => this.#address.get("alarm"),
     find: (id) => this.#normals.get(id),
     remember: (id) => this.#show({ alarm: id }, "alarm"),

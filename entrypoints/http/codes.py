@@ -8,6 +8,7 @@ from core.access.ports import TOO_MANY_API_KEYS, UNKNOWN_API_KEY
 from core.alarm.commands import REFUSALS
 from core.errors import Refusal, RefusalKind
 from core.log.handler import IDEMPOTENCY_KEY_REUSED
+from entrypoints.http.limits import BODY_BYTES, COMMANDS, INGEST_BYTES, in_mebibytes
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -55,8 +56,10 @@ _OWN: dict[str, Code] = {
         409, "a later event of the alarm was delivered", "nothing: a retry would undo that one"
     ),
     "log_changed": Code(409, "`log` names another log", "start over from the alarm list"),
-    "body_too_large": Code(413, "the body is larger than 1 MiB", "send less at once"),
-    "too_many_commands": Code(413, "there are more than 1,000 commands in one request", "send fewer at once"),
+    "body_too_large": Code(413, f"the body is larger than {in_mebibytes(BODY_BYTES)}", "send less at once"),
+    "too_many_commands": Code(
+        413, f"there are more than {COMMANDS:,} commands in one request", "send fewer at once"
+    ),
     "unsupported_media_type": Code(415, "the body is of another media type", "send application/json"),
     "bad_cursor": Code(422, "the cursor is not from this list", "begin with the first page"),
     "position_ahead": Code(422, "the position is ahead of the log", "start over if it is from another log"),
@@ -73,7 +76,9 @@ _OWN: dict[str, Code] = {
         503, "a newer version of Tocsin changed the alarm", "try again, at another process"
     ),
     "not_projected_yet": Code(503, "the list did not reach `min_position` in time", "try again"),
-    "payload_too_large": Code(503, "the ingested payload is larger than 32 MiB", "send smaller groups"),
+    "payload_too_large": Code(
+        503, f"the ingested payload is larger than {in_mebibytes(INGEST_BYTES)}", "send smaller groups"
+    ),
     "too_many_sessions": Code(
         503, "the process has no room for more sessions", "try again, or another process"
     ),

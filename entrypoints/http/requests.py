@@ -14,15 +14,15 @@ from core.alarm.commands import Command
 from core.alarm.context import Context
 from core.alarm.events import Actor, ActorKind
 from core.roles import Roles
-from entrypoints.http.conditions import expected
+from entrypoints.http.accept_and_match import expected
 from entrypoints.http.headers import fields
+from entrypoints.http.limits import BODY_BYTES
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
 from entrypoints.http.problems import Problem
 from entrypoints.http.state import services_of
 
 T = TypeVar("T")
 
-BODY_BYTES = 1024 * 1024
 KEY_LENGTH = 255
 
 _KEY = re.compile(r"[\x21-\x7e]+")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.inprocess.turns import StreamTurns
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
@@ -91,7 +91,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     """
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
-        aclosing(HttpSender(webhook_allow)) as sender,
+        aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
         _running(store, authentication, limits, sender, traces, works=role != "api") as process,
     ):
         yield process
@@ -111,15 +111,15 @@ async def _running(  # noqa: PLR0913 (as above)
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    feed.listen(store.log.learn, store.log.forget)
-    feed.listen(known.learn, known.forget)
+    feed.on_events(store.log.learn, store.log.forget)
+    feed.on_events(known.learn, known.forget)
     appender = store.log if traces is None else traces.appender(store.log)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
-    feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
+    feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
     readiness = Readiness(feed, workers.projector, stream)
     services = Services(
@@ -173,7 +173,7 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
 async def retrying(store: Storage) -> AsyncIterator[Outgoing]:
     """Yield the service for the outbox alone. Raises StartupRefused: no relay would hear of a retry."""
     check_hears_others(store.kind, "retry through it: POST /v1/outbox/retry")
-    async with aclosing(HttpSender()) as sender:
+    async with aclosing(HttpSender(FORMATS)) as sender:
         yield _outgoing(store, sender)
 
 

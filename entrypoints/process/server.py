@@ -52,7 +52,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         ) as process,
     ):
         if entries is not None:
-            await apply_entries(entries, process.services.outgoing)
+            await apply_entries(entries, process.services.outgoing, store.webhooks)
         app = _application(process, settings)
         driver = process.stream
         allow_sessions(settings.limits.sessions)

@@ -22,7 +22,7 @@ from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
-from adapters.mongo.log.own_writes import OwnWrites
+from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.replay.whatif import Record
@@ -135,7 +135,7 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
         connection = connect(uri, database)
         return _Link(connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
-    watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
+    watch = WriteMonitor(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()

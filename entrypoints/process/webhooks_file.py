@@ -12,6 +12,7 @@ import msgspec
 from core.application.webhooks.service import Outgoing
 from core.errors import Conflict, InvalidInput, StartupRefused
 from core.lists.filter import Filter
+from core.outbox.ports import WebhookDirectory
 from core.outbox.webhook import Format, Webhook
 
 logger = logging.getLogger("tocsin.webhooks")
@@ -62,14 +63,16 @@ def read_entries(path: Path) -> Sequence[WebhookEntry]:
     return entries
 
 
-async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> None:
+async def apply_entries(
+    entries: Sequence[WebhookEntry], outgoing: Outgoing, webhooks: WebhookDirectory
+) -> None:
     """Create or change webhooks as the file says; disable those that it no longer names.
 
     Raises:
         StartupRefused: an entry is invalid, or conflicts with an existing webhook.
         Unavailable: MongoDB cannot be reached.
     """
-    known = {webhook.id: webhook for webhook in await outgoing.webhooks.all()}
+    known = {webhook.id: webhook for webhook in await webhooks.all()}
     for entry in entries:
         try:
             await _apply(entry, known.get(entry.id), outgoing)
@@ -80,12 +83,12 @@ async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> 
         if webhook.from_file and webhook.enabled and webhook.id not in named:
             logger.warning("webhook %s: %s", webhook.id, NOT_IN_FILE)
             changes = {"enabled": False, "disabled_reason": NOT_IN_FILE}
-            await outgoing.webhooks.change(webhook.tenant, webhook.id, changes)
+            await webhooks.change(webhook.tenant, webhook.id, changes)
 
 
 async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
     """Create the webhook, or change it as the entry says. Raises InvalidInput, Conflict."""
-    if entry.format == "cloudevents" and not entry.secrets:
+    if outgoing.traits(entry.format).signed and not entry.secrets:
         raise InvalidInput("it needs secrets: a generated one could never be shown")
     if known is None:
         await outgoing.create(_made(entry, outgoing.clock.now()), entry.after)

@@ -4,7 +4,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from core.application.feed import Feed
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import KpiModel

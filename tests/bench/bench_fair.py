@@ -135,7 +135,7 @@ async def _log(uri: str, name: str) -> AsyncIterator[MongoLog]:
     database = connect(uri, name)
     log = MongoLog(database)
     feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
-    feed.listen(log.learn, log.forget)
+    feed.on_events(log.learn, log.forget)
     await feed.start()
     async with log.running(feed.hear), asyncio.TaskGroup() as tasks:
         work = [tasks.create_task(each) for each in (feed.run(), log.give_way(feed.bell))]

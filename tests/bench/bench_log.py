@@ -150,7 +150,7 @@ async def _feed_latency(uri: str) -> Row:
         feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
         await feed.start()
         arrived: dict[str, float] = {}
-        feed.listen(
+        feed.on_events(
             lambda events: arrived.update((e.event_id, time.perf_counter()) for e in events), lambda: None
         )
         async with log.running(), asyncio.TaskGroup() as tasks:

@@ -17,7 +17,7 @@ from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database, connect
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.evolution import place
 from core.application.webhooks.endpoint import RelayParts
@@ -75,7 +75,7 @@ def _rows(hook: Webhook) -> list[Row]:
 
 async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
     """Return how many rows a second one relay delivers and records."""
-    async with _database(uri) as database, aclosing(HttpSender(["127.0.0.1"])) as sender:
+    async with _database(uri) as database, aclosing(HttpSender(FORMATS, ["127.0.0.1"])) as sender:
         webhooks, outbox = MongoWebhooks(database), MongoOutbox(database)
         await webhooks.create()
         await outbox.create()

@@ -297,8 +297,8 @@ class DeliveryStage:
                 break
         return sent
 
-    def drain(self, client: Client) -> None:
+    def resume(self, client: Client) -> None:
         """Let the client take everything again."""
         client.stalled = False
         if client.session.busy:
-            self.delivery.drained(client.session)
+            self.delivery.resumed(client.session)

@@ -13,14 +13,14 @@ from adapters.memory.alarms import MemoryAlarmList
 from adapters.memory.answers import MemoryAnswers
 from adapters.memory.api_keys import MemoryApiKeys
 from adapters.memory.checkpoints import MemoryCheckpoints
-from adapters.memory.history import MemoryAlarmHistory
+from adapters.memory.history import MemoryAlarmHistory, newest_rows
 from adapters.memory.kpis import MemoryKpiBuckets
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.revocations import MemoryRevocations
 from adapters.memory.webhooks import MemoryWebhooks
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.application.authentication import Authentication
@@ -30,7 +30,6 @@ from core.application.webhooks.service import Outgoing
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.log.projection import newest_rows
 from entrypoints.http.app import create_app
 from entrypoints.http.services import Services
 from entrypoints.http.state import AppState
@@ -49,9 +48,10 @@ class HttpStage:
         self.log: EventLog = log or MemoryLog("a-log", events)
         self.alarms = MemoryAlarmList()
         self.checkpoints = MemoryCheckpoints()
+        self.webhooks = MemoryWebhooks()
         self.outbox = MemoryOutbox()
         self.reasons: list[str] = []
-        self._sender = HttpSender(["127.0.0.0/8"])
+        self._sender = HttpSender(FORMATS, ["127.0.0.0/8"])
         self.services = Services(
             handler=CommandHandler(self.log, self.log, StreamTurns(), KnownAlarms(), MemoryAnswers()),
             log=self.log,
@@ -65,7 +65,7 @@ class HttpStage:
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
             outgoing=Outgoing(
-                MemoryWebhooks(), self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
+                self.webhooks, self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
             ),
             kpis=MemoryKpiBuckets(),
             lags=self._lags,

@@ -39,7 +39,7 @@ class Member:
         self.feed = process.feed
         self.seen: list[Event] = []
         self.resets = 0
-        self.feed.listen(self.seen.extend, self._reset)
+        self.feed.on_events(self.seen.extend, self._reset)
 
     def _reset(self) -> None:
         self.resets += 1

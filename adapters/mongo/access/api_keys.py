@@ -8,8 +8,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
-from core.access.ports import TOO_MANY_API_KEYS, ApiKey
-from core.alarm.bounds import API_KEYS
+from core.access.ports import API_KEYS, TOO_MANY_API_KEYS, ApiKey
 from core.errors import Refused
 
 KEYS = "api_keys"

@@ -9,7 +9,7 @@ KEYS = 256
 READERS = 2
 """How many commands are under way at once, so that a slow one does not hold up the others."""
 
-Read = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
+ReadKeys = Callable[[Sequence[str]], Awaitable[Mapping[str, Any]]]
 
 
 class BatchedReads:
@@ -19,7 +19,7 @@ class BatchedReads:
     together, as the log's writes are written.
     """
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: ReadKeys) -> None:
         self._read = read
         self._waiting: dict[str, asyncio.Future[Any]] = {}
         self._readers: set[asyncio.Task[None]] = set()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from core.alarm.events import Event
-from core.outbox.webhook import TEST_TEXT, Webhook
+from core.outbox.webhook import TEST_TEXT, FormatTraits, Webhook
 
 SEQUENCE_DIGITS = 19
 """A position is a 64-bit integer; padded, positions sort as texts."""
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 class CloudEvents:
     """The format `cloudevents` (see core.outbox.ports.WebhookFormat)."""
 
-    content_type: ClassVar[str] = "application/cloudevents+json"
+    traits: ClassVar = FormatTraits(content_type="application/cloudevents+json", signed=True)
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
         """Return the event with its alarm as the event left it."""

@@ -7,7 +7,7 @@ import msgspec
 
 from core.alarm.alarm import Alarm, Severity
 from core.alarm.events import Event
-from core.outbox.webhook import Webhook
+from core.outbox.webhook import FormatTraits, Webhook
 
 SUMMARY_LENGTH = 1024
 """The longest summary that PagerDuty takes."""
@@ -29,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 class PagerDuty:
     """The format `pagerduty` (see core.outbox.ports.WebhookFormat)."""
 
-    content_type: ClassVar[str] = "application/json"
+    traits: ClassVar = FormatTraits(content_type="application/json", takes_routing_key=True, stateful=True)
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
         """Return what brings the incident in line with the alarm; None for notes, which change nothing."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from core.alarm.events import Event
-from core.outbox.webhook import TEST_TEXT, Webhook
+from core.outbox.webhook import TEST_TEXT, FormatTraits, Webhook
 
 TEXT_LENGTH = 3_000
 
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 class Slack:
     """The format `slack` (see core.outbox.ports.WebhookFormat)."""
 
-    content_type: ClassVar[str] = "application/json"
+    traits: ClassVar = FormatTraits(content_type="application/json")
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
         """Return `{"text": ...}`, with Slack's markup characters escaped."""

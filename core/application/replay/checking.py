@@ -13,8 +13,8 @@ from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.replay.log_pages import pages, whole
 from core.application.replay.progress import Progress, silent
 from core.log.audit import Audit, Finding, differing_fields
+from core.log.folding import Fold
 from core.log.ports import EventReader
-from core.log.projection import Fold
 
 FOLD_ROUNDS = 20
 """How often the fold catches up with a moving checkpoint."""

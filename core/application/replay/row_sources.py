@@ -7,8 +7,8 @@ from typing import Protocol
 from core.alarm.alarm import Alarm
 from core.application.replay.log_pages import check_gapless, pages, whole
 from core.application.replay.progress import Progress
+from core.log.folding import Fold
 from core.log.ports import EventReader, ReplayReader
-from core.log.projection import Fold
 from core.log.snapshots import alarm_after, rows_after
 
 ROWS_AT_ONCE = 1_000

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from core.counters import Histogram
 from core.outbox.row import Settlement
-from core.outbox.schedule import Answer
+from core.outbox.schedule import CallResult
 
 LATENCY_SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """The upper bounds of the histogram's buckets."""
@@ -23,7 +23,7 @@ class CallCounts:
     dead: int = 0
     latency: Histogram = field(default_factory=_latency)
 
-    def count(self, answer: Answer, settlement: Settlement) -> None:
+    def count(self, answer: CallResult, settlement: Settlement) -> None:
         """Count a call."""
         self.attempts += 1
         self.delivered += settlement.row.state == "delivered"

@@ -20,7 +20,7 @@ from core.host import Chance, Clock
 from core.outbox.lanes import Lanes, ReadLane
 from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
-from core.outbox.schedule import Answer, settle
+from core.outbox.schedule import CallResult, settle
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.relay")
@@ -44,7 +44,7 @@ class RelayParts:
     chance: Chance
 
 
-Count = Callable[[str, Answer, Settlement], None]
+Count = Callable[[str, CallResult, Settlement], None]
 
 
 class Endpoint:
@@ -129,7 +129,7 @@ class Endpoint:
         self._lanes.settled(settlement.row, parts.clock.now())
         self._poked.set()
 
-    async def _disable(self, answer: Answer) -> None:
+    async def _disable(self, answer: CallResult) -> None:
         logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
         changes = {"enabled": False, "disabled_reason": answer.reason}
         await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)

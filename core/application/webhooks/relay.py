@@ -12,7 +12,7 @@ from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker
 from core.coordination.ports import Lease
 from core.outbox.row import Settlement
-from core.outbox.schedule import Answer
+from core.outbox.schedule import CallResult
 
 RELAY_LEASE = "relay"
 COUNTED_WEBHOOKS = 1_000
@@ -38,7 +38,7 @@ class Relay(Worker):
     async def _work_once(self, _: Lease) -> None:
         await _Relaying(self._parts, self._count).run(self._succeeded)
 
-    def _count(self, webhook: str, answer: Answer, settlement: Settlement) -> None:
+    def _count(self, webhook: str, answer: CallResult, settlement: Settlement) -> None:
         counts = self.counts.get(webhook)
         if counts is None:
             if len(self.counts) >= COUNTED_WEBHOOKS:

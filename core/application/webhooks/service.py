@@ -11,8 +11,8 @@ from core.host import Clock, Ids
 from core.log.ports import LogPositions
 from core.outbox.ports import CheckingSender, Formats, OutboxQuery, TenantRows, WebhookMessage, Webhooks
 from core.outbox.row import Row, parse_row_id
-from core.outbox.schedule import Answer
-from core.outbox.webhook import SECRETS, STATEFUL, WEBHOOKS, Webhook, secret_of
+from core.outbox.schedule import CallResult
+from core.outbox.webhook import SECRETS, WEBHOOKS, Format, FormatTraits, Webhook, not_signed, secret_of
 
 RETRIED_AT_ONCE = 1_000
 """How many dead rows one bulk retry looks at."""
@@ -41,6 +41,10 @@ class Outgoing:
     ids: Ids
     formats: Formats
 
+    def traits(self, webhook_format: Format) -> FormatTraits:
+        """Return what sets a format apart."""
+        return self.formats[webhook_format].traits
+
     async def create(self, webhook: Webhook, start: Start) -> Webhook:
         """Add a webhook, with a new secret if its format is signed and it has none.
 
@@ -48,9 +52,10 @@ class Outgoing:
             InvalidInput: a field is out of bounds.
             Conflict: the tenant has as many webhooks as it can have, or one with this id.
         """
-        if webhook.format == "cloudevents" and not webhook.secrets:
+        traits = self.traits(webhook.format)
+        if traits.signed and not webhook.secrets:
             webhook = msgspec.structs.replace(webhook, secrets=(secret_of(self.ids.secret()),))
-        webhook.check()
+        webhook.check(traits)
         self.sender.check_url(webhook.url)
         if len(await self.webhooks.of_tenant(webhook.tenant)) >= WEBHOOKS:
             raise Conflict("too_many_webhooks", f"a tenant has at most {WEBHOOKS} webhooks")
@@ -72,7 +77,7 @@ class Outgoing:
             changes["disabled_reason"] = None
         if start is not None:
             changes |= {"after": await self._moved(webhook, start), "joined": False}
-        msgspec.structs.replace(webhook, **changes).check()
+        msgspec.structs.replace(webhook, **changes).check(self.traits(webhook.format))
         if "url" in changes:
             self.sender.check_url(changes["url"])
         if not changes:
@@ -89,7 +94,7 @@ class Outgoing:
         # The relay removes the rows that the router writes meanwhile.
         await self.outbox.remove(webhook_id)
 
-    async def test(self, webhook: Webhook) -> Answer:
+    async def test(self, webhook: Webhook) -> CallResult:
         """Make one call to the webhook, at once and only once."""
         event_id, now = self.ids.new(), self.clock.now()
         body = self.formats[webhook.format].test_body(webhook, event_id, now)
@@ -135,7 +140,13 @@ class Outgoing:
         return Retried(len(revived), len(known) - len(revived), following)
 
     def rotated(self, webhook: Webhook) -> tuple[str, ...]:
-        """Return the secrets with a new one in front; too many push out the oldest."""
+        """Return the secrets with a new one in front; too many push out the oldest.
+
+        Raises:
+            InvalidInput: the webhook's format is not signed.
+        """
+        if not self.traits(webhook.format).signed:
+            raise not_signed(webhook.format)
         return (secret_of(self.ids.secret()), *webhook.secrets)[:SECRETS]
 
     async def position(self, start: Start) -> int:
@@ -159,7 +170,7 @@ class Outgoing:
         return position
 
     async def _revived(self, row: Row, webhook: Webhook) -> bool:
-        if webhook.format in STATEFUL and await self.outbox.overtaken(row):
+        if self.traits(webhook.format).stateful and await self.outbox.overtaken(row):
             return False
         await self.outbox.revive(row, self.clock.now())
         return True

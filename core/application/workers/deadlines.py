@@ -21,9 +21,9 @@ from core.backoff import backoff
 from core.coordination.ports import Lease
 from core.errors import LogMismatch, OutcomeUnknown, Refused, Unavailable
 from core.host import Clock, Ids
+from core.log.folding import check_known
 from core.log.handler import CommandHandler
 from core.log.ports import LogPositions
-from core.log.projection import check_known
 
 DEADLINES_LEASE = "deadlines"
 ACTOR = Actor("deadlines", "system")

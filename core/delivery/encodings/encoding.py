@@ -11,7 +11,7 @@ from core.delivery.protocol import CLIENT_BYTES, ClientMessage, EventMessage, Se
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
 
-Said = str | bytes
+RawMessage = str | bytes
 """A client's message: text or binary."""
 
 TEXT, BINARY = 0x1, 0x2
@@ -24,10 +24,6 @@ class Encoding(ABC):
     subprotocol: ClassVar[str]
     heartbeat: bytes = b""
     """Sent when nothing else is, where the wire has no pings of its own."""
-
-    @abstractmethod
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
-        """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
 
     @abstractmethod
     def message(self, message: ServerMessage) -> bytes:
@@ -46,12 +42,8 @@ class Encoding(ABC):
         """Encode a value."""
 
     @abstractmethod
-    def event(self, entry: EncodedEvent) -> bytes:
-        """Return the event's part, which the entry keeps."""
-
-    @abstractmethod
-    def left(self, event: bytes) -> bytes:
-        """Make an event's part say that its alarm left the filter."""
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
+        """Return the event's part, made from what the entry keeps; `left`: its alarm left the filter."""
 
     @abstractmethod
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
@@ -59,11 +51,11 @@ class Encoding(ABC):
 
 
 class WebSocketEncoding(Encoding):
-    """Encodes to WebSocket frames."""
+    """Encodes to WebSocket frames, and decodes what clients send."""
 
     _opcode: ClassVar[int]
 
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
+    def decode(self, said: RawMessage, limit: int = CLIENT_BYTES) -> ClientMessage:
         """Decode a client's message of at most `limit` bytes. Raises BadMessage."""
         if len(said) > limit:
             raise BadMessage(f"a message has at most {limit} bytes")
@@ -93,7 +85,7 @@ class WebSocketEncoding(Encoding):
         pass
 
     @abstractmethod
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         pass
 
 

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import Encoding, Said
+from core.delivery.encodings.encoding import Encoding
 from core.delivery.encodings.json import JSON
 from core.delivery.protocol import (
-    CLIENT_BYTES,
-    ClientMessage,
     ErrorMessage,
     Goodbye,
     Hello,
@@ -18,7 +16,6 @@ from core.delivery.protocol import (
     Subscribed,
 )
 from core.delivery.ring import EncodedEvent
-from core.errors import BadMessage
 
 END = b"0\r\n\r\n"
 """The last chunk (RFC 9112 §7.1)."""
@@ -55,11 +52,6 @@ class EventStream(Encoding):
         """A name for its frames that no other encoding or log shares."""
         return f"text/event-stream {self._log}"
 
-    def decode(self, said: Said, limit: int = CLIENT_BYTES) -> ClientMessage:
-        """Refuse any message. Raises BadMessage."""
-        del said, limit
-        raise BadMessage("clients of an event stream send no messages")
-
     def message(self, message: ServerMessage) -> bytes:
         """Return a message as an event, without the id of the one subscription."""
         match message:
@@ -87,14 +79,10 @@ class EventStream(Encoding):
         """Encode a value."""
         return JSON.part(value)
 
-    def event(self, entry: EncodedEvent) -> bytes:
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
         """Encode an event."""
-        fields = (self._id(entry.event.position), entry.event.type.encode(), JSON.event(entry))
+        fields = (self._id(entry.event.position), entry.event.type.encode(), JSON.event(entry, left=left))
         return b"%bevent: %b\ndata: %b\n\n" % fields
-
-    def left(self, event: bytes) -> bytes:
-        """Make an event say that its alarm left the filter."""
-        return JSON.left(event.removesuffix(b"\n\n")) + b"\n\n"
 
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
         """Join the events; each event's id says how far the client is."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import TEXT, Encoding, Said, WebSocketEncoding, event_message
+from core.delivery.encodings.encoding import TEXT, RawMessage, WebSocketEncoding, event_message
 from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
@@ -21,13 +21,10 @@ class _Json(WebSocketEncoding):
     def part(self, value: object) -> bytes:
         return self._encode(value)
 
-    def event(self, entry: EncodedEvent) -> bytes:
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
         if entry.json is None:
             entry.json = self._encode(event_message(entry))
-        return entry.json
-
-    def left(self, event: bytes) -> bytes:
-        return event[:-1] + b',"left":true}'
+        return entry.json[:-1] + b',"left":true}' if left else entry.json
 
     def events_body(self, events: Sequence[bytes], position: int) -> bytes:
         return b'"events":[%b],"position":%d}' % (b",".join(events), position)
@@ -39,10 +36,10 @@ class _Json(WebSocketEncoding):
         rest = (self._encode(subscription), b",".join(alarms), position, self._encode(done))
         return b'{"op":"snapshot","id":%b,"alarms":[%b],"position":%d,"done":%b}' % rest
 
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         if isinstance(said, bytes):
             raise BadMessage(f"{self.subprotocol} takes text messages only")
         return self._client.decode(said)
 
 
-JSON: Encoding = _Json()
+JSON: WebSocketEncoding = _Json()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from core.delivery.encodings.encoding import BINARY, Encoding, Said, WebSocketEncoding, event_message
+from core.delivery.encodings.encoding import BINARY, RawMessage, WebSocketEncoding, event_message
 from core.delivery.protocol import ClientMessage
 from core.delivery.ring import EncodedEvent
 from core.errors import BadMessage
@@ -21,12 +21,12 @@ class _MessagePack(WebSocketEncoding):
     def part(self, value: object) -> bytes:
         return self._encode(value)
 
-    def event(self, entry: EncodedEvent) -> bytes:
-        if entry.msgpack is None:
-            entry.msgpack = self._encode(event_message(entry))
-        return entry.msgpack
-
-    def left(self, event: bytes) -> bytes:
+    def event(self, entry: EncodedEvent, *, left: bool = False) -> bytes:
+        event = entry.msgpack
+        if event is None:
+            event = entry.msgpack = self._encode(event_message(entry))
+        if not left:
+            return event
         # A map of up to 15 pairs has its size in the low half of its first byte.
         return bytes([event[0] + 1]) + event[1:] + self._pairs(left=True)
 
@@ -44,13 +44,13 @@ class _MessagePack(WebSocketEncoding):
         """Encode a map without its header."""
         return self._encode(pairs)[1:]
 
-    def _decode(self, said: Said) -> ClientMessage:
+    def _decode(self, said: RawMessage) -> ClientMessage:
         if isinstance(said, str):
             raise BadMessage(f"{self.subprotocol} takes binary messages only")
         return self._client.decode(said)
 
 
-MESSAGE_PACK: Encoding = _MessagePack()
+MESSAGE_PACK: WebSocketEncoding = _MessagePack()
 
 
 def _raw(parts: Sequence[bytes]) -> list[msgspec.Raw]:

@@ -13,12 +13,12 @@ from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
 from core.lists.query import AlarmPage, AlarmQuery
 from core.roles import READERS
-from entrypoints.http.conditions import knows
+from entrypoints.http.accept_and_match import knows
+from entrypoints.http.export import EXPORTS, exported
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller
 from entrypoints.http.responses import events_response, json_response
-from entrypoints.http.routes.export import EXPORTS, exported
 from entrypoints.http.schemas.answers import AlarmsAnswer, EventsAnswer
 from entrypoints.http.schemas.cursors import cursor_of, cursor_text
 from entrypoints.http.schemas.parameters import (

@@ -16,7 +16,8 @@ from core.alarm.context import Context
 from core.errors import Refused
 from core.log.handler import Outcome
 from core.roles import REPORTERS
-from entrypoints.http.batches import carry_out
+from entrypoints.http.command_batches import carry_out
+from entrypoints.http.limits import INGEST_BYTES
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import actor_of, body_of, caller, decoded
@@ -27,8 +28,6 @@ from entrypoints.http.state import services_of, state_of
 
 logger = logging.getLogger("tocsin.ingest")
 
-INGEST_BYTES = 32 * 1024 * 1024
-"""Far beyond what senders send, since they would give up on a 413."""
 ALARMS_AT_ONCE = 256
 """How many alarms of one payload are under way at the same time."""
 

@@ -12,9 +12,10 @@ from core.alarm.commands import Command
 from core.alarm.condition import Clear, Raise
 from core.log.handler import Outcome
 from core.roles import Roles
-from entrypoints.http.batches import Result, carry_out
-from entrypoints.http.conditions import check_acceptable
+from entrypoints.http.accept_and_match import check_acceptable
+from entrypoints.http.command_batches import CommandResult, carry_out
 from entrypoints.http.headers import fields
+from entrypoints.http.limits import COMMANDS
 from entrypoints.http.middleware.authorization import needs
 from entrypoints.http.operations import AWAY, BODY, Described, Routes
 from entrypoints.http.problems import Problem, problem_of
@@ -35,8 +36,6 @@ from entrypoints.http.state import services_of, state_of
 
 logger = logging.getLogger("tocsin.http")
 
-COMMANDS = 1_000
-"""The most commands in one request."""
 AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
 
@@ -85,7 +84,7 @@ async def commands(request: Request) -> Response:
     return json_response([_answer(result) for result in results])
 
 
-async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[Result]:
+async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[CommandResult]:
     """Return a result for each: a problem stays, a command is handled."""
     valid = [command for command in read if not isinstance(command, Problem)]
     done = iter(await carry_out(services_of(request).handler, valid, AT_ONCE))
@@ -133,7 +132,7 @@ def _check(request: Request, roles: Roles) -> None:
         raise Problem(403, "forbidden", needs(roles))
 
 
-def _answer(result: Result) -> ItemAnswer | dict[str, Any]:
+def _answer(result: CommandResult) -> ItemAnswer | dict[str, Any]:
     if isinstance(result, Outcome):
         return ItemAnswer(status_of(result), result.event is not None, result.alarm.position, result.alarm)
     problem = problem_of(result)

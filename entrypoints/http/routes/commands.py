@@ -7,7 +7,7 @@ from starlette.responses import Response
 from core.alarm.alarm import Identity
 from core.alarm.condition import Clear, Raise
 from core.errors import Refusal
-from entrypoints.http.conditions import check_acceptable
+from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.operations import AWAY, BODY, Endpoint, Routes
 from entrypoints.http.requests import body_of, caller, context, decoded, kind_of
 from entrypoints.http.responses import answer

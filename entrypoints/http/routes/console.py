@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from entrypoints.http.conditions import knows
+from entrypoints.http.accept_and_match import knows
 from entrypoints.http.problems import Problem
 
 FOLDER = Path(__file__).parents[2] / "console"

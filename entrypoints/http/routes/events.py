@@ -1,6 +1,5 @@
 """Serves the log over HTTP: in pages of JSON, or as an event stream."""
 
-import asyncio
 import random
 
 from starlette.requests import Request
@@ -8,16 +7,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from adapters.streaming.driver import StreamDriver
-from adapters.uvicorn.http import WIRE
+from adapters.uvicorn.wire import WIRE
 from core.access.callers import Caller
 from core.alarm.events import Event
+from core.application.log_tail import tail_up_to
 from core.delivery.encodings.event_stream import EventStream
 from core.delivery.encodings.json import JSON
 from core.delivery.protocol import Subscribe
 from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher
 from core.roles import READERS
-from entrypoints.http.conditions import accepts
+from entrypoints.http.accept_and_match import accepts
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller
@@ -30,8 +30,7 @@ SCAN_EVENTS = 5_000
 """The most events that one request scans for matches."""
 BATCH = 500
 TAIL_TRIES = 3
-"""How often to read the tail for a position ahead of it: a new primary's view may lag."""
-TAIL_SECONDS = 0.2
+"""How often to read the tail for a position ahead of it."""
 FULL_SECONDS = 5
 """When a rejected client is to try again."""
 RETRY_MS = (1_000, 4_000)
@@ -75,12 +74,9 @@ async def list_events(request: Request) -> Response:
 
 async def _tail(request: Request, after: int) -> int:
     """Return the log's end. Raises Problem 422 if `after` is beyond it."""
-    for tries in range(TAIL_TRIES):
-        if tries:
-            await asyncio.sleep(TAIL_SECONDS)
-        tail = (await services_of(request).log.tail()).position
-        if after <= tail:
-            return tail
+    tail = await tail_up_to(services_of(request).log, after, TAIL_TRIES)
+    if after <= tail:
+        return tail
     raise Problem(422, "position_ahead", f"position {after} is ahead of the log, which is at {tail}")
 
 
@@ -113,8 +109,7 @@ def _part(matcher: Matcher, event: Event) -> bytes | None:
     verdict = matcher.verdict(event)
     if verdict == "no":
         return None
-    part = JSON.event(EncodedEvent(event))
-    return JSON.left(part) if verdict == "left" else part
+    return JSON.event(EncodedEvent(event), left=verdict == "left")
 
 
 def _stream(request: Request) -> Response:
@@ -153,7 +148,7 @@ class EventStreamResponse(Response):
 
 
 def _subscription(request: Request) -> Subscribe:
-    """Return the subscription of an event stream's client. Raises Problem 422."""
+    """Return the subscription of an event stream's client. Raises Problem 422, InvalidInput."""
     query = parameters(request, StreamParameters)
     after, log, snapshot = query.after, query.log, query.snapshot
     last = request.headers.get("last-event-id")
@@ -161,16 +156,17 @@ def _subscription(request: Request) -> Subscribe:
         # It outdates the address, which stays the same when a browser reconnects.
         log, _, text = last.rpartition(":")
         after, snapshot = _position(log, text), False
-    elif snapshot and after is not None:
-        raise Problem(422, "invalid", "a snapshot starts over: leave `after` out")
-    return Subscribe(
+    most = _most(request)
+    wanted = Subscribe(
         id="events",
-        filter=query.filter(_most(request)),
+        filter=query.filter(most),
         after=after,
         log=log,
         snapshot=snapshot,
         conflate=query.conflate,
     )
+    wanted.check(most)
+    return wanted
 
 
 def _position(log: str, text: str) -> int:

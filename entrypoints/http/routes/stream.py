@@ -6,10 +6,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.streaming.driver import StreamDriver
-from adapters.uvicorn.websocket import WIRE
+from adapters.uvicorn.wire import WIRE
 from core.access.callers import ANYONE, Caller
 from core.application.authentication import Authentication
-from core.delivery.encodings.encoding import Encoding
+from core.delivery.encodings.encoding import WebSocketEncoding
 from core.delivery.encodings.json import JSON
 from core.delivery.encodings.subprotocols import ENCODINGS
 from core.delivery.protocol import BAD_MESSAGE, FORBIDDEN, RESTART, UNAUTHENTICATED
@@ -68,7 +68,7 @@ class _App:
         await self._app(scope, receive, send)
 
 
-def _chosen(offered: Collection[str]) -> tuple[str | None, Encoding | None]:
+def _chosen(offered: Collection[str]) -> tuple[str | None, WebSocketEncoding | None]:
     """Return the first known subprotocol and its encoding; JSON for a client that offers none."""
     if not offered:
         return None, JSON

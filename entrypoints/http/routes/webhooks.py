@@ -192,8 +192,6 @@ def _changed(body: WebhookChanges, webhook: Webhook, outgoing: Outgoing) -> dict
     if sum((body.rotate, body.keep_secrets is not UNSET, body.secrets is not UNSET)) > 1:
         raise Problem(422, "invalid", "give one of secrets, rotate and keep_secrets")
     if body.rotate:
-        if webhook.format != "cloudevents":
-            raise Problem(422, "invalid", "only the format cloudevents is signed and takes secrets")
         changes["secrets"] = outgoing.rotated(webhook)
     elif body.keep_secrets is not UNSET:
         changes["secrets"] = webhook.secrets[: body.keep_secrets]

@@ -38,7 +38,7 @@ Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_
 MaybeName = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES})]
 Origin = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES, "pattern": NO_NUL})]
 Text = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES})]
-Said = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES, "pattern": r"\S"})]
+NonBlank = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES, "pattern": r"\S"})]
 Labels = Annotated[
     dict[str, str],
     Meta(
@@ -115,7 +115,7 @@ class ReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
 class NeededReasonBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """A command with a required reason."""
 
-    reason: Said
+    reason: NonBlank
 
 
 class AssignBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

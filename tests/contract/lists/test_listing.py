@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.memory.alarms import MemoryAlarmList
-from adapters.memory.history import MemoryAlarmHistory
+from adapters.memory.history import MemoryAlarmHistory, newest_rows
 from adapters.memory.log import Events
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
 from adapters.mongo.alarms.history import MongoAlarmHistory
@@ -19,7 +19,6 @@ from adapters.mongo.client import connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.store import EventStore
 from core.lists.query import AlarmQuery, Sort, is_after, matches
-from core.log.projection import newest_rows
 from tests.contract.lists.listings import AREAS, made, queries, walked
 from tests.kit.history import BEGINNING, History
 

@@ -16,7 +16,7 @@ from core.outbox.ports import RoutedWebhooks, Webhooks
 from tests.kit.outgoing import NOON, webhook
 
 
-class AllWebhooks(Webhooks, RoutedWebhooks, Protocol):
+class AllWebhooks(RoutedWebhooks, Webhooks, Protocol):
     """Every port of the webhooks at once, as its adapters implement them."""
 
 

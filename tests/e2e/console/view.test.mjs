@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Caller } from "../../../entrypoints/console/announcing.js";
+import { Caller } from "../../../entrypoints/console/calls.js";
 import { filterOf, matching, queryOf } from "../../../entrypoints/console/filters.js";
 import { AlarmView, SORTS, comparing, reversed } from "../../../entrypoints/console/view.js";
 import { SEVERITIES, STATES } from "../../../entrypoints/console/words.js";

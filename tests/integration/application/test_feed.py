@@ -26,7 +26,7 @@ async def followed(database: Database) -> AsyncIterator[tuple[MongoLog, Feed, li
     await log.create()
     feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     await feed.start()
-    feed.listen(seen.extend, lambda: None)
+    feed.on_events(seen.extend, lambda: None)
     async with log.running(), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(feed.run())
         yield log, feed, seen

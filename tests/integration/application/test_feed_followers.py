@@ -36,7 +36,7 @@ async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
         history.raised(f"pump-{number}")
     feed = Feed(MemoryLog("log", events), doorbell, HOST.chance)
     await feed.start()
-    feed.listen(seen.extend, lambda: None)
+    feed.on_events(seen.extend, lambda: None)
     running = asyncio.create_task(feed.run())
     async with asyncio.timeout(SECONDS):
         while not feed.live:
@@ -68,7 +68,7 @@ async def test_an_event_of_the_process_itself_is_passed_on_at_once_where_it_foll
     first, second, third = history.events
     feed = Feed(MemoryLog("log"), Bringing(), HOST.chance)
     await feed.start()
-    feed.listen(seen.extend, lambda: None)
+    feed.on_events(seen.extend, lambda: None)
     feed.hear(1, [first])
     assert seen == [first]
     # Another process was between: its event is read first.

@@ -167,8 +167,8 @@ class DeliveryMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)
-    def drain(self, who: int) -> None:
-        self.stage.drain(self.clients[who % len(self.clients)])
+    def take_data_again(self, who: int) -> None:
+        self.stage.resume(self.clients[who % len(self.clients)])
 
     @precondition(lambda self: self.clients)
     @rule(who=pick)
@@ -254,13 +254,13 @@ class DeliveryMachine(RuleBasedStateMachine):
                 start = request.number * PAGE
                 self.stage.delivery.page(request, self.log[start : start + PAGE - short])
             case NeedTail():
-                self.stage.delivery.tail(request, len(self.log), final=True)
+                self.stage.delivery.tail(request, len(self.log))
 
     def finish(self) -> None:
         """Let everyone take everything; then nothing may be missing, and nothing be left over."""
         self.swapped = False
         for client in self.clients:
-            self.stage.drain(client)
+            self.stage.resume(client)
         rounds = 0
         while self.stage.pump() or self.requests or self.scans:
             rounds += 1

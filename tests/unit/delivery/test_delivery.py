@@ -69,7 +69,7 @@ def test_a_busy_session_is_not_served_and_then_gets_one_bigger_frame() -> None:
         reports(stage, 1)
         stage.pump()
     assert len(received.events) == 1
-    stage.drain(client)
+    stage.resume(client)
     stage.pump()
     assert [len(message.events) for message in client.messages if isinstance(message, EventsMessage)] == [
         1,
@@ -193,17 +193,16 @@ def test_a_client_that_nothing_is_for_is_told_how_far_it_is_now_and_then() -> No
     assert [message.position for message in told] == [POSITION_LAG, 2 * POSITION_LAG, 3 * POSITION_LAG]
 
 
-def test_a_position_ahead_is_asked_of_the_log_until_it_is_final() -> None:
+def test_a_position_ahead_is_asked_of_the_log() -> None:
     stage = DeliveryStage()
     client = stage.client()
     received = stage.subscribe(client, after=5)
     (request,) = stage.delivery.requests()
     assert request == NeedTail(client.session.subscriptions["a"], 5)
     assert isinstance(request, NeedTail)
-    assert not stage.delivery.tail(request, 4, final=False)
     stage.pump()
     assert [type(message) for message in client.messages] == [Hello]
-    assert stage.delivery.tail(request, 4, final=True)
+    stage.delivery.tail(request, 4)
     stage.pump()
     assert received.over == "position_ahead"
     assert len(stage.delivery._fanout._cohorts) == 0

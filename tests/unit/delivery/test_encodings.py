@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.delivery.encodings.encoding import Encoding, framed
+from core.delivery.encodings.encoding import WebSocketEncoding, framed
 from core.delivery.encodings.json import JSON
 from core.delivery.encodings.msgpack import MESSAGE_PACK
 from core.delivery.protocol import (
@@ -22,7 +22,7 @@ from tests.kit.delivery import Plant, decode
 both = pytest.mark.parametrize("encoding", [JSON, MESSAGE_PACK])
 
 
-def said(encoding: Encoding, message: object) -> str | bytes:
+def said(encoding: WebSocketEncoding, message: object) -> str | bytes:
     return msgspec.json.encode(message).decode() if encoding is JSON else msgspec.msgpack.encode(message)
 
 
@@ -43,7 +43,9 @@ def said(encoding: Encoding, message: object) -> str | bytes:
         ),
     ],
 )
-def test_every_request_of_a_client_is_decoded(encoding: Encoding, message: Any, decoded: object) -> None:
+def test_every_request_of_a_client_is_decoded(
+    encoding: WebSocketEncoding, message: Any, decoded: object
+) -> None:
     assert encoding.decode(said(encoding, message)) == decoded
 
 
@@ -64,26 +66,26 @@ def test_every_request_of_a_client_is_decoded(encoding: Encoding, message: Any, 
         {"op": "subscribe", "id": "a", "filter": {"max_severity": "major"}},
     ],
 )
-def test_a_text_that_is_no_message_is_refused(encoding: Encoding, message: object) -> None:
+def test_a_text_that_is_no_message_is_refused(encoding: WebSocketEncoding, message: object) -> None:
     with pytest.raises(BadMessage):
         encoding.decode(said(encoding, message))
 
 
 @both
-def test_a_message_over_the_bound_is_not_even_looked_at(encoding: Encoding) -> None:
+def test_a_message_over_the_bound_is_not_even_looked_at(encoding: WebSocketEncoding) -> None:
     with pytest.raises(BadMessage, match="at most 65536 bytes"):
         encoding.decode(said(encoding, "x" * 65_536))
 
 
 @both
-def test_a_message_of_the_server_is_encoded_as_a_whole(encoding: Encoding) -> None:
+def test_a_message_of_the_server_is_encoded_as_a_whole(encoding: WebSocketEncoding) -> None:
     hello = Hello(log="log", position=7)
     assert decode(encoding.message(hello)) == hello
 
 
 @both
 @pytest.mark.parametrize("count", [0, 1, 2, 20, 400])
-def test_events_are_put_together_from_parts(encoding: Encoding, count: int) -> None:
+def test_events_are_put_together_from_parts(encoding: WebSocketEncoding, count: int) -> None:
     plant = Plant()
     entries = [EncodedEvent(plant.reported(f"s{number}", text="ünïcode")) for number in range(count)]
     parts = [encoding.event(entry) for entry in entries]
@@ -95,15 +97,15 @@ def test_events_are_put_together_from_parts(encoding: Encoding, count: int) -> N
 
 
 @both
-def test_an_event_is_encoded_once_for_all(encoding: Encoding) -> None:
+def test_an_event_is_encoded_once_for_all(encoding: WebSocketEncoding) -> None:
     entry = EncodedEvent(Plant().reported("s"))
     assert encoding.event(entry) is encoding.event(entry)
 
 
 @both
-def test_an_event_that_left_the_filter_says_so(encoding: Encoding) -> None:
+def test_an_event_that_left_the_filter_says_so(encoding: WebSocketEncoding) -> None:
     entry = EncodedEvent(Plant().reported("s"))
-    part = encoding.left(encoding.event(entry))
+    part = encoding.event(entry, left=True)
     message = decode(encoding.events("a", encoding.events_body([part], 1)))
     assert isinstance(message, EventsMessage)
     assert message.events[0].left
@@ -112,7 +114,7 @@ def test_an_event_that_left_the_filter_says_so(encoding: Encoding) -> None:
 
 @both
 @pytest.mark.parametrize("done", [True, False])
-def test_a_snapshot_is_put_together_from_rows(encoding: Encoding, done: bool) -> None:
+def test_a_snapshot_is_put_together_from_rows(encoding: WebSocketEncoding, done: bool) -> None:
     alarms = [Plant().reported(f"s{number}").alarm for number in range(20)]
     frame = encoding.snapshot("a", [encoding.part(alarm) for alarm in alarms], 5, done=done)
     assert decode(frame) == SnapshotMessage(id="a", alarms=alarms, position=5, done=done)

@@ -6,7 +6,7 @@ from core.alarm.events import Event
 from core.lists.filter import Filter
 from core.outbox.ports import Formats
 from core.outbox.routing import WebhookRoutes
-from core.outbox.webhook import Webhook
+from core.outbox.webhook import FormatTraits, Webhook
 from tests.kit.history import History
 from tests.kit.outgoing import NOON, webhook
 
@@ -14,7 +14,7 @@ from tests.kit.outgoing import NOON, webhook
 class Positions:
     """A format whose body is the event's position; of what is out of a webhook's filter it says nothing."""
 
-    content_type = "text/plain"
+    traits = FormatTraits(content_type="text/plain")
 
     def render(self, event: Event, *, left: bool) -> bytes | None:
         return None if left else b"%d" % event.position

@@ -8,7 +8,7 @@ from core.outbox.schedule import (
     JITTER,
     RETRY_AFTER_SECONDS,
     SCHEDULE_SECONDS,
-    Answer,
+    CallResult,
     settle,
     wait_seconds,
 )
@@ -28,7 +28,7 @@ def test_a_row_that_always_fails_is_tried_ten_times_and_then_dead() -> None:
     waits = []
     while current.state == "pending":
         before = now
-        current = settle(current, Answer(status=500), now, 0.0).row
+        current = settle(current, CallResult(status=500), now, 0.0).row
         now = current.next_at
         waits.append((now - before).total_seconds())
     assert current.state == "dead"
@@ -49,25 +49,25 @@ def test_a_wait_is_within_its_bounds(attempts: int, asked: float | None, chance:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_a_row_that_was_taken_is_delivered_and_its_body_forgotten(status: int) -> None:
-    settled = settle(row(1), Answer(status=status), NOON, 0.5)
+    settled = settle(row(1), CallResult(status=status), NOON, 0.5)
     assert (settled.row.state, settled.row.body, settled.row.error) == ("delivered", b"", None)
     assert not settled.disables
 
 
 @pytest.mark.parametrize("status", [100, 199, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
 def test_a_row_that_was_not_taken_is_tried_again(status: int) -> None:
-    settled = settle(row(1), Answer(status=status), NOON, 0.0)
+    settled = settle(row(1), CallResult(status=status), NOON, 0.0)
     assert (settled.row.state, settled.row.next_at) == ("pending", NOON + timedelta(seconds=5))
     assert str(status) in (settled.row.error or "")
     assert not settled.disables
 
 
 def test_an_error_is_a_failure_even_after_a_good_status() -> None:
-    assert settle(row(1), Answer(status=200, error="cut off"), NOON, 0.0).row.state == "pending"
+    assert settle(row(1), CallResult(status=200, error="cut off"), NOON, 0.0).row.state == "pending"
 
 
 def test_an_answer_of_410_disables_the_webhook_and_keeps_the_row_even_on_its_last_try() -> None:
-    settled = settle(row(1, attempts=9), Answer(status=410), NOON, 0.0)
+    settled = settle(row(1, attempts=9), CallResult(status=410), NOON, 0.0)
     assert settled.disables
     assert settled.row.state == "pending"
 

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.webhook.formats.cloudevents import source_of
 from adapters.webhook.formats.pagerduty import incident_action
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from core.alarm.alarm import Alarm, Identity
 from core.alarm.condition import Raise
 from core.alarm.context import Context

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.network import Resolver
 from adapters.webhook.sender import CALL_SECONDS, HttpSender
 from core.errors import InvalidInput
@@ -15,7 +16,7 @@ from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 
 @pytest_asyncio.fixture
 async def sender() -> AsyncIterator[HttpSender]:
-    made = HttpSender(["127.0.0.0/8"], seconds=0.5)
+    made = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=0.5)
     yield made
     await made.aclose()
 
@@ -69,7 +70,7 @@ async def test_a_call_has_15_seconds() -> None:
 
 
 async def test_a_name_that_leads_inside_is_refused_and_nobody_is_called(receiver: Receiver) -> None:
-    sender = HttpSender()
+    sender = HttpSender(FORMATS)
     answer = await sender.call(f"http://localhost:{receiver.port}/", {}, b"")
     await sender.aclose()
     assert answer.reason is not None
@@ -86,7 +87,7 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(receiver: Re
         asked.append(host)
         return answers[min(len(asked), len(answers)) - 1]
 
-    sender = HttpSender(["127.0.0.7"], seconds=2, resolve=resolve)
+    sender = HttpSender(FORMATS, ["127.0.0.7"], seconds=2, resolve=resolve)
     first = await sender.call(f"http://rebinding.example:{receiver.port}/", {}, b"")
     assert asked == ["rebinding.example"]
     assert first.reason is not None
@@ -102,7 +103,7 @@ async def test_the_host_header_keeps_the_name(receiver: Receiver) -> None:
     async def resolve(_: str, __: int) -> Sequence[str]:
         return ["127.0.0.1"]
 
-    sender = HttpSender(["hook.example"], resolve=resolve)
+    sender = HttpSender(FORMATS, ["hook.example"], resolve=resolve)
     assert (await sender.call(f"http://hook.example:{receiver.port}/", {}, b"")).delivered
     await sender.aclose()
     assert receiver.deliveries[0].headers["host"] == f"hook.example:{receiver.port}"
@@ -113,7 +114,7 @@ async def test_proxies_of_the_environment_are_not_used(
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
-    sender = HttpSender(["127.0.0.1"])
+    sender = HttpSender(FORMATS, ["127.0.0.1"])
     assert (await sender.call(receiver.url, {}, b"")).delivered
     await sender.aclose()
 
@@ -159,14 +160,14 @@ async def test_one_name_takes_one_thread_however_often_it_is_called() -> None:
 )
 def test_a_url_that_cannot_be_a_webhooks_is_refused_at_once(url: str) -> None:
     with pytest.raises(InvalidInput):
-        HttpSender().check_url(url)
+        HttpSender(FORMATS).check_url(url)
 
 
 @pytest.mark.parametrize(
     "url", ["http://2130706433/", "http://0x7f.1/", "http://127.1/", "http://017700000001/"]
 )
 async def test_an_address_in_another_spelling_is_refused_when_it_is_called(url: str) -> None:
-    sender = HttpSender()
+    sender = HttpSender(FORMATS)
     answer = await sender.call(url, {}, b"")
     await sender.aclose()
     assert not answer.delivered

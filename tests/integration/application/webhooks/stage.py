@@ -16,7 +16,7 @@ from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from adapters.webhook.formats.table import FORMATS
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.events import Event
 from core.application.feed import Feed
@@ -69,7 +69,7 @@ class Stage:
         self.leases = MemoryLeases()
         self.clock = Haste()
         self.routed = 0
-        self.sender = HttpSender(["127.0.0.0/8"])
+        self.sender = HttpSender(FORMATS, ["127.0.0.0/8"])
         self.outgoing = Outgoing(
             self.webhooks, self.outbox, self.sender, self.log, self.clock, CountedIds(), FORMATS
         )

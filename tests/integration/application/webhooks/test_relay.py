@@ -8,6 +8,7 @@ import standardwebhooks
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.outbox.outbox import OUTBOX
+from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.errors import Conflict
 from core.outbox.lanes import AT_ONCE
@@ -54,7 +55,7 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
         # It comes back; a row may have died by then, and is listed.
         return wrong[(number + seed) % len(wrong)] if number < 40 else "ok"
 
-    stage.sender = HttpSender(["127.0.0.0/8"], seconds=0.4)
+    stage.sender = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=0.4)
     async with receiving(behave) as failing, receiving() as healthy, aclosing(stage.sender):
         await stage.hook(failing, "failing")
         await stage.hook(healthy, "healthy")
@@ -70,7 +71,7 @@ async def test_a_receiver_that_does_everything_wrong_gets_all_in_order_and_so_do
 async def test_a_receiver_that_hangs_holds_up_no_other(stage: Stage) -> None:
     """The hanging calls never end within the test: whoever waited for one would not be done."""
     history = history_of(20)
-    stage.sender = HttpSender(["127.0.0.0/8"], seconds=10 * SECONDS)
+    stage.sender = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=10 * SECONDS)
     async with receiving(lambda _: "hang") as hanging, receiving() as healthy, aclosing(stage.sender):
         for number in range(8):
             await stage.hook(hanging, f"hanging-{number}")

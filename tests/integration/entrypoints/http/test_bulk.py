@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from core.alarm.alarm import Identity
 from core.errors import OutcomeUnknown, Unavailable
-from entrypoints.http.routes import bulk
+from entrypoints.http.limits import COMMANDS
+from entrypoints.http.routes.bulk import AT_ONCE
 from tests.integration.entrypoints.http.watched import WatchedLog
 from tests.kit.http import HttpStage
 
@@ -218,13 +219,13 @@ async def test_a_failure_is_the_answer_of_its_own_command(
 async def test_a_store_that_is_away_is_not_asked_for_every_command(
     http: httpx.AsyncClient, log: WatchedLog
 ) -> None:
-    commands = [raising(f"s-{number}") for number in range(bulk.COMMANDS)]
+    commands = [raising(f"s-{number}") for number in range(COMMANDS)]
     log.errors = {each["source"]: Unavailable("no primary") for each in commands}
     assert set(codes(await answers(http, *commands))) == {"unavailable"}
-    assert log.tried == bulk.AT_ONCE
+    assert log.tried == AT_ONCE
 
 
 async def test_commands_go_side_by_side_and_not_all_at_once(http: httpx.AsyncClient, log: WatchedLog) -> None:
-    told = await answers(http, *(raising(f"s-{number}") for number in range(bulk.COMMANDS)))
+    told = await answers(http, *(raising(f"s-{number}") for number in range(COMMANDS)))
     assert set(codes(told)) == {201}
-    assert log.most == bulk.AT_ONCE
+    assert log.most == AT_ONCE

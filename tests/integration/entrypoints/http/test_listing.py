@@ -13,7 +13,7 @@ import pytest
 from core.alarm.alarm import Alarm
 from core.errors import TooBroad
 from core.lists.query import Sort
-from entrypoints.http.routes.export import COLUMNS
+from entrypoints.http.export import COLUMNS
 from tests.kit.http import HttpStage, post, problem, raised
 
 

@@ -69,7 +69,7 @@ async def test_a_secret_is_rotated_and_only_the_new_one_shown(
     for secret in (SECRET, *rotated["secrets"]):
         standardwebhooks.Webhook(secret).verify(sent.body, sent.headers)
     assert (await client.patch(path, json={"keep_secrets": 1})).json()["webhook"]["secret_count"] == 1
-    kept = (await stage.services.outgoing.webhooks.all())[0]
+    kept = (await stage.webhooks.all())[0]
     assert list(kept.secrets) == rotated["secrets"]
 
 
@@ -180,21 +180,21 @@ def entries(path: Path, text: str) -> Sequence[WebhookEntry]:
 
 
 async def test_a_webhooks_file_makes_changes_and_disables_webhooks(stage: HttpStage, tmp_path: Path) -> None:
-    outgoing = stage.services.outgoing
+    outgoing, webhooks = stage.services.outgoing, stage.webhooks
     toml = f'[[webhooks]]\nid = "noc"\nurl = "{URL}"\nsecrets = ["{SECRET}"]\nfilter.sources = ["line/*"]\n'
     both = toml + f'[[webhooks]]\nid = "chat"\nurl = "{URL}"\nformat = "slack"\n'
-    await apply_entries(entries(tmp_path / "w.toml", both), outgoing)
-    await apply_entries(entries(tmp_path / "w.toml", both), outgoing)
-    chat, noc = await outgoing.webhooks.all()
+    await apply_entries(entries(tmp_path / "w.toml", both), outgoing, webhooks)
+    await apply_entries(entries(tmp_path / "w.toml", both), outgoing, webhooks)
+    chat, noc = await webhooks.all()
     assert (noc.from_file, noc.secrets, noc.filter.sources) == (True, (SECRET,), frozenset({"line/*"}))
-    await outgoing.webhooks.change("default", "noc", {"enabled": False, "disabled_reason": "HTTP 410"})
+    await webhooks.change("default", "noc", {"enabled": False, "disabled_reason": "HTTP 410"})
     json = f'{{"webhooks": [{{"id": "noc", "url": "{URL}2", "secrets": ["{SECRET}"]}}]}}'
-    await apply_entries(entries(tmp_path / "w.json", json), outgoing)
-    chat, noc = await outgoing.webhooks.all()
+    await apply_entries(entries(tmp_path / "w.json", json), outgoing, webhooks)
+    chat, noc = await webhooks.all()
     assert (chat.enabled, chat.disabled_reason) == (False, NOT_IN_FILE)
     assert (noc.url, noc.enabled) == (f"{URL}2", False), "what asked for no more is not enabled by a restart"
-    await apply_entries(entries(tmp_path / "w.toml", both), outgoing)
-    assert (await outgoing.webhooks.all())[0].enabled
+    await apply_entries(entries(tmp_path / "w.toml", both), outgoing, webhooks)
+    assert (await webhooks.all())[0].enabled
 
 
 async def test_a_webhook_that_the_file_keeps_is_not_changed_over_http(
@@ -225,7 +225,7 @@ async def test_a_webhooks_file_that_makes_no_sense_refuses_the_start(
     stage: HttpStage, tmp_path: Path, text: str
 ) -> None:
     with pytest.raises(StartupRefused):
-        await apply_entries(entries(tmp_path / "w.json", text), stage.services.outgoing)
+        await apply_entries(entries(tmp_path / "w.json", text), stage.services.outgoing, stage.webhooks)
 
 
 def test_a_webhooks_file_that_is_not_there_refuses_the_start(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from core.application.workers.leader import LEASE_SECONDS, Candidate
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused
 from core.lists.ports import Shadow
+from core.log.folding import newest_events
 from core.log.ports import START, Page, Stamp
-from core.log.projection import newest_events
 from tests.kit.history import History
 
 moves = st.tuples(st.sampled_from(["raised", "cleared", "acknowledged"]), st.sampled_from("abc"))

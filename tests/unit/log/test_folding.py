@@ -1,4 +1,4 @@
-"""The newest row of each alarm, by snapshots and by folding."""
+"""The newest event of each alarm, and folding."""
 
 from random import Random
 
@@ -9,14 +9,15 @@ from msgspec.structs import replace
 
 from core.alarm.events import SCHEMA_VERSION
 from core.errors import UnknownEvent
-from core.log.projection import Fold, newest_rows
+from core.log.folding import Fold, newest_events
 from tests.unit.log.histories import history, long_history, moves
 
 
 @given(moves)
-def test_the_newest_rows_of_a_history_are_its_fold(steps: list[tuple[str, str]]) -> None:
+def test_the_newest_events_of_a_history_carry_its_fold(steps: list[tuple[str, str]]) -> None:
     made = history(steps)
-    assert newest_rows(made.events) == made.fold()
+    newest = newest_events(made.events)
+    assert {stream: event.alarm for stream, event in newest.items()} == made.fold()
 
 
 @given(moves, st.randoms())
@@ -26,7 +27,8 @@ def test_the_latest_position_wins_in_whatever_order_events_come(
     made = history(steps)
     events = [*made.events, *made.events]
     random.shuffle(events)
-    assert newest_rows(events) == made.fold()
+    newest = newest_events(events)
+    assert {stream: event.alarm for stream, event in newest.items()} == made.fold()
 
 
 def test_the_fold_tells_what_changed_since_it_was_last_asked() -> None:
@@ -44,7 +46,7 @@ def test_the_fold_tells_what_changed_since_it_was_last_asked() -> None:
 def test_an_event_of_a_newer_version_is_refused(change: dict[str, object]) -> None:
     unknown = replace(long_history().events[0], **change)
     with pytest.raises(UnknownEvent):
-        newest_rows([unknown])
+        newest_events([unknown])
     with pytest.raises(UnknownEvent):
         Fold().add(unknown)
 

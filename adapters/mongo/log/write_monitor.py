@@ -9,7 +9,7 @@ from pymongo import monitoring
 _WRITES = frozenset({"insert", "update", "delete", "findAndModify"})
 
 
-class OwnWrites(monitoring.CommandListener, monitoring.ServerListener):
+class WriteMonitor(monitoring.CommandListener, monitoring.ServerListener):
     """Calls `changed(topic)` on the event loop after each write of this process to one of the topics.
 
     It hears of the commands themselves, so no adapter that writes can be forgotten. A MongoDB that comes

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Normals } from "../../../entrypoints/console/normals.js";
+import { NormalAlarms } from "../../../entrypoints/console/normal-alarms.js";
 
 const row = (id, position, state = "normal") => ({ id, position, state });
 const event = (alarm) => ({ position: alarm.position, alarm });
@@ -12,7 +12,7 @@ function given(...live) {
   const reads = [];
   const changes = [];
   const read = (query) => new Promise((resolve) => reads.push({ query: query.toString(), resolve }));
-  const normals = new Normals({ list: read }, list, () => changes.push(1));
+  const normals = new NormalAlarms({ list: read }, list, () => changes.push(1));
   return { list, normals, reads, changes };
 }
 

@@ -3,7 +3,7 @@
 import { toast } from "./notices.js";
 
 /** Opens alarms, by hand and by address. */
-export class Opening {
+export class DeepLink {
   #api;
   #details;
   #parts;

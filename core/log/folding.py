@@ -1,4 +1,4 @@
-"""Turns events into rows of the alarm list, by the newest snapshots or by folding the facts."""
+"""Folds the facts of events into alarms; finds each alarm's newest event."""
 
 from collections.abc import Iterable, Mapping
 
@@ -22,11 +22,6 @@ def newest_events(events: Iterable[Event]) -> dict[str, Event]:
         if known is None or known.position < event.position:
             newest[event.stream] = event
     return newest
-
-
-def newest_rows(events: Iterable[Event]) -> dict[str, Alarm]:
-    """Return each alarm's row, from its newest event's snapshot. Raises UnknownEvent."""
-    return {stream: event.alarm for stream, event in newest_events(events).items()}
 
 
 def check_known(event: Recorded | Snapshot) -> None:

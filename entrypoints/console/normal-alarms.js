@@ -5,7 +5,7 @@ const MOST = 2_000;
 const PAUSE_MS = 200;
 
 /** The wanted normal alarms that changed last, kept up to date by the events. */
-export class Normals {
+export class NormalAlarms {
   /** By id, the latest changed at the end. */
   rows = new Map();
   /** Whether these are all of them. */
