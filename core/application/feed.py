@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from core.alarm.events import Event
+from core.application.bells import Bells
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
@@ -32,9 +33,6 @@ Listener = Callable[[Sequence[Event]], None]
 Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
 """Yields every event after the given position, in non-empty batches, in order, for ever."""
 
-Bell = Callable[[str], asyncio.Event]
-"""Returns an event that is set once the collection changes, or may have changed."""
-
 
 class Feed:
     """Follows the log's end for the whole process.
@@ -56,8 +54,9 @@ class Feed:
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
         self._behind = asyncio.Event()
-        self._topics: dict[str, asyncio.Event] = {}
         self._failures = 0
+        self.bells = Bells()
+        """They ring when the doorbell names their collection, and whenever it was away."""
         self.live = False
         """Whether the doorbell is connected."""
         self.stopped: UnknownEvent | None = None
@@ -140,10 +139,6 @@ class Feed:
             else:
                 await moved.wait()
 
-    def bell(self, topic: str) -> asyncio.Event:
-        """Return an event that is set once the collection changes, or may have changed."""
-        return self._topics.setdefault(topic, asyncio.Event())
-
     def _newer(self, after: int) -> Sequence[Event] | None:
         """Return the remembered events after `after`; None: the oldest of them are forgotten."""
         if after >= self.position:
@@ -173,7 +168,7 @@ class Feed:
             # The doorbell may report only from now on: read what came before.
             await self._catch_up()
             # Collections may have changed while nobody listened: wake every waiter.
-            self._announce(self._topics.keys())
+            self.bells.ring_all()
             self.live = True
             try:
                 async for notice in notices:
@@ -185,7 +180,7 @@ class Feed:
 
     async def _handle(self, notice: Notice) -> None:
         if notice.topics:
-            self._announce(notice.topics)
+            self.bells.ring(notice.topics)
             if "meta" in notice.topics:
                 await self._check_log()
         self.hear(notice.position, notice.events)
@@ -196,12 +191,6 @@ class Feed:
         if notice.position > self.position and not notice.events:
             # This doorbell brings no events: don't wait for them.
             await self._catch_up()
-
-    def _announce(self, topics: Iterable[str]) -> None:
-        for topic in tuple(topics):
-            waiting = self._topics.pop(topic, None)
-            if waiting is not None:
-                waiting.set()
 
     async def _chase(self) -> None:
         """Read the events that no doorbell brought; just after a failover that may take a few tries."""

@@ -17,6 +17,7 @@ from adapters.webhook.formats.table import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
+from core.application.appending import Appending
 from core.application.authentication import Authentication
 from core.application.feed import Feed
 from core.application.lag import LagMeter
@@ -27,6 +28,7 @@ from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.service import Outgoing
+from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
 from core.log.handler import CommandHandler
@@ -56,11 +58,12 @@ class Process:
     stream: StreamDriver
     relay: Relay
     store: Storage
+    appends: AppendCounts
 
     def metered(self, traffic: Traffic, ingested: IngestCounts) -> Parts:
         """Return the parts that /metrics reads, with HTTP's counters."""
         return Parts(
-            append=self.store.log.counts,
+            append=self.appends,
             feed=self.feed,
             stream=self.stream,
             relay=self.relay,
@@ -115,9 +118,10 @@ async def _running(  # noqa: PLR0913 (as above)
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    feed.listen(store.log.learn, store.log.forget)
+    appending = Appending(store.events, store.turn_requests, MACHINE)
+    feed.listen(appending.learn, appending.forget)
     feed.listen(known.learn, known.forget)
-    appender = store.log if traces is None else traces.appender(store.log)
+    appender = appending if traces is None else traces.appender(appending)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
@@ -134,7 +138,7 @@ async def _running(  # noqa: PLR0913 (as above)
         checkpoints=store.checkpoints,
         clock=MACHINE.clock,
         ids=MACHINE.ids,
-        projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bell).reaches,
+        projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
         not_ready=readiness.reasons,
         authentication=authentication,
         sessions=stream.sessions_of,
@@ -147,16 +151,16 @@ async def _running(  # noqa: PLR0913 (as above)
         feed.hear(position, events)
         store.link.ring(position)
 
-    async with store.log.running(committed), asyncio.TaskGroup() as tasks:
+    async with appending.running(committed), asyncio.TaskGroup() as tasks:
         parts = [
             readiness.keep(),
             stream.run(),
-            store.log.give_way(feed.bell),
-            authentication.run(lambda: feed.bell("revocations"), stream.revoke),
+            appending.hold_back_on_request(feed.bells.of),
+            authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
             *(workers.running() if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
-        yield Process(services, feed, workers.projector, stream, workers.relay, store)
+        yield Process(services, feed, workers.projector, stream, workers.relay, store, appending.counts)
         for task in under_way:
             task.cancel()
 
@@ -186,4 +190,6 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
 
 def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
     """Return the service for webhooks and the outbox."""
-    return Outgoing(store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS)
+    return Outgoing(
+        store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS
+    )

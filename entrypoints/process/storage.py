@@ -18,13 +18,15 @@ from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
-from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.own_writes import OwnWrites
+from adapters.mongo.log.store import EventStore
+from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from core.application.ports import TURNS
 from core.application.replay.whatif import Record
 from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
@@ -53,18 +55,21 @@ class Storage:
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
     presence: MongoPresence
+    events: EventStore
+    turn_requests: MongoTurnRequests
     link: "Link"
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A connection, the log on it, and the doorbell that goes with both.
+    """A connection, the events and the log on it, and the doorbell that goes with both.
 
     `ring` tells the doorbell the position that this process has committed, where nothing else does.
     """
 
     kind: DoorbellKind
     connection: Database
+    events: EventStore
     log: MongoLog
     doorbell: Doorbell
     ring: Callable[[int], None]
@@ -96,6 +101,8 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
             MongoOutbox(connection),
             MongoKpiBuckets(connection),
             MongoPresence(connection),
+            link.events,
+            MongoTurnRequests(connection),
             link,
         )
         await built.log.create()
@@ -140,14 +147,16 @@ def alone(store: Storage, role: Role = "all") -> AbstractAsyncContextManager[Non
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> Link:
     if kind == "changestream":
         connection = connect(uri, database)
-        return Link(kind, connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
+        events = EventStore(connection)
+        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection)
+        return Link(kind, connection, events, log, doorbell, lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = OwnWrites(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()
     bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
-    return Link(kind, connection, log, bell, bell.ring)
+    return Link(kind, connection, store, log, bell, bell.ring)
 
 
 def _redis(

@@ -91,12 +91,12 @@ class Stage:
                     self.routed = events[: start + BATCH][-1].position
 
         parts = RouterParts(
-            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bell, self.clock, FORMATS
+            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bells.of, self.clock, FORMATS
         )
         return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str, feed: Feed) -> Relay:
-        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bell, self.clock, lambda: 0.0)
+        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bells.of, self.clock, lambda: 0.0)
         return Relay(parts, candidate(self.leases, holder))
 
     @asynccontextmanager
