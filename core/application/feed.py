@@ -9,6 +9,7 @@ from itertools import islice
 
 from core.alarm.events import Event
 from core.application.bells import Bells
+from core.application.ports import Clients
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
@@ -260,3 +261,9 @@ class Feed:
             # The event may have become visible between the two reads.
             stamp = await self._log.stamp(last.position)
         return stamp is not None and stamp.event_id == last.event_id
+
+
+async def run_while_readable(feed: Feed, clients: Clients) -> None:
+    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes."""
+    await feed.run()
+    await clients.drain()

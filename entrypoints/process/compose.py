@@ -19,7 +19,7 @@ from core.access.ports import TokenVerifier
 from core.alarm.events import Event
 from core.application.appending import Appending
 from core.application.authentication import Authentication
-from core.application.feed import Feed
+from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
@@ -129,7 +129,7 @@ async def _running(  # noqa: PLR0913 (as above)
     )
     feed.listen(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
-    readiness = Readiness(feed, workers.projector, stream)
+    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
     services = Services(
         handler=handler,
         log=store.log,
@@ -139,12 +139,12 @@ async def _running(  # noqa: PLR0913 (as above)
         clock=MACHINE.clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        not_ready=readiness.reasons,
+        readiness=Readiness(feed, workers.projector, stream, meter).report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=outgoing(store, sender),
         kpis=store.kpis,
-        lags=LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock).lags,
+        lags=meter.lags,
     )
 
     def committed(position: int, events: Sequence[Event]) -> None:
@@ -153,7 +153,7 @@ async def _running(  # noqa: PLR0913 (as above)
 
     async with appending.running(committed), asyncio.TaskGroup() as tasks:
         parts = [
-            readiness.keep(),
+            run_while_readable(feed, stream),
             stream.run(),
             appending.hold_back_on_request(feed.bells.of),
             authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
