@@ -9,6 +9,7 @@ from itertools import islice
 
 from core.alarm.events import Event
 from core.application.bells import Bells
+from core.application.checkpoints import contains
 from core.application.ports import Clients
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
@@ -249,18 +250,8 @@ class Feed:
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
             return False
-        # Compare the last event as of now: what this process adds meanwhile proves nothing.
-        last = self._last
-        if last.position == 0:
-            return True
-        stamp = await self._log.stamp(last.position)
-        if stamp is None:
-            if (await self._log.tail()).position < last.position:
-                # A new primary's majority view may lag behind the old primary's.
-                raise Unavailable(f"the log does not reach position {last.position} yet")
-            # The event may have become visible between the two reads.
-            stamp = await self._log.stamp(last.position)
-        return stamp is not None and stamp.event_id == last.event_id
+        # The last event as of now: what this process adds meanwhile proves nothing.
+        return await contains(self._log, self._last)
 
 
 async def run_while_readable(feed: Feed, clients: Clients) -> None:

@@ -12,14 +12,10 @@ from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, AlarmModel
 from core.application.replay.log_pages import pages, whole
 from core.application.replay.progress import Progress, silent
+from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS
 from core.log.audit import Audit, Finding, differing_fields
 from core.log.ports import EventReader
 from core.log.projection import Fold
-
-FOLD_ROUNDS = 20
-"""How often the fold catches up with a moving checkpoint."""
-NEAR_EVENTS = 2_000
-"""How far the checkpoint may have moved since the last round for the scan to begin."""
 
 _HASH_PARTS = 8
 """In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
@@ -49,7 +45,7 @@ async def check_alarms(
     """
     fold = Fold()
     position = 0
-    for _ in range(FOLD_ROUNDS):
+    for _ in range(CATCH_UP_ROUNDS):
         reached, position = position, (await model.checkpoints.load(PROJECTION)).position
         await _fold_up_to(log, fold, position, progress)
         if position - reached <= NEAR_EVENTS:

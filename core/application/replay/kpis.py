@@ -1,11 +1,10 @@
 """Recounts the key figures from the log, beside those that clients read (`tocsin replay kpis`)."""
 
 from core.application.projections.kpis import KPI_LEASE, PROJECTION, KpiModel
-from core.application.replay.alarms import CATCH_UP_ROUNDS, NEAR_EVENTS, SWAP_TRIES
-from core.application.replay.kept_lease import LeaseKeeper, Renew, kept_lease, let_go
+from core.application.replay.kept_lease import Renew, kept_lease
 from core.application.replay.log_pages import check_gapless, pages, whole
 from core.application.replay.progress import Progress, silent
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS, swap_in
 from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused
 from core.kpi.bucket_keeper import BucketKeeper
@@ -32,14 +31,8 @@ async def replay_kpis(
             await replay.catch_up(renew)
             if (await log.tail()).position - replay.at.position <= NEAR_EVENTS:
                 break
-        for _ in range(SWAP_TRIES):
-            lease = await leases.take_over(KPI_LEASE, f"{holder}:replay", LEASE_SECONDS)
-            try:
-                if await replay.swap(lease, LeaseKeeper(leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)):
-                    return replay.at.position
-            finally:
-                await let_go(leases, lease)
-    raise StartupRefused("others kept changing the checkpoint: is another replay running?")
+        await swap_in(leases, KPI_LEASE, holder, replay.swap)
+    return replay.at.position
 
 
 class _Replay:
