@@ -23,11 +23,11 @@ from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
-from core.application.projections.position import ProjectedPosition
+from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
+from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.relay import Relay
-from core.application.webhooks.service import Outgoing
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.errors import StartupRefused
@@ -188,8 +188,8 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
         running_feed.cancel()
 
 
-def outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
+def outgoing(store: Storage, sender: CheckingSender) -> WebhookAdministration:
     """Return the service for webhooks and the outbox."""
-    return Outgoing(
+    return WebhookAdministration(
         store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS
     )

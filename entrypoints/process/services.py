@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from core.application.authentication import Authentication
 from core.application.lag import Lag
 from core.application.readiness import ReadinessReport
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.coordination.ports import CheckpointReader
 from core.delivery.session import SessionInfo
 from core.host import Clock, Ids
@@ -37,6 +37,6 @@ class Services:
     readiness: Callable[[], Awaitable[ReadinessReport]]
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
-    outgoing: Outgoing
+    outgoing: WebhookAdministration
     kpis: KpiBuckets
     lags: Callable[[], Awaitable[Sequence[Lag]]]

@@ -27,7 +27,7 @@ from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.application.ports import TURNS
-from core.application.replay.whatif import Record
+from core.application.replay.whatif import DatedLog
 from core.application.workers.single_process import single_process
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
@@ -120,11 +120,11 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
 
 
 @asynccontextmanager
-async def record(settings: Settings) -> AsyncIterator[Record]:
+async def dated_log(settings: Settings) -> AsyncIterator[DatedLog]:
     """Connect to the log of a database without writing anything. Raises StartupRefused."""
     connection = connect(settings.mongodb_uri, settings.database)
     try:
-        yield Record(MongoLog(connection), MongoAlarmHistory(connection))
+        yield DatedLog(MongoLog(connection), MongoAlarmHistory(connection))
     finally:
         connection.client.close()
 

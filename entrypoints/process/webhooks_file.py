@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.errors import Conflict, InvalidInput, StartupRefused
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
@@ -62,7 +62,7 @@ def read_entries(path: Path) -> Sequence[WebhookEntry]:
     return entries
 
 
-async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> None:
+async def apply_entries(entries: Sequence[WebhookEntry], outgoing: WebhookAdministration) -> None:
     """Create or change webhooks as the file says; disable those that it no longer names.
 
     Raises:
@@ -83,7 +83,7 @@ async def apply_entries(entries: Sequence[WebhookEntry], outgoing: Outgoing) -> 
             await outgoing.webhooks.change(webhook.tenant, webhook.id, changes)
 
 
-async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
+async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: WebhookAdministration) -> None:
     """Create the webhook, or change it as the entry says. Raises InvalidInput, Conflict."""
     if entry.format == "cloudevents" and not entry.secrets:
         raise InvalidInput("it needs secrets: a generated one could never be shown")

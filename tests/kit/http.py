@@ -27,7 +27,7 @@ from core.application.authentication import Authentication
 from core.application.lag import Lag, lags
 from core.application.projections.alarms import PROJECTION
 from core.application.readiness import ReadinessReport
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
@@ -64,7 +64,7 @@ class HttpStage:
             readiness=self._readiness,
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
-            outgoing=Outgoing(
+            outgoing=WebhookAdministration(
                 MemoryWebhooks(), self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
             ),
             kpis=MemoryKpiBuckets(),

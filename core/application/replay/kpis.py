@@ -2,7 +2,7 @@
 
 from core.application.projections.kpis import KPI_LEASE, PROJECTION, KpiModel
 from core.application.replay.kept_lease import Renew, kept_lease
-from core.application.replay.log_pages import check_gapless, pages, whole
+from core.application.replay.log_pages import check_gapless, pages, with_snapshots
 from core.application.replay.progress import Progress, silent
 from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS, swap_in
 from core.coordination.ports import Checkpoint, Lease, Takeover
@@ -48,7 +48,7 @@ class _Replay:
     async def catch_up(self, renew: Renew) -> None:
         """Count up to the log's present end. Raises StartupRefused if another process took the generation."""
         until = (await self._log.tail()).position
-        async for events in pages(whole(self._log), self.at.position, until):
+        async for events in pages(with_snapshots(self._log), self.at.position, until):
             check_gapless(events, self.at.position)
             await self._keeper.write(self.at.generation, events)
             self.at = Checkpoint(events[-1].position, events[-1].event_id, self.at.generation)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
 from core.alarm.alarm import Alarm
-from core.application.replay.log_pages import check_gapless, pages, whole
+from core.application.replay.log_pages import check_gapless, pages, with_snapshots
 from core.application.replay.progress import Progress
 from core.log.ports import EventReader, ReplayReader
 from core.log.projection import Fold
@@ -62,7 +62,7 @@ class Newest:
             Unavailable: the log cannot be read.
         """
         if self._begun:
-            async for events in pages(whole(self._log), self.position, until):
+            async for events in pages(with_snapshots(self._log), self.position, until):
                 check_gapless(events, self.position)
                 self.position, self.event_id = events[-1].position, events[-1].event_id
                 yield list((await rows_after(self._log, events)).values())
