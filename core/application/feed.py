@@ -3,11 +3,14 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from itertools import islice
 
 from core.alarm.events import Event
+from core.application.bells import Bells
+from core.application.checkpoints import contains
+from core.application.ports import Clients
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
@@ -32,9 +35,6 @@ Taker = Callable[[Sequence[Event]], None]
 Follow = Callable[[int], AsyncIterator[Sequence[Event]]]
 """Yields every event after the given position, in non-empty batches, in order, for ever."""
 
-Bell = Callable[[str], asyncio.Event]
-"""Returns an event that is set once the collection changes, or may have changed."""
-
 
 class Feed:
     """Follows the log's end for the whole process.
@@ -56,8 +56,9 @@ class Feed:
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
         self._behind = asyncio.Event()
-        self._topics: dict[str, asyncio.Event] = {}
         self._failures = 0
+        self.bells = Bells()
+        """They ring when the doorbell names their collection, and whenever it was away."""
         self.live = False
         """Whether the doorbell is connected."""
         self.stopped: UnknownEvent | None = None
@@ -140,10 +141,6 @@ class Feed:
             else:
                 await moved.wait()
 
-    def bell(self, topic: str) -> asyncio.Event:
-        """Return an event that is set once the collection changes, or may have changed."""
-        return self._topics.setdefault(topic, asyncio.Event())
-
     def _newer(self, after: int) -> Sequence[Event] | None:
         """Return the remembered events after `after`; None: the oldest of them are forgotten."""
         if after >= self.position:
@@ -173,7 +170,7 @@ class Feed:
             # The doorbell may report only from now on: read what came before.
             await self._catch_up()
             # Collections may have changed while nobody listened: wake every waiter.
-            self._announce(self._topics.keys())
+            self.bells.ring_all()
             self.live = True
             try:
                 async for notice in notices:
@@ -185,7 +182,7 @@ class Feed:
 
     async def _handle(self, notice: Notice) -> None:
         if notice.topics:
-            self._announce(notice.topics)
+            self.bells.ring(notice.topics)
             if "meta" in notice.topics:
                 await self._check_log()
         self.hear(notice.position, notice.events)
@@ -196,12 +193,6 @@ class Feed:
         if notice.position > self.position and not notice.events:
             # This doorbell brings no events: don't wait for them.
             await self._catch_up()
-
-    def _announce(self, topics: Iterable[str]) -> None:
-        for topic in tuple(topics):
-            waiting = self._topics.pop(topic, None)
-            if waiting is not None:
-                waiting.set()
 
     async def _chase(self) -> None:
         """Read the events that no doorbell brought; just after a failover that may take a few tries."""
@@ -259,15 +250,11 @@ class Feed:
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
             return False
-        # Compare the last event as of now: what this process adds meanwhile proves nothing.
-        last = self._last
-        if last.position == 0:
-            return True
-        stamp = await self._log.stamp(last.position)
-        if stamp is None:
-            if (await self._log.tail()).position < last.position:
-                # A new primary's majority view may lag behind the old primary's.
-                raise Unavailable(f"the log does not reach position {last.position} yet")
-            # The event may have become visible between the two reads.
-            stamp = await self._log.stamp(last.position)
-        return stamp is not None and stamp.event_id == last.event_id
+        # The last event as of now: what this process adds meanwhile proves nothing.
+        return await contains(self._log, self._last)
+
+
+async def run_while_readable(feed: Feed, clients: Clients) -> None:
+    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes."""
+    await feed.run()
+    await clients.drain()

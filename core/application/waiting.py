@@ -13,6 +13,11 @@ CANCEL_SECONDS = 1.0
 """After how long a task that ignores its cancellation is cancelled again."""
 
 
+def loop_time() -> float:
+    """Return the event loop's clock, in seconds."""
+    return asyncio.get_running_loop().time()
+
+
 async def cancelled(tasks: Iterable["asyncio.Future[Any]"]) -> None:
     """Cancel the tasks until all have ended: a task group that fails meanwhile drops a cancellation."""
     tasks = list(tasks)

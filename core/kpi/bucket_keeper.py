@@ -10,7 +10,7 @@ from core.kpi.ports import BucketKey, KpiBuckets
 Load = Callable[[Sequence[BucketKey]], Awaitable[dict[BucketKey, Bucket]]]
 
 
-async def brought_on(events: Sequence[Event], load: Load) -> list[Bucket]:
+async def buckets_after(events: Sequence[Event], load: Load) -> list[Bucket]:
     """Return the buckets that the events change, brought up to the last event.
 
     Events may come again: a bucket skips those at or below its position.
@@ -70,7 +70,7 @@ class BucketKeeper:
                 generation, lacking
             )
 
-        changed = await brought_on(events, load)
+        changed = await buckets_after(events, load)
         await self._buckets.write(generation, changed)
         self._generation = generation
         self._kept = {(bucket.tenant, bucket.start): bucket for bucket in changed} or kept

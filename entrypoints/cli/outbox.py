@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from core.access.callers import DEFAULT_TENANT
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.errors import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
@@ -73,7 +73,7 @@ async def retry_rows(
     return 0
 
 
-async def _retry(service: Outgoing, tenant: str, row_id: str, console: Console) -> int:
+async def _retry(service: WebhookAdministration, tenant: str, row_id: str, console: Console) -> int:
     try:
         await service.retry(tenant, row_id)
     except (UnknownRow, Conflict) as error:
@@ -83,7 +83,7 @@ async def _retry(service: Outgoing, tenant: str, row_id: str, console: Console) 
     return 0
 
 
-async def _retry_all(service: Outgoing, tenant: str, webhook: str | None) -> tuple[int, int]:
+async def _retry_all(service: WebhookAdministration, tenant: str, webhook: str | None) -> tuple[int, int]:
     retried = overtaken = 0
     after: tuple[int, str] | None = None
     while True:

@@ -6,6 +6,7 @@ import random
 import signal
 from collections.abc import Sequence
 
+from core.application.waiting import first_of
 from core.backoff import backoff
 from entrypoints.cli.runner import REFUSED
 
@@ -71,15 +72,14 @@ class Supervisor:
         child = await asyncio.create_subprocess_exec(*self._commands[index], start_new_session=True)
         self._children[index] = child
         logger.info("process %d has pid %d", index, child.pid)
-        exited, ending = asyncio.ensure_future(child.wait()), asyncio.ensure_future(self._ending.wait())
+        exited = asyncio.ensure_future(child.wait())
         try:
-            await asyncio.wait({exited, ending}, return_when=asyncio.FIRST_COMPLETED)
+            await first_of(self._ending.wait(), watched=[exited])
             if not exited.done():
                 child.terminate()
                 await self._exit_or_kill(child, exited)
             return await exited
         finally:
-            ending.cancel()
             self._children.pop(index, None)
 
     async def _exit_or_kill(self, child: asyncio.subprocess.Process, exited: "asyncio.Future[int]") -> None:
@@ -91,6 +91,4 @@ class Supervisor:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but return as soon as the supervisor ends."""
-        ending = asyncio.ensure_future(self._ending.wait())
-        await asyncio.wait({ending}, timeout=seconds)
-        ending.cancel()
+        await first_of(self._ending.wait(), asyncio.sleep(seconds))

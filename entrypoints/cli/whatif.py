@@ -18,7 +18,7 @@ from entrypoints.cli.parameters import Json, Tenant
 from entrypoints.cli.printing import out, write_json
 from entrypoints.cli.runner import refused, run
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import record
+from entrypoints.process.storage import dated_log
 
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 """The formats of a time; all are UTC."""
@@ -75,7 +75,7 @@ async def show_whatif(
     as_json: bool,
 ) -> None:
     """Print the tenant's figures before and after. Raises StartupRefused, Unavailable."""
-    async with record(settings) as log:
+    async with dated_log(settings) as log:
         found = await compared(log, tenant, *period, rules)
     if as_json:
         write_json(console, found)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from core.application.authentication import Authentication
 from core.application.lag import Lag
-from core.application.webhooks.service import Outgoing
+from core.application.readiness import ReadinessReport
+from core.application.webhooks.administration import WebhookAdministration
 from core.coordination.ports import CheckpointReader
 from core.delivery.session import SessionInfo
 from core.host import Clock, Ids
@@ -20,9 +21,9 @@ class Services:
     """The parts that HTTP and WebSocket handlers call.
 
     `projected(position, seconds)` waits until the alarm list reaches the position, and returns whether it
-    did. `not_ready()` lists the reasons why the process cannot serve; empty: it is ready. `lags()`: how far
-    the feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's
-    sessions in this process.
+    did. `readiness()`: the reasons why the process cannot serve, if any, and the lags. `lags()`: how far the
+    feed and the projections are behind the log; raises Unavailable. `sessions(tenant)`: the tenant's sessions
+    in this process.
     """
 
     handler: CommandHandler
@@ -33,9 +34,9 @@ class Services:
     clock: Clock
     ids: Ids
     projected: Callable[[int, float], Awaitable[bool]]
-    not_ready: Callable[[], list[str]]
+    readiness: Callable[[], Awaitable[ReadinessReport]]
     authentication: Authentication
     sessions: Callable[[str], Sequence[SessionInfo]]
-    outgoing: Outgoing
+    outgoing: WebhookAdministration
     kpis: KpiBuckets
     lags: Callable[[], Awaitable[Sequence[Lag]]]

@@ -13,16 +13,18 @@ from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
+from core.application.appending import Appending
 from core.application.authentication import Authentication
-from core.application.feed import Feed
+from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
-from core.application.projections.position import ProjectedPosition
+from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
+from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.relay import Relay
-from core.application.webhooks.service import Outgoing
+from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
@@ -52,11 +54,12 @@ class Process:
     stream: StreamDriver
     relay: Relay
     store: Storage
+    appends: AppendCounts
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
         return MetricSources(
-            append=self.store.log.counts,
+            append=self.appends,
             feed=self.feed,
             stream=self.stream,
             relay=self.relay,
@@ -111,9 +114,10 @@ async def _running(  # noqa: PLR0913 (as above)
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    feed.on_events(store.log.learn, store.log.forget)
+    appending = Appending(store.events, store.turn_requests, MACHINE)
+    feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
-    appender = store.log if traces is None else traces.appender(store.log)
+    appender = appending if traces is None else traces.appender(appending)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
     stream = StreamDriver(
@@ -121,7 +125,7 @@ async def _running(  # noqa: PLR0913 (as above)
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
-    readiness = Readiness(feed, workers.projector, stream)
+    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
     services = Services(
         handler=handler,
         log=store.log,
@@ -130,29 +134,29 @@ async def _running(  # noqa: PLR0913 (as above)
         checkpoints=store.checkpoints,
         clock=MACHINE.clock,
         ids=MACHINE.ids,
-        projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bell).reaches,
-        not_ready=readiness.reasons,
+        projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
+        readiness=Readiness(feed, workers.projector, stream, meter).report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=_outgoing(store, sender),
         kpis=store.kpis,
-        lags=LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock).lags,
+        lags=meter.lags,
     )
 
     def committed(position: int, events: Sequence[Event]) -> None:
         feed.hear(position, events)
         store.ring(position)
 
-    async with store.log.running(committed), asyncio.TaskGroup() as tasks:
+    async with appending.running(committed), asyncio.TaskGroup() as tasks:
         parts = [
-            readiness.keep(),
+            run_while_readable(feed, stream),
             stream.run(),
-            store.log.give_way(feed.bell),
-            authentication.run(lambda: feed.bell("revocations"), stream.revoke),
+            appending.hold_back_on_request(feed.bells.of),
+            authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
             *(workers.running() if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
-        yield Process(services, feed, workers.projector, stream, workers.relay, store)
+        yield Process(services, feed, workers.projector, stream, workers.relay, store, appending.counts)
         for task in under_way:
             task.cancel()
 
@@ -170,13 +174,15 @@ async def feeding(store: Storage) -> AsyncIterator[Feed]:
 
 
 @asynccontextmanager
-async def retrying(store: Storage) -> AsyncIterator[Outgoing]:
+async def retrying(store: Storage) -> AsyncIterator[WebhookAdministration]:
     """Yield the service for the outbox alone. Raises StartupRefused: no relay would hear of a retry."""
     check_hears_others(store.kind, "retry through it: POST /v1/outbox/retry")
     async with aclosing(HttpSender(FORMATS)) as sender:
         yield _outgoing(store, sender)
 
 
-def _outgoing(store: Storage, sender: CheckingSender) -> Outgoing:
+def _outgoing(store: Storage, sender: CheckingSender) -> WebhookAdministration:
     """Return the service for webhooks and the outbox."""
-    return Outgoing(store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS)
+    return WebhookAdministration(
+        store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS
+    )

@@ -18,14 +18,16 @@ from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
-from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.store import EventStore
+from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from core.application.replay.whatif import Record
+from core.application.ports import TURNS
+from core.application.replay.whatif import DatedLog
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.settings import Settings
@@ -58,6 +60,8 @@ class Storage:
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
     presence: MongoPresence
+    events: EventStore
+    turn_requests: MongoTurnRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class _Link:
     """A connection, the log on it, and the doorbell that goes with both (see Storage)."""
 
     connection: Database
+    events: EventStore
     log: MongoLog
     doorbell: Doorbell
     ring: Callable[[int], None]
@@ -117,15 +122,17 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         outbox=MongoOutbox(connection),
         kpis=MongoKpiBuckets(connection),
         presence=MongoPresence(connection),
+        events=link.events,
+        turn_requests=MongoTurnRequests(connection),
     )
 
 
 @asynccontextmanager
-async def record(settings: Settings) -> AsyncIterator[Record]:
+async def dated_log(settings: Settings) -> AsyncIterator[DatedLog]:
     """Connect to the log of a database without writing anything. Raises StartupRefused."""
     connection = connect(settings.mongodb_uri, settings.database)
     try:
-        yield Record(MongoLog(connection), MongoAlarmHistory(connection))
+        yield DatedLog(MongoLog(connection), MongoAlarmHistory(connection))
     finally:
         connection.client.close()
 
@@ -133,14 +140,16 @@ async def record(settings: Settings) -> AsyncIterator[Record]:
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> _Link:
     if kind == "changestream":
         connection = connect(uri, database)
-        return _Link(connection, MongoLog(connection), ChangeStreamDoorbell(connection), lambda _: None)
+        events = EventStore(connection)
+        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection)
+        return _Link(connection, events, log, doorbell, lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = WriteMonitor(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
     store = JournaledStore(connection)
     log, local = MongoLog(connection, store), LocalDoorbell()
     bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
-    return _Link(connection, log, bell, bell.ring)
+    return _Link(connection, store, log, bell, bell.ring)
 
 
 def _redis(

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from adapters.uvicorn.http import HttpProtocol
 from adapters.uvicorn.websocket import StreamProtocol
+from core.application.waiting import first_of
 from entrypoints.process.settings import Settings
 
 logger = logging.getLogger("tocsin.serve")
@@ -39,11 +40,11 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then drain and end; call `started` once signals are handled."""
     server = _Server(_config(app, settings))
-    stopping = asyncio.create_task(_signalled().wait())
+    ending = _signalled()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         started()
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await first_of(ending.wait(), watched=[serving])
         if not serving.done():
             logger.info("draining")
             if settings.shared_port:
@@ -54,7 +55,6 @@ async def serve(
             server.should_exit = True
         await serving
     finally:
-        stopping.cancel()
         server.should_exit = True
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.errors import Conflict, InvalidInput, StartupRefused
 from core.lists.filter import Filter
 from core.outbox.ports import WebhookDirectory
@@ -64,7 +64,7 @@ def read_entries(path: Path) -> Sequence[WebhookEntry]:
 
 
 async def apply_entries(
-    entries: Sequence[WebhookEntry], outgoing: Outgoing, webhooks: WebhookDirectory
+    entries: Sequence[WebhookEntry], outgoing: WebhookAdministration, webhooks: WebhookDirectory
 ) -> None:
     """Create or change webhooks as the file says; disable those that it no longer names.
 
@@ -86,7 +86,7 @@ async def apply_entries(
             await webhooks.change(webhook.tenant, webhook.id, changes)
 
 
-async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: Outgoing) -> None:
+async def _apply(entry: WebhookEntry, known: Webhook | None, outgoing: WebhookAdministration) -> None:
     """Create the webhook, or change it as the entry says. Raises InvalidInput, Conflict."""
     if outgoing.traits(entry.format).signed and not entry.secrets:
         raise InvalidInput("it needs secrets: a generated one could never be shown")

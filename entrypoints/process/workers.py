@@ -45,9 +45,9 @@ def build_workers(  # noqa: PLR0913 (the parts that workers share)
     alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     kpis = KpiModel(store.kpis, store.checkpoints)
     routing = RouterParts(
-        log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bell, clock, FORMATS
+        log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bells.of, clock, FORMATS
     )
-    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bell, clock, chance)
+    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bells.of, clock, chance)
     projector, relay = Projector(log, follow, alarms, candidate), Relay(relaying, candidate)
     every = (
         projector,

@@ -12,11 +12,11 @@ import msgspec
 
 from adapters.mongo.client import connect
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log.log import MongoLog
 from core.application.feed import Feed
 from tests.bench.table import Row, median, percentile
 from tests.kit.appending import first_raise
 from tests.kit.hosts import HOST
+from tests.kit.mongologs import WritableLog
 from tests.kit.proxy import Proxy
 
 PROCESSES = 4
@@ -77,7 +77,7 @@ async def _together(uris: Sequence[str]) -> list[Appended]:
     """Let one process for each URI append to a new log, all at the same time."""
     name = f"bench_{uuid.uuid4().hex[:8]}"
     database = connect(uris[0], name)
-    await MongoLog(database).create()
+    await WritableLog(database).create()
     processes = [await _start(uri, name) for uri in uris]
     try:
         await asyncio.gather(*(_line(process) for process in processes))
@@ -123,22 +123,22 @@ async def _appending_process(uri: str, name: str) -> None:
         print(msgspec.json.encode(Appended(latencies)).decode(), flush=True)
 
 
-async def _append(log: MongoLog, end: float, latencies: list[float]) -> None:
+async def _append(log: WritableLog, end: float, latencies: list[float]) -> None:
     while (began := time.perf_counter()) < end:
         await log.append(*first_raise())
         latencies.append(time.perf_counter() - began)
 
 
 @asynccontextmanager
-async def _log(uri: str, name: str) -> AsyncIterator[MongoLog]:
+async def _log(uri: str, name: str) -> AsyncIterator[WritableLog]:
     """Give a log as a server has it: with a feed that shows it what others append."""
     database = connect(uri, name)
-    log = MongoLog(database)
+    log = WritableLog(database)
     feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     feed.on_events(log.learn, log.forget)
     await feed.start()
     async with log.running(feed.hear), asyncio.TaskGroup() as tasks:
-        work = [tasks.create_task(each) for each in (feed.run(), log.give_way(feed.bell))]
+        work = [tasks.create_task(each) for each in (feed.run(), log.hold_back_on_request(feed.bells.of))]
         yield log
         for each in work:
             each.cancel()

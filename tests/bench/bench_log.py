@@ -14,7 +14,6 @@ import uuid_utils
 from adapters.mongo.client import Database, connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import INDEXES
 from core.alarm.alarm import Alarm, Identity
 from core.alarm.condition import Raise
@@ -25,6 +24,7 @@ from core.alarm.evolution import place
 from core.application.feed import Feed
 from tests.bench.table import Row, median
 from tests.kit.hosts import HOST
+from tests.kit.mongologs import WritableLog
 
 EVENTS = 20_000
 WRITERS = 256
@@ -95,7 +95,7 @@ async def _throughput(uri: str) -> Row:
 
 
 async def _append_all(database: Database) -> float:
-    log = MongoLog(database)
+    log = WritableLog(database)
     await log.create()
     events = iter([decided(number) for number in range(EVENTS)])
     async with log.running():
@@ -104,7 +104,7 @@ async def _append_all(database: Database) -> float:
         return EVENTS / (time.perf_counter() - began)
 
 
-async def _append_from(log: MongoLog, events: Iterator[tuple[Alarm, Event]]) -> None:
+async def _append_from(log: WritableLog, events: Iterator[tuple[Alarm, Event]]) -> None:
     for before, event in events:
         await log.append(before, event)
 
@@ -127,7 +127,7 @@ def _document(position: int) -> dict[str, Any]:
 async def _append_latency(uri: str) -> Row:
     ours, floors = [], []
     async with _database(uri) as database:
-        log, raw = MongoLog(database), database["raw"]
+        log, raw = WritableLog(database), database["raw"]
         await log.create()
         await raw.create_indexes(INDEXES)
         async with log.running():
@@ -145,7 +145,7 @@ async def _append_latency(uri: str) -> Row:
 
 async def _feed_latency(uri: str) -> Row:
     async with _database(uri) as database:
-        log = MongoLog(database)
+        log = WritableLog(database)
         await log.create()
         feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
         await feed.start()
@@ -167,7 +167,7 @@ async def _feed_latency(uri: str) -> Row:
     return _latency("insert -> feed / insert -> bare change stream", ours, floors)
 
 
-async def _to_feed(log: MongoLog, feed: Feed, arrived: dict[str, float], number: int) -> float:
+async def _to_feed(log: WritableLog, feed: Feed, arrived: dict[str, float], number: int) -> float:
     before, event = decided(number)
     began = time.perf_counter()
     position = (await log.append(before, event)).position
@@ -199,7 +199,7 @@ def _latency(name: str, ours: list[float], floors: list[float]) -> Row:
 async def _keeping_up(uri: str) -> Row:
     """Read in this process while another appends at full speed; what is compared is when each is done."""
     async with _database(uri) as database:
-        log = MongoLog(database)
+        log = WritableLog(database)
         await log.create()
         feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
         await feed.start()
@@ -235,7 +235,7 @@ async def _keeping_up(uri: str) -> Row:
 async def _appending_process(uri: str, name: str) -> None:
     database = connect(uri, name)
     events = iter([decided(number) for number in range(EVENTS)])
-    log = MongoLog(database)
+    log = WritableLog(database)
     print("ready", flush=True)
     async with log.running():
         began = time.perf_counter()

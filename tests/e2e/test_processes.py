@@ -20,7 +20,7 @@ from tests.kit.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 STARTED = re.compile(r"Tocsin is at")
-CHILD = re.compile(r"process (\d) is (\d+)")
+CHILD = re.compile(r"process (\d) has pid (\d+)")
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from core.access.ports import TokenVerifier
 from core.application.authentication import Authentication
 from core.application.lag import Lag, lags
 from core.application.projections.alarms import PROJECTION
-from core.application.webhooks.service import Outgoing
+from core.application.readiness import ReadinessReport
+from core.application.webhooks.administration import WebhookAdministration
 from core.coordination.ports import Checkpoint
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
@@ -61,10 +62,10 @@ class HttpStage:
             clock=MillisecondClock(),
             ids=HOST.ids,
             projected=self._projected,
-            not_ready=lambda: self.reasons,
+            readiness=self._readiness,
             authentication=Authentication(tokens, MemoryApiKeys(), MemoryRevocations(), HOST),
             sessions=lambda _: (),
-            outgoing=Outgoing(
+            outgoing=WebhookAdministration(
                 self.webhooks, self.outbox, self._sender, self.log, HOST.clock, HOST.ids, FORMATS
             ),
             kpis=MemoryKpiBuckets(),
@@ -96,6 +97,9 @@ class HttpStage:
             httpx.AsyncClient(transport=transport, base_url="http://tocsin") as client,
         ):
             yield client
+
+    async def _readiness(self) -> ReadinessReport:
+        return ReadinessReport(self.reasons, await self._lags())
 
     async def _lags(self) -> list[Lag]:
         at = (await self.checkpoints.load(PROJECTION)).position

@@ -16,8 +16,8 @@ from pymongo.errors import PyMongoError
 from adapters.mongo.client import RAW, Database
 from adapters.mongo.codec import event_of
 from adapters.mongo.errors import unavailable
-from adapters.mongo.log.courtesy import TURNS
 from adapters.mongo.log.store import EVENTS
+from core.application.ports import TURNS
 from core.errors import Unavailable
 from core.log.ports import Notice
 

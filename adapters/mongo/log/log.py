@@ -1,119 +1,34 @@
-"""The event log on MongoDB: appends by group commit, reads by majority."""
+"""The event log on MongoDB: its identity, and reads by majority."""
 
-import asyncio
-import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
 
-from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
 from adapters.mongo.errors import retried
 from adapters.mongo.log.batched_reads import BatchedReads
-from adapters.mongo.log.courtesy import TURNS, Courtesy
 from adapters.mongo.log.store import EVENTS, EventStore
-from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Recorded, Snapshot
-from core.backoff import backoff
-from core.counters import AppendCounts
-from core.errors import OutcomeUnknown, TocsinError, Unavailable
-from core.log.appender import Appender, Submission
+from core.errors import Unavailable
 from core.log.ports import Page, Stamp
 
 META = "meta"
 
-APPEND_SECONDS = 5.0
-"""How long a command waits for its event; then the log is unavailable or the outcome unknown."""
-
-PAUSE_SECONDS = 1.0
-"""The longest pause between two tries of a store that does not answer."""
-
-
-Committed = Callable[[int, Sequence[Event]], None]
-"""Takes the log's newest known position and the events that this process has added to it, in order."""
-
 
 class MongoLog:
-    """The event log in the `events` collection (see core.log.ports).
-
-    Appending needs `running()`.
-    """
+    """The event log in the `events` collection (see core.log.ports); core.application.appending writes it."""
 
     def __init__(self, database: Database, store: EventStore | None = None) -> None:
         self._database = database
         self._store = store or EventStore(database)
-        self._appender: Appender[RawBSONDocument] = Appender(self._store, _pause)
         self._newest = BatchedReads(self._store.newest)
-        self._queued = asyncio.Event()
-        self._courtesy = Courtesy(database, self._waiting)
-
-    @property
-    def counts(self) -> AppendCounts:
-        """The counts of appends since the process started."""
-        return self._appender.counts
 
     async def create(self) -> None:
         """Create the indexes and the log identity if they are missing. Raises Unavailable."""
         await self._store.create_indexes()
         await self.identity()
-
-    @asynccontextmanager
-    async def running(self, committed: Committed = lambda _position, _events: None) -> AsyncIterator[None]:
-        """Append submitted events for as long as the context lasts; call `committed` after each write."""
-        task = asyncio.create_task(self._run(committed), name="appender")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    async def give_way(self, bell: Callable[[str], asyncio.Event]) -> None:
-        """Hold back a moment whenever a process that keeps losing the race asks for it; never return.
-
-        `bell` returns an event that is set when something changes in a collection.
-        """
-        while True:
-            # Listen before looking: a request in between would be lost.
-            rung = bell(TURNS)
-            await self._courtesy.heed()
-            await rung.wait()
-
-    async def append(self, before: Alarm, event: Event) -> Event:
-        """Append after the tail; see core.log.ports."""
-        answer: asyncio.Future[Event | TocsinError] = asyncio.get_running_loop().create_future()
-
-        def done(result: Event | TocsinError) -> None:
-            if not answer.done():
-                answer.set_result(result)
-
-        submission = Submission(before, event, done, asyncio.get_running_loop().time())
-        self._appender.submit(submission)
-        self._queued.set()
-        try:
-            async with asyncio.timeout(APPEND_SECONDS):
-                result = await answer
-        except TimeoutError:
-            if self._appender.withdraw(submission):
-                raise Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s") from None
-            raise OutcomeUnknown("the write was sent and its answer did not come") from None
-        if isinstance(result, Event):
-            return result
-        raise result
-
-    def learn(self, events: Sequence[Event]) -> None:
-        """Append after these events, which the feed has shown to be majority-committed."""
-        newest = events[-1]
-        if newest.position > self._appender.tail:
-            self._appender.learn(Stamp(newest.position, newest.event_id, newest.at))
-            self._courtesy.saw(events)
-
-    def forget(self) -> None:
-        """Read the tail anew before the next append: the log was replaced."""
-        self._appender.forget()
 
     async def read(self, after: int, limit: int) -> Page:
         """Return at most `limit` events of positions > after, and the operation time of the read."""
@@ -188,31 +103,3 @@ class MongoLog:
             lambda: self._database[META].update_one({"_id": "log"}, {"$set": {"log": fresh}}, upsert=True)
         )
         return fresh
-
-    async def _run(self, committed: Committed) -> None:
-        now = asyncio.get_running_loop().time
-        while True:
-            await self._queued.wait()
-            self._queued.clear()
-            while self._appender.waiting:
-                # One turn of the loop: commands that are ready to append share this write.
-                await asyncio.sleep(0)
-                await self._courtesy.wait()
-                began = now()
-                landed = await self._appender.flush()
-                self._tried(now() - began)
-                self.counts.seconds.observe(now() - began)
-                committed(self._appender.tail, landed)
-
-    def _tried(self, seconds: float) -> None:
-        oldest = self._appender.oldest
-        if self._appender.losing and oldest is not None:
-            self._courtesy.lost(oldest.event.event_id, seconds)
-
-    def _waiting(self) -> float:
-        oldest = self._appender.oldest
-        return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest.since
-
-
-async def _pause(tries: int) -> None:
-    await asyncio.sleep(backoff(tries, 0.01, PAUSE_SECONDS, random.random()))

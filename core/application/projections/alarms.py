@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.alarm.events import Event
+from core.application.ports import ReadModelNames
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.lists.ports import AlarmList, AlarmRebuild
 from core.log.ports import StreamReader
@@ -24,8 +25,7 @@ class AlarmModel:
     checkpoints: Checkpoints
     rebuild: AlarmRebuild
 
-    name: ClassVar[str] = PROJECTION
-    lease: ClassVar[str] = PROJECTOR_LEASE
+    names: ClassVar[ReadModelNames] = ReadModelNames(PROJECTION, PROJECTOR_LEASE)
 
     @property
     def pace(self) -> float:

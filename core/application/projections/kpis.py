@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import ClassVar
 
 from core.alarm.events import Event
+from core.application.ports import ReadModelNames
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.errors import Unavailable
 from core.kpi.bucket_keeper import BucketKeeper
@@ -22,8 +23,7 @@ PACE_ALARMS = 400
 class KpiModel:
     """The buckets and their checkpoint. Readers see the buckets of the checkpoint's generation."""
 
-    name: ClassVar[str] = PROJECTION
-    lease: ClassVar[str] = KPI_LEASE
+    names: ClassVar[ReadModelNames] = ReadModelNames(PROJECTION, KPI_LEASE)
 
     def __init__(self, buckets: KpiBuckets, checkpoints: Checkpoints) -> None:
         self.buckets = buckets
@@ -42,7 +42,7 @@ class KpiModel:
     async def settle(self) -> None:
         """Remove earlier generations, but not the next: a replay may be filling it."""
         self._keeper.forget()
-        generation = (await self.checkpoints.load(self.name)).generation
+        generation = (await self.checkpoints.load(PROJECTION)).generation
         # Removal can wait for the next `settle`; the projector cannot.
         with suppress(Unavailable):
             await self.buckets.drop(generation)
@@ -50,4 +50,4 @@ class KpiModel:
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:
         """Begin at the log's beginning, with a generation that has no buckets."""
         await self.buckets.clear(at.generation + 1)
-        await self.checkpoints.set_back(self.name, lease, Checkpoint(0, "", at.generation + 1))
+        await self.checkpoints.set_back(PROJECTION, lease, Checkpoint(0, "", at.generation + 1))

@@ -3,55 +3,20 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from core.alarm.events import Event
 from core.application.checkpoints import belongs_in_time
 from core.application.feed import Follow
+from core.application.ports import ReadModel
 from core.application.waiting import closing
 from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker
-from core.coordination.ports import Checkpoint, Checkpoints, Lease
+from core.coordination.ports import Checkpoint, Lease
 from core.errors import LogMismatch, Unavailable
-from core.log.ports import ProjectionReader, StreamReader
+from core.log.ports import ProjectionReader
 
 BATCH_EVENTS = 1_000
-
-
-class ReadModel(Protocol):
-    """A read model. Its writes can be repeated: an event that comes again changes nothing."""
-
-    @property
-    def name(self) -> str:
-        """The name of its checkpoint."""
-        ...
-
-    @property
-    def lease(self) -> str:
-        """The name of its lease."""
-        ...
-
-    @property
-    def pace(self) -> float:
-        """How many seconds after the start of a batch that is not full the next one may start."""
-        ...
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The store of its checkpoint."""
-        ...
-
-    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
-        """Write a batch of events, in order. Raises UnknownEvent, Unavailable."""
-        ...
-
-    async def settle(self) -> None:
-        """Finish what a rebuild left to do. Raises Unavailable."""
-        ...
-
-    async def start_over(self, lease: Lease, at: Checkpoint) -> None:
-        """Begin at the log's beginning: the model belongs to another log. Raises Unavailable."""
-        ...
 
 
 class Projector(Worker):
@@ -68,10 +33,11 @@ class Projector(Worker):
     first_pause_seconds: ClassVar = 0.02
 
     def __init__(self, log: ProjectionReader, follow: Follow, model: ReadModel, candidate: Candidate) -> None:
-        super().__init__(candidate, model.lease)
+        super().__init__(candidate, model.names.lease)
         self._log = log
         self._follow = follow
         self._model = model
+        self._projection = model.names.projection
 
     async def _work_once(self, lease: Lease) -> None:
         at = await self._resume(lease)
@@ -93,7 +59,7 @@ class Projector(Worker):
             raise LogMismatch(f"event {events[0].position} follows {at.position}")
         await self._model.write(self._log, events, at.generation)
         to = Checkpoint(events[-1].position, events[-1].event_id, at.generation)
-        if not await self._model.checkpoints.advance(self._model.name, lease, to):
+        if not await self._model.checkpoints.advance(self._projection, lease, to):
             return None
         self._succeeded()
         return to
@@ -101,9 +67,9 @@ class Projector(Worker):
     async def _resume(self, lease: Lease) -> Checkpoint:
         """Return the checkpoint to resume from; start over if it belongs to another log."""
         await self._model.settle()
-        at = await self._model.checkpoints.load(self._model.name)
+        at = await self._model.checkpoints.load(self._projection)
         if await belongs_in_time(self._log, at, self._chance):
             return at
-        self.logger.error("position %d of %s is of another log: rebuilding", at.position, self._model.name)
+        self.logger.error("position %d of %s is of another log: rebuilding", at.position, self._projection)
         await self._model.start_over(lease, at)
-        return await self._model.checkpoints.load(self._model.name)
+        return await self._model.checkpoints.load(self._projection)

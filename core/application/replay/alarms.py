@@ -3,24 +3,17 @@
 from core.application.checkpoints import belongs
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
 from core.application.replay.bounded_tasks import BoundedTasks
-from core.application.replay.kept_lease import LeaseKeeper, Renew, kept_lease, let_go
+from core.application.replay.kept_lease import Renew, kept_lease
 from core.application.replay.progress import Progress, silent
 from core.application.replay.row_sources import Folding, Newest, RowSource
-from core.application.workers.leader import LEASE_SECONDS
-from core.coordination.ports import Checkpoint, Takeover
-from core.errors import StartupRefused
+from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS, swap_in
+from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.lists.ports import Shadow
 from core.log.ports import LogPositions, ReplayReader
 
 REPLAY_LEASE = "replay:alarms"
 FILLS_AT_ONCE = 3
 """How many writes of rows are under way at once: each waits for the journal more than for the processor."""
-NEAR_EVENTS = 2_000
-"""How close to the log's end the shadow must be before the projector is stopped."""
-CATCH_UP_ROUNDS = 20
-"""How often the shadow catches up with a growing log before the projector is stopped all the same."""
-SWAP_TRIES = 3
-"""How often the swap is tried while others change the checkpoint."""
 
 
 async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and how)
@@ -45,16 +38,14 @@ async def replay_alarms(  # noqa: PLR0913 (what it reads, what it writes, and ho
     """
     source = Newest(log) if newest else Folding(log)
     async with kept_lease(leases, REPLAY_LEASE, holder) as renew:
-        replay = _Replay(log, model, leases, source, progress)
+        replay = _Replay(log, model, source, progress)
         await replay.fill(await model.rebuild.begin(), renew)
         for _ in range(CATCH_UP_ROUNDS):
             if (await log.tail()).position - source.position <= NEAR_EVENTS:
                 break
             await replay.catch_up(renew)
-        for _ in range(SWAP_TRIES):
-            if await replay.swap(holder):
-                return source.position
-    raise StartupRefused("others kept changing the checkpoint: is another replay running?")
+        await swap_in(leases, PROJECTOR_LEASE, holder, replay.swap)
+    return source.position
 
 
 class _Replay:
@@ -62,12 +53,9 @@ class _Replay:
 
     shadow: Shadow
 
-    def __init__(
-        self, log: LogPositions, model: AlarmModel, leases: Takeover, source: RowSource, progress: Progress
-    ) -> None:
+    def __init__(self, log: LogPositions, model: AlarmModel, source: RowSource, progress: Progress) -> None:
         self._log = log
         self._model = model
-        self._leases = leases
         self._source = source
         self._progress = progress
 
@@ -93,18 +81,13 @@ class _Replay:
                 await self.shadow.alarms.write({row.id: row for row in rows})
             await renew()
 
-    async def swap(self, holder: str) -> bool:
+    async def swap(self, lease: Lease, renew: Renew) -> bool:
         """Stop the projector, bring the shadow up to its checkpoint at least, and swap it in."""
-        lease = await self._leases.take_over(PROJECTOR_LEASE, f"{holder}:replay", LEASE_SECONDS)
-        try:
-            checkpoint = await self._model.checkpoints.fence(PROJECTION, lease)
-            if checkpoint is None:
-                return False
-            # Readers must not see the list fall back, unless the old list was of another log.
-            same = await belongs(self._log, checkpoint)
-            renew = LeaseKeeper(self._leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)
-            await self.catch_up(renew, checkpoint.position if same else 0)
-            to = Checkpoint(self._source.position, self._source.event_id, checkpoint.generation + 1)
-            return await self._model.rebuild.swap(self.shadow, lease, to)
-        finally:
-            await let_go(self._leases, lease)
+        checkpoint = await self._model.checkpoints.fence(PROJECTION, lease)
+        if checkpoint is None:
+            return False
+        # Readers must not see the list fall back, unless the old list was of another log.
+        same = await belongs(self._log, checkpoint)
+        await self.catch_up(renew, checkpoint.position if same else 0)
+        to = Checkpoint(self._source.position, self._source.event_id, checkpoint.generation + 1)
+        return await self._model.rebuild.swap(self.shadow, lease, to)

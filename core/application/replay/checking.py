@@ -10,16 +10,12 @@ import msgspec
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, AlarmModel
-from core.application.replay.log_pages import pages, whole
+from core.application.replay.log_pages import pages, with_snapshots
 from core.application.replay.progress import Progress, silent
+from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS
 from core.log.audit import Audit, Finding, differing_fields
 from core.log.folding import Fold
 from core.log.ports import EventReader
-
-FOLD_ROUNDS = 20
-"""How often the fold catches up with a moving checkpoint."""
-NEAR_EVENTS = 2_000
-"""How far the checkpoint may have moved since the last round for the scan to begin."""
 
 _HASH_PARTS = 8
 """In how many parts the hashes of event ids are sorted: more cost time, fewer cost memory."""
@@ -49,7 +45,7 @@ async def check_alarms(
     """
     fold = Fold()
     position = 0
-    for _ in range(FOLD_ROUNDS):
+    for _ in range(CATCH_UP_ROUNDS):
         reached, position = position, (await model.checkpoints.load(PROJECTION)).position
         await _fold_up_to(log, fold, position, progress)
         if position - reached <= NEAR_EVENTS:
@@ -80,7 +76,7 @@ async def verify(log: EventReader, progress: Progress = silent) -> AsyncIterator
     """
     total = (await log.tail()).position
     audit, hashes = Audit(), array("q")
-    async for events in pages(whole(log), 0, total):
+    async for events in pages(with_snapshots(log), 0, total):
         for event in events:
             hashes.append(hash(event.event_id))
             for finding in audit.add(event):
@@ -134,7 +130,7 @@ def _repeated(hashes: "array[int]") -> set[int]:
 async def _duplicates(log: EventReader, total: int, suspects: set[int]) -> AsyncIterator[Finding]:
     """Tell real duplicates from ids that share a hash."""
     first: dict[str, int] = {}
-    async for events in pages(whole(log), 0, total):
+    async for events in pages(with_snapshots(log), 0, total):
         for event in _suspected(events, suspects):
             earlier = first.setdefault(event.event_id, event.position)
             if earlier != event.position:

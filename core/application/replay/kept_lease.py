@@ -1,9 +1,9 @@
 """Renews a replay's leases as its work goes on."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from core.application.waiting import loop_time
 from core.coordination.ports import Lease, Takeover
 from core.errors import StartupRefused, Unavailable
 
@@ -24,13 +24,13 @@ class LeaseKeeper:
         self._lease = lease
         self._seconds = seconds
         self._every = every
-        self._due = _clock() + every
+        self._due = loop_time() + every
 
     async def __call__(self) -> None:
         """Renew the lease if it is time to. Raises StartupRefused if the lease was lost."""
-        if _clock() < self._due:
+        if loop_time() < self._due:
             return
-        self._due = _clock() + self._every
+        self._due = loop_time() + self._every
         if not await self._leases.renew(self._lease, self._seconds):
             raise StartupRefused(f"the lease {self._lease.name} was lost to another process")
 
@@ -52,7 +52,3 @@ async def let_go(leases: Takeover, lease: Lease) -> None:
     # The lease also expires by itself; an error here would hide the replay's own outcome.
     with suppress(Unavailable):
         await leases.release(lease)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

@@ -1,11 +1,10 @@
 """Recounts the key figures from the log, beside those that clients read (`tocsin replay kpis`)."""
 
 from core.application.projections.kpis import KPI_LEASE, PROJECTION, KpiModel
-from core.application.replay.alarms import CATCH_UP_ROUNDS, NEAR_EVENTS, SWAP_TRIES
-from core.application.replay.kept_lease import LeaseKeeper, Renew, kept_lease, let_go
-from core.application.replay.log_pages import check_gapless, pages, whole
+from core.application.replay.kept_lease import Renew, kept_lease
+from core.application.replay.log_pages import check_gapless, pages, with_snapshots
 from core.application.replay.progress import Progress, silent
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.replay.swapping import CATCH_UP_ROUNDS, NEAR_EVENTS, swap_in
 from core.coordination.ports import Checkpoint, Lease, Takeover
 from core.errors import StartupRefused
 from core.kpi.bucket_keeper import BucketKeeper
@@ -32,14 +31,8 @@ async def replay_kpis(
             await replay.catch_up(renew)
             if (await log.tail()).position - replay.at.position <= NEAR_EVENTS:
                 break
-        for _ in range(SWAP_TRIES):
-            lease = await leases.take_over(KPI_LEASE, f"{holder}:replay", LEASE_SECONDS)
-            try:
-                if await replay.swap(lease, LeaseKeeper(leases, lease, LEASE_SECONDS, LEASE_SECONDS / 4)):
-                    return replay.at.position
-            finally:
-                await let_go(leases, lease)
-    raise StartupRefused("others kept changing the checkpoint: is another replay running?")
+        await swap_in(leases, KPI_LEASE, holder, replay.swap)
+    return replay.at.position
 
 
 class _Replay:
@@ -55,7 +48,7 @@ class _Replay:
     async def catch_up(self, renew: Renew) -> None:
         """Count up to the log's present end. Raises StartupRefused if another process took the generation."""
         until = (await self._log.tail()).position
-        async for events in pages(whole(self._log), self.at.position, until):
+        async for events in pages(with_snapshots(self._log), self.at.position, until):
             check_gapless(events, self.at.position)
             await self._keeper.write(self.at.generation, events)
             self.at = Checkpoint(events[-1].position, events[-1].event_id, self.at.generation)

@@ -48,7 +48,7 @@ def check_gapless(events: Sequence[Recorded], after: int) -> None:
             raise LogMismatch(f"event {event.position} follows {expected - 1}: the log has a gap")
 
 
-def whole(log: EventReader) -> Read[Event]:
+def with_snapshots(log: EventReader) -> Read[Event]:
     """Return a function that reads the events with their snapshots."""
 
     async def read(after: int, limit: int) -> Sequence[Event]:

@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
 
 from core.alarm.alarm import Alarm
-from core.application.replay.log_pages import check_gapless, pages, whole
+from core.application.replay.log_pages import check_gapless, pages, with_snapshots
 from core.application.replay.progress import Progress
 from core.log.folding import Fold
 from core.log.ports import EventReader, ReplayReader
@@ -13,23 +12,6 @@ from core.log.snapshots import alarm_after, rows_after
 
 ROWS_AT_ONCE = 1_000
 """How many rows of a fold are yielded at once."""
-
-
-class RowSource(Protocol):
-    """Makes the rows of the list from the log; `position` and `event_id` say how far it has come."""
-
-    position: int
-    event_id: str
-
-    def rows(self, until: int, progress: Progress) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the rows that change up to the position, and empty batches while they are worked out.
-
-        Raises:
-            LogMismatch: the log has a gap, or ends before the position.
-            UnknownEvent: an event was written by a newer version.
-            Unavailable: the log cannot be read.
-        """
-        ...
 
 
 class Folding:
@@ -42,7 +24,13 @@ class Folding:
         self.event_id = ""
 
     async def rows(self, until: int, progress: Progress) -> AsyncIterator[Sequence[Alarm]]:
-        """Fold up to the position, then yield the alarms that changed."""
+        """Fold up to the position, with empty batches meanwhile, then yield the alarms that changed.
+
+        Raises:
+            LogMismatch: the log has a gap, or ends before the position.
+            UnknownEvent: an event was written by a newer version.
+            Unavailable: the log cannot be read.
+        """
         fold = self._fold
         async for events in pages(self._log.recorded, fold.position, until):
             check_gapless(events, fold.position)
@@ -66,9 +54,15 @@ class Newest:
         self.event_id = ""
 
     async def rows(self, until: int, progress: Progress) -> AsyncIterator[Sequence[Alarm]]:
-        """Yield the newest row of every alarm first, and in later calls the rows that the events change."""
+        """Yield the newest row of every alarm first, and in later calls the rows that the events change.
+
+        Raises:
+            LogMismatch: the log has a gap, or ends before the position.
+            UnknownEvent: an event was written by a newer version.
+            Unavailable: the log cannot be read.
+        """
         if self._begun:
-            async for events in pages(whole(self._log), self.position, until):
+            async for events in pages(with_snapshots(self._log), self.position, until):
                 check_gapless(events, self.position)
                 self.position, self.event_id = events[-1].position, events[-1].event_id
                 yield list((await rows_after(self._log, events)).values())
@@ -79,6 +73,10 @@ class Newest:
         async for snapshots in self._log.newest_of_all():
             yield [await alarm_after(self._log, snapshot) for snapshot in snapshots]
         self.position, self.event_id = end.position, end.event_id
+
+
+RowSource = Folding | Newest
+"""Makes the rows of the list from the log; `position` and `event_id` say how far it has come."""
 
 
 def _chunks(rows: Iterable[Alarm]) -> Iterator[Sequence[Alarm]]:

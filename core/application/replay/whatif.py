@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from core.application.replay.log_pages import pages, whole
+from core.application.replay.log_pages import pages, with_snapshots
 from core.errors import InvalidInput
 from core.kpi.activity import Activity, activity_of
 from core.kpi.bucket import BUCKET, Bucket, following, start_of
@@ -21,7 +21,7 @@ MOST_ACTIVITIES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DatedLog:
     """The log, and the history that knows its position at a time."""
 
     log: EventReader
@@ -35,7 +35,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     after: Figures
 
 
-async def compared(log: Record, tenant: str, start: datetime, end: datetime, rules: Rules) -> Comparison:
+async def compared(log: DatedLog, tenant: str, start: datetime, end: datetime, rules: Rules) -> Comparison:
     """Replay a tenant's activity of the period, extended to whole ten minutes, under the rules.
 
     Raises:
@@ -61,7 +61,7 @@ async def compared(log: Record, tenant: str, start: datetime, end: datetime, rul
     )
 
 
-async def _activities(log: Record, tenant: str, start: datetime, end: datetime) -> list[Activity]:
+async def _activities(log: DatedLog, tenant: str, start: datetime, end: datetime) -> list[Activity]:
     if (await log.log.tail()).position == 0:
         # A database that no process has served may lack even the history's index.
         return []
@@ -69,7 +69,7 @@ async def _activities(log: Record, tenant: str, start: datetime, end: datetime) 
     first = await log.history.position_at(start - timedelta(milliseconds=1))
     until = await log.history.position_at(end - timedelta(milliseconds=1))
     activities: list[Activity] = []
-    async for events in pages(whole(log.log), first, until):
+    async for events in pages(with_snapshots(log.log), first, until):
         activities += [
             activity
             for event in events

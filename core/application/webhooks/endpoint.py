@@ -13,7 +13,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from core.application.feed import Bell
+from core.application.bells import Bell
 from core.application.waiting import first_of
 from core.errors import Unavailable
 from core.host import Chance, Clock

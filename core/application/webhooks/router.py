@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.alarm.events import Event
+from core.application.bells import Bell
 from core.application.checkpoints import belongs_in_time
-from core.application.feed import Bell, Follow
+from core.application.feed import Follow
 from core.application.waiting import Arrivals, cancelled
 from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker

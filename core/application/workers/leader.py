@@ -6,14 +6,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from core.application.waiting import cancelled
+from core.application.leases import LEASE_SECONDS, renew_until_lost
+from core.application.waiting import cancelled, first_of, loop_time
 from core.coordination.ports import Lease, Leases
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
 
 logger = logging.getLogger("tocsin.worker")
 
-LEASE_SECONDS = 4.0
 STANDBY_SECONDS = 0.8
 """How often a standby process tries: after a kill nobody leads for the lease plus this, at most."""
 AWAY_SECONDS = 2 * STANDBY_SECONDS
@@ -97,7 +97,7 @@ class LeaderTask:
         await asyncio.sleep(away)
         holder, chance = self._candidate.holder, self._candidate.chance
         while True:
-            sent = _clock()
+            sent = loop_time()
             with suppress(Unavailable):
                 lease = await self._leases.acquire(self._name, holder, self._seconds)
                 if lease is not None:
@@ -110,7 +110,7 @@ class LeaderTask:
         self._working = asyncio.ensure_future(self._work(lease))
         keeping = asyncio.ensure_future(self._keep(lease, until))
         try:
-            await asyncio.wait({self._working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            await first_of(watched=(self._working, keeping))
         finally:
             working, self._working = self._working, None
             await cancelled([working, keeping])
@@ -121,25 +121,10 @@ class LeaderTask:
                 task.result()
 
     async def _keep(self, lease: Lease, until: float) -> None:
-        """Renew the lease at a third of its time; return once it is lost, or may be."""
-        while True:
-            await asyncio.sleep(min(self._seconds / 3, until - _clock()))
-            sent = _clock()
-            if sent >= until:
-                logger.warning("%s: the lease could not be renewed in time", self._name)
-                return
-            with suppress(Unavailable, TimeoutError):
-                async with asyncio.timeout_at(until):
-                    if not await self._leases.renew(lease, self._seconds):
-                        logger.warning("%s: the lease was lost", self._name)
-                        return
-                until = sent + self._seconds
+        how = await renew_until_lost(self._leases, lease, self._seconds, until)
+        logger.warning("%s: %s", self._name, how)
 
     async def _release(self, lease: Lease) -> None:
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._leases.release(lease)
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()

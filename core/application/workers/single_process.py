@@ -5,7 +5,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.leases import LEASE_SECONDS, renew_until_lost
+from core.application.waiting import loop_time
 from core.coordination.ports import Lease, Leases
 from core.errors import StartupRefused, Unavailable
 
@@ -47,12 +48,12 @@ async def single_process(leases: Leases, holder: str, *, shared: bool = False) -
 
 
 async def _acquired(leases: Leases, holder: str) -> Lease:
-    until = _clock() + PATIENCE_SECONDS
+    until = loop_time() + PATIENCE_SECONDS
     while True:
         lease = await leases.acquire(PROCESS_LEASE, holder, LEASE_SECONDS)
         if lease is not None:
             return lease
-        if _clock() >= until:
+        if loop_time() >= until:
             raise StartupRefused(
                 "another process is running on this database, and on a standalone mongod without Redis the"
                 " two would not hear of each other's events: stop it, make mongod a replica set of one, or"
@@ -62,15 +63,6 @@ async def _acquired(leases: Leases, holder: str) -> Lease:
 
 
 async def _keep(leases: Leases, lease: Lease, block: asyncio.Timeout) -> None:
-    """Renew the lease; while MongoDB is away no other process can take it either."""
-    while True:
-        await asyncio.sleep(LEASE_SECONDS / 3)
-        with suppress(Unavailable):
-            if not await leases.renew(lease, LEASE_SECONDS):
-                logger.error("another process took over the lease %s", PROCESS_LEASE)
-                block.reschedule(_clock())
-                return
-
-
-def _clock() -> float:
-    return asyncio.get_running_loop().time()
+    await renew_until_lost(leases, lease, LEASE_SECONDS)
+    logger.error("another process took over the lease %s", PROCESS_LEASE)
+    block.reschedule(loop_time())

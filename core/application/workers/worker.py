@@ -5,7 +5,8 @@ import logging
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from core.application.workers.leader import LEASE_SECONDS, Candidate, LeaderTask
+from core.application.leases import LEASE_SECONDS
+from core.application.workers.leader import Candidate, LeaderTask
 from core.backoff import backoff
 from core.coordination.ports import Lease
 from core.errors import LogMismatch, Unavailable

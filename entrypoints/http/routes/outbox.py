@@ -6,7 +6,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.application.webhooks.service import Retried
+from core.application.webhooks.administration import Retried
 from core.errors import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id

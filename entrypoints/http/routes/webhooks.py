@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.application.webhooks.service import Outgoing
+from core.application.webhooks.administration import WebhookAdministration
 from core.errors import Conflict, UnknownWebhook
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
@@ -187,7 +187,7 @@ def _shown(webhook: Webhook) -> WebhookShown:
     return answer
 
 
-def _changed(body: WebhookChanges, webhook: Webhook, outgoing: Outgoing) -> dict[str, Any]:
+def _changed(body: WebhookChanges, webhook: Webhook, outgoing: WebhookAdministration) -> dict[str, Any]:
     changes = {name: getattr(body, name) for name in _PLAIN if getattr(body, name) is not UNSET}
     if sum((body.rotate, body.keep_secrets is not UNSET, body.secrets is not UNSET)) > 1:
         raise Problem(422, "invalid", "give one of secrets, rotate and keep_secrets")
@@ -206,7 +206,7 @@ async def _webhook(request: Request) -> Webhook:
     return webhook
 
 
-def _outgoing(request: Request) -> Outgoing:
+def _outgoing(request: Request) -> WebhookAdministration:
     return services_of(request).outgoing
 
 

@@ -17,6 +17,7 @@ from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
 from tests.kit.members import EACH, WRITERS, Member, burst, positions, raising
 from tests.kit.mongods import Mongod
+from tests.kit.mongologs import WritableLog
 from tests.kit.waiting import eventually
 
 Start = Callable[[], AbstractAsyncContextManager[Member]]
@@ -35,7 +36,7 @@ async def write_on(member: Member, source: str, acknowledged: list[Event]) -> No
 
 async def rung(member: Member, topic: str) -> None:
     async with asyncio.timeout(SECONDS):
-        await member.feed.bell(topic).wait()
+        await member.feed.bells.of(topic).wait()
 
 
 def row(topic: str) -> dict[str, Any]:
@@ -138,7 +139,7 @@ class SharedDoorbellContract(DoorbellContract):
     async def test_an_event_whose_bell_is_lost_comes_all_the_same(
         self, start: Start, beside: Database
     ) -> None:
-        silent = MongoLog(beside)
+        silent = WritableLog(beside)
         async with start() as member, silent.running():
             first = await member.raised("a")
             command = raising("b")

@@ -8,14 +8,14 @@ import pytest_asyncio
 
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.journal import JournaledStore
-from adapters.mongo.log.log import MongoLog
 from tests.contract.log.log_suite import LogContract, LogFactory
 from tests.kit.chains import absent, chain, everything, raised
 from tests.kit.logs import EventLog
 from tests.kit.mongods import Mongod
+from tests.kit.mongologs import WritableLog
 from tests.kit.replicasets import ReplicaSet
 
-Build = Callable[[Database], MongoLog]
+Build = Callable[[Database], WritableLog]
 
 
 class MongoLogContract(LogContract):
@@ -52,7 +52,7 @@ class MongoLogContract(LogContract):
 
 
 class TestMongoLog(MongoLogContract):
-    build = staticmethod(MongoLog)
+    build = staticmethod(WritableLog)
 
     @pytest.fixture
     def uri(self, replica_set: ReplicaSet) -> str:
@@ -60,7 +60,7 @@ class TestMongoLog(MongoLogContract):
 
 
 class TestMongoLogOnAStandalone(MongoLogContract):
-    build = staticmethod(lambda database: MongoLog(database, JournaledStore(database)))
+    build = staticmethod(lambda database: WritableLog(database, JournaledStore(database)))
 
     @pytest.fixture
     def uri(self, standalone: Mongod) -> str:

@@ -8,11 +8,11 @@ import pytest
 
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log.log import MongoLog
 from core.alarm.events import Event
 from core.application.feed import Feed
 from tests.kit.appending import appended
 from tests.kit.hosts import HOST
+from tests.kit.mongologs import WritableLog
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.waiting import eventually
 
@@ -20,9 +20,9 @@ SECONDS = 20.0
 
 
 @asynccontextmanager
-async def followed(database: Database) -> AsyncIterator[tuple[MongoLog, Feed, list[Event]]]:
+async def followed(database: Database) -> AsyncIterator[tuple[WritableLog, Feed, list[Event]]]:
     """Give a log that can be appended to, a running feed on it, and all that the feed has shown."""
-    log, seen = MongoLog(database), list[Event]()
+    log, seen = WritableLog(database), list[Event]()
     await log.create()
     feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     await feed.start()
@@ -45,7 +45,7 @@ def positions(events: list[Event]) -> list[int]:
 async def test_the_feed_shows_what_other_processes_append(connected: Database, mongodb_uri: str) -> None:
     other = connect(mongodb_uri, connected.name)
     async with followed(connected) as (log, feed, seen):
-        elsewhere = MongoLog(other)
+        elsewhere = WritableLog(other)
         async with elsewhere.running():
             await asyncio.gather(*(appended(each, 40) for each in (log, elsewhere)))
             await reached(feed, 80)
@@ -58,7 +58,7 @@ async def test_a_backlog_that_is_longer_than_a_batch_comes_whole(
 ) -> None:
     other = connect(mongodb_uri, connected.name)
     async with followed(connected) as (_, feed, seen):
-        elsewhere = MongoLog(other)
+        elsewhere = WritableLog(other)
         async with elsewhere.running():
             await asyncio.gather(*(appended(elsewhere, 100) for _ in range(40)))
         await reached(feed, 4_000)
@@ -93,7 +93,7 @@ async def kill_change_streams(database: Database) -> list[int]:
 
 
 async def test_a_feed_starts_at_the_tail_and_can_be_followed_from_anywhere(connected: Database) -> None:
-    log = MongoLog(connected)
+    log = WritableLog(connected)
     await log.create()
     async with log.running():
         await appended(log, 10)
@@ -112,7 +112,7 @@ async def test_a_feed_starts_at_the_tail_and_can_be_followed_from_anywhere(conne
 
 
 async def test_a_replaced_log_starts_the_feed_over(connected: Database) -> None:
-    log = MongoLog(connected)
+    log = WritableLog(connected)
     await log.create()
     feed = Feed(log, ChangeStreamDoorbell(connected), HOST.chance)
     await feed.start()

@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from adapters.memory.log import Events, MemoryLog
 from adapters.mongo.client import Database, connect
-from adapters.mongo.log.log import MongoLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.errors import DuplicateCommand, RevisionConflict
 from tests.kit.chains import absent, check, raised
 from tests.kit.logs import EventLog
+from tests.kit.mongologs import WritableLog
 
 Result = TypeVar("Result")
 
@@ -54,7 +54,7 @@ class Logs(RuleBasedStateMachine):
         super().__init__()
         events = Events()
         self.memory = [MemoryLog("a log", events) for _ in range(2)]
-        self.mongo = [MongoLog(self.twins.database) for _ in range(2)]
+        self.mongo = [WritableLog(self.twins.database) for _ in range(2)]
         self.alarms: dict[str, Alarm] = {}
         self.appended: list[Event] = []
         self.running = [log.running() for log in self.mongo]

@@ -61,7 +61,7 @@ async def test_messages_alone_bring_every_event(start: Start, redis: RedisServer
 async def test_messages_alone_ring_topics(start: Start, redis: RedisServer, database: str) -> None:
     async with start() as first, start() as second:
         await listening(redis, f"tocsin:{database}", 2)
-        waiting = second.feed.bell("webhooks")
+        waiting = second.feed.bells.of("webhooks")
         await first.store.connection["webhooks"].insert_one({"_id": "a"})
         async with asyncio.timeout(SECONDS):
             await waiting.wait()

@@ -23,7 +23,7 @@ from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECT
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.checking import check_alarms
 from core.application.replay.kpis import replay_kpis
-from core.application.replay.whatif import Record, compared
+from core.application.replay.whatif import DatedLog, compared
 from core.coordination.ports import NO_CHECKPOINT
 from core.errors import InvalidInput, StartupRefused
 from core.kpi.bucket import Bucket
@@ -33,7 +33,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.state import AppState
 from entrypoints.process.compose import Process, running
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import Storage, record, storage
+from entrypoints.process.storage import Storage, dated_log, storage
 from tests.kit.history import BEGINNING, Shift
 from tests.kit.mongods import Mongod
 
@@ -63,8 +63,8 @@ async def store(mongodb_uri: str, database: str) -> AsyncIterator[Storage]:
 
 
 @pytest_asyncio.fixture
-async def log(mongodb_uri: str, database: str) -> AsyncIterator[Record]:
-    async with record(Settings(mongodb_uri=mongodb_uri, database=database)) as made:
+async def log(mongodb_uri: str, database: str) -> AsyncIterator[DatedLog]:
+    async with dated_log(Settings(mongodb_uri=mongodb_uri, database=database)) as made:
         yield made
 
 
@@ -235,7 +235,7 @@ async def test_figures_and_rebuilds_are_the_same_on_a_standalone(standalone: Mon
 
 
 async def test_what_if_shows_both_and_writes_nothing(
-    store: Storage, log: Record, connected: Database, mongodb_uri: str, database: str
+    store: Storage, log: DatedLog, connected: Database, mongodb_uri: str, database: str
 ) -> None:
     made = flood()
     await plant(store.connection, made)
@@ -263,7 +263,7 @@ async def test_what_if_shows_both_and_writes_nothing(
     assert {name: await connected[name].find().to_list(None) for name in names} == before
 
 
-async def test_what_if_refuses_what_it_cannot_do(log: Record) -> None:
+async def test_what_if_refuses_what_it_cannot_do(log: DatedLog) -> None:
     with pytest.raises(InvalidInput, match="at most 31 days"):
         await compared(log, "default", BEGINNING, BEGINNING + 24 * 60 * HOUR, Rules())
     assert (await compared(log, "default", BEGINNING, BEGINNING + HOUR, Rules())).before.complete

@@ -17,7 +17,6 @@ from adapters.mongo.codec import event_document
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.coordination.leases import LEASES, MongoLeases
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
-from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event
@@ -30,6 +29,7 @@ from core.coordination.ports import Checkpoint, Lease
 from core.errors import LogMismatch, StartupRefused
 from tests.kit.history import History
 from tests.kit.hosts import HOST, candidate
+from tests.kit.mongologs import WritableLog
 
 SOURCES = [f"line/{number}" for number in range(100)]
 SECONDS = 20
@@ -38,7 +38,7 @@ SECONDS = 20
 class Storage:
     def __init__(self, connected: Database) -> None:
         self.connected = connected
-        self.log = MongoLog(connected)
+        self.log = WritableLog(connected)
         self.alarms = MongoAlarmList(connected)
         self.model = AlarmModel(self.alarms, MongoCheckpoints(connected), MongoAlarmRebuild(connected))
         self.leases = MongoLeases(connected)

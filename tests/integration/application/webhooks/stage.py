@@ -20,10 +20,10 @@ from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.alarm.events import Event
 from core.application.feed import Feed
+from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import ROUTING, Router, RouterParts
-from core.application.webhooks.service import Outgoing
 from core.outbox.webhook import Webhook
 from tests.kit.history import History
 from tests.kit.hosts import HOST, CountedIds, candidate
@@ -70,7 +70,7 @@ class Stage:
         self.clock = Haste()
         self.routed = 0
         self.sender = HttpSender(FORMATS, ["127.0.0.0/8"])
-        self.outgoing = Outgoing(
+        self.outgoing = WebhookAdministration(
             self.webhooks, self.outbox, self.sender, self.log, self.clock, CountedIds(), FORMATS
         )
 
@@ -91,12 +91,12 @@ class Stage:
                     self.routed = events[: start + BATCH][-1].position
 
         parts = RouterParts(
-            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bell, self.clock, FORMATS
+            self.log, self.webhooks, self.outbox, self.checkpoints, follow, feed.bells.of, self.clock, FORMATS
         )
         return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str, feed: Feed) -> Relay:
-        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bell, self.clock, lambda: 0.0)
+        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bells.of, self.clock, lambda: 0.0)
         return Relay(parts, candidate(self.leases, holder))
 
     @asynccontextmanager

@@ -76,7 +76,7 @@ async def quiet(stage: Stage, feed: Feed) -> None:
 
 async def heard(feed: Feed, topic: str, write: Awaitable[object]) -> None:
     """Write, and wait until the bell has rung for it."""
-    bell = feed.bell(topic)
+    bell = feed.bells.of(topic)
     await write
     async with asyncio.timeout(SECONDS):
         await bell.wait()

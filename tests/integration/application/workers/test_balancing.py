@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.presence import MemoryPresence
+from core.application.leases import LEASE_SECONDS
 from core.application.workers.balancing import LOOK_SECONDS, PRESENT_SECONDS, Balancing
-from core.application.workers.leader import LEASE_SECONDS, STANDBY_SECONDS, LeaderTask
+from core.application.workers.leader import STANDBY_SECONDS, LeaderTask
 from core.coordination.ports import Lease
 from tests.kit.hosts import HOST, candidate
 from tests.kit.jumping import run

@@ -4,7 +4,8 @@ import asyncio
 from contextlib import suppress
 
 from adapters.memory.leases import MemoryLeases
-from core.application.workers.leader import LEASE_SECONDS, LeaderTask
+from core.application.leases import LEASE_SECONDS
+from core.application.workers.leader import LeaderTask
 from core.coordination.ports import Lease
 from core.errors import Unavailable, UnknownEvent
 from tests.kit.hosts import candidate

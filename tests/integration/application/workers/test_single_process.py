@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from adapters.memory.leases import MemoryLeases
-from core.application.workers.leader import LEASE_SECONDS
+from core.application.leases import LEASE_SECONDS
 from core.application.workers.single_process import PATIENCE_SECONDS, PROCESS_LEASE, single_process
 from core.errors import StartupRefused
 from tests.kit.jumping import run

@@ -8,7 +8,8 @@ from typing import ClassVar
 import pytest
 
 from adapters.memory.leases import MemoryLeases
-from core.application.workers.leader import LEASE_SECONDS, Candidate
+from core.application.leases import LEASE_SECONDS
+from core.application.workers.leader import Candidate
 from core.application.workers.worker import LONGEST_PAUSE_SECONDS, Worker
 from core.coordination.ports import Lease
 from core.errors import LogMismatch, Unavailable, UnknownEvent

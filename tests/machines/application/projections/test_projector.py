@@ -18,11 +18,12 @@ from adapters.memory.leases import MemoryLeases
 from adapters.memory.rebuild import MemoryAlarmRebuild
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event, Snapshot
+from core.application.leases import LEASE_SECONDS
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
 from core.application.projections.projector import Projector
 from core.application.replay.alarms import replay_alarms
 from core.application.replay.kept_lease import REPLAY_SECONDS
-from core.application.workers.leader import LEASE_SECONDS, Candidate
+from core.application.workers.leader import Candidate
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 from core.errors import StartupRefused
 from core.lists.ports import Shadow

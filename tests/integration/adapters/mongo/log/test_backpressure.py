@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from adapters.mongo.client import connect
-from adapters.mongo.log.log import MongoLog
 from core.alarm.events import Event
 from core.errors import OutcomeUnknown, Unavailable
 from core.log import appender
 from tests.kit.appending import first_raise
+from tests.kit.mongologs import WritableLog
 from tests.kit.proxy import Proxy
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
@@ -85,7 +85,7 @@ async def test_what_does_not_fit_the_queue_is_refused_at_once(
 ) -> None:
     monkeypatch.setattr(appender, "QUEUE_SUBMISSIONS", QUEUE)
     connection = connect(proxy.uri, database)
-    log = MongoLog(connection)
+    log = WritableLog(connection)
     await log.create()
     async with log.running():
         await log.append(*first_raise())

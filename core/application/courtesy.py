@@ -1,23 +1,17 @@
 """Fair appending: a process that keeps losing the race for the next position asks to go first (ADR 0013).
 
 Correctness does not depend on it. A lost, late or forged request costs a little time; positions stay exact
-because `_id` is unique.
+because the store takes each position once.
 """
 
 import asyncio
-import contextlib
 import math
-import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-from pymongo import WriteConcern
-from pymongo.errors import PyMongoError
-
-from adapters.mongo.client import Database
 from core.alarm.events import Event
-
-TURNS = "turns"
-"""The collection that the doorbell watches for requests."""
+from core.application.ports import TurnRequest, TurnRequests
+from core.errors import Unavailable
 
 PATIENCE_SECONDS = 0.05
 """How long a process's oldest event waits before the process asks, and the pause between two requests."""
@@ -25,27 +19,25 @@ HOLD_BACK_SECONDS = (0.02, 0.1)
 """The shortest and the longest time that others hold back if they don't see the favoured event."""
 TRIES = 3
 """How many tries a process asks for: the first may still lose to writes under way."""
-ASK_MS = 1_000
-
-_REQUEST = "append"
 
 
 class Courtesy:
     """Decides when this process holds back its next append, and when it asks others to.
 
-    `waiting` returns the seconds that this process's oldest event has waited, 0.0 without one.
+    `process` is a name that no other process has. `waiting` returns the seconds that this process's oldest
+    event has waited, 0.0 without one.
     """
 
-    def __init__(self, database: Database, waiting: Callable[[], float]) -> None:
-        # Not majority: a failover may undo a request without harm.
-        self._turns = database.get_collection(TURNS, write_concern=WriteConcern(1))
-        self._name = uuid.uuid4().hex
+    def __init__(self, requests: TurnRequests, process: str, waiting: Callable[[], float]) -> None:
+        self._requests = requests
+        self._process = process
         self._waiting = waiting
         # The event of another process that goes first, and until when, by the loop's clock.
         self._favoured = ""
         self._held_until = 0.0
         self._released = asyncio.Event()
-        self._heeded: object = None
+        # The number of the newest request that was read.
+        self._read = 0
         self._asked_at = -math.inf
         # A reference, so that the task is not collected before it has run.
         self._asking: asyncio.Task[None] | None = None
@@ -54,42 +46,40 @@ class Courtesy:
         """Return when this process may append: at once, unless one that has waited longer asked first."""
         while (seconds := self._held_until - self._now()) > 0:
             self._released.clear()
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._released.wait()
 
     def lost(self, event_id: str, seconds: float) -> None:
-        """Note that a try, beginning with this event, lost the race; ask if it is time."""
+        """Note that a try of so many seconds, beginning with this event, lost the race; ask if it is time."""
         now, waited = self._now(), self._waiting()
         if waited >= PATIENCE_SECONDS and now - self._asked_at >= PATIENCE_SECONDS:
             self._asked_at = now
-            self._asking = asyncio.create_task(self._ask(event_id, waited, _bounded(TRIES * seconds)))
+            request = TurnRequest(self._process, event_id, waited, _bounded(TRIES * seconds))
+            self._asking = asyncio.create_task(self._ask(request))
 
-    def saw(self, events: Sequence[Event]) -> None:
+    def landed(self, events: Sequence[Event]) -> None:
         """Stop holding back if the favoured event is among these events of the log."""
         if self._favoured and any(event.event_id == self._favoured for event in events):
             self._favoured, self._held_until = "", 0.0
             self._released.set()
 
-    async def heed(self) -> None:
-        """Hold back the next append if a process that has waited longer asks for it."""
+    async def read_request(self) -> None:
+        """Read the newest request; hold back the next append if its process has waited longer."""
         try:
-            request = await self._turns.find_one({"_id": _REQUEST}, max_time_ms=ASK_MS)
-        except PyMongoError:
+            newest = await self._requests.newest()
+        except Unavailable:
             return
-        if request is None or request["asked"] == self._heeded:
+        if newest is None or newest[0] == self._read:
             return
-        self._heeded = request["asked"]
-        if request["by"] != self._name and request["waited"] > self._waiting():
-            self._favoured = request["event_id"]
-            self._held_until = self._now() + _bounded(request["seconds"])
+        self._read, request = newest
+        if request.process != self._process and request.waited > self._waiting():
+            self._favoured = request.event_id
+            self._held_until = self._now() + _bounded(request.seconds)
 
-    async def _ask(self, event_id: str, waited: float, seconds: float) -> None:
-        request = {"by": self._name, "event_id": event_id, "waited": waited, "seconds": seconds}
-        with contextlib.suppress(PyMongoError):
-            await self._turns.update_one(
-                {"_id": _REQUEST}, {"$set": request, "$inc": {"asked": 1}}, upsert=True
-            )
+    async def _ask(self, request: TurnRequest) -> None:
+        with suppress(Unavailable):
+            await self._requests.ask(request)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

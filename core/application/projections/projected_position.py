@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.application.feed import Bell
+from core.application.bells import Bell
 from core.coordination.ports import Checkpoints
 
 CHECKPOINTS = "checkpoints"

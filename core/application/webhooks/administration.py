@@ -30,7 +30,7 @@ class Retried(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class WebhookAdministration:
     """Manages the webhooks and the outbox. Every method raises Unavailable."""
 
     webhooks: Webhooks

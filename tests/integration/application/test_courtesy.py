@@ -6,10 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from adapters.mongo.client import Database
-from adapters.mongo.log.courtesy import HOLD_BACK_SECONDS, PATIENCE_SECONDS, TURNS, Courtesy
-from adapters.mongo.log.log import MongoLog
+from adapters.mongo.log.turn_requests import MongoTurnRequests
+from core.application.bells import Bells
+from core.application.courtesy import HOLD_BACK_SECONDS, PATIENCE_SECONDS, Courtesy
+from core.application.ports import TURNS
 from tests.kit.appending import appended, first_raise
 from tests.kit.history import History
+from tests.kit.hosts import HOST
+from tests.kit.mongologs import WritableLog
 
 PATIENT, IMPATIENT, OLDEST = PATIENCE_SECONDS / 2, 1.0, 2.0
 SECONDS = 20.0
@@ -19,7 +23,8 @@ Make = Callable[[float], Courtesy]
 
 @pytest.fixture
 def waiting_for(connected: Database) -> Make:
-    return lambda seconds: Courtesy(connected, lambda: seconds)
+    requests = MongoTurnRequests(connected)
+    return lambda seconds: Courtesy(requests, HOST.ids.new(), lambda: seconds)
 
 
 async def asked(database: Database) -> int:
@@ -45,10 +50,10 @@ async def test_who_has_waited_for_less_holds_back_for_a_bounded_time(
     asking, other = waiting_for(IMPATIENT), waiting_for(0.0)
     asking.lost("event", SECONDS)
     await asked(connected)
-    await other.heed()
+    await other.read_request()
     assert await held(other) >= HOLD_BACK_SECONDS[1] * 0.9
     # One request, one time.
-    await other.heed()
+    await other.read_request()
     assert await held(other) < HOLD_BACK_SECONDS[0]
 
 
@@ -60,8 +65,8 @@ async def test_who_holds_back_goes_on_as_soon_as_that_event_landed(
     asking, other = waiting_for(IMPATIENT), waiting_for(0.0)
     asking.lost(history.events[0].event_id, SECONDS)
     await asked(connected)
-    await other.heed()
-    other.saw(history.events)
+    await other.read_request()
+    other.landed(history.events)
     assert await held(other) < HOLD_BACK_SECONDS[0]
 
 
@@ -73,7 +78,7 @@ async def test_who_has_waited_as_long_holds_back_for_nobody(
     asking.lost("event", SECONDS)
     await asked(connected)
     for each in (asking, other):
-        await each.heed()
+        await each.read_request()
         assert await held(each) < HOLD_BACK_SECONDS[0]
 
 
@@ -89,13 +94,12 @@ async def test_nobody_asks_too_early_or_too_often(connected: Database, waiting_f
 
 
 async def test_a_request_that_is_made_up_costs_a_moment_and_no_position(connected: Database) -> None:
-    log = MongoLog(connected)
+    log = WritableLog(connected)
     await log.create()
     made_up = {"asked": 1, "by": "nobody", "event_id": "none", "waited": 1e9, "seconds": 1e9}
     await connected[TURNS].insert_one({"_id": "append", **made_up})
-    bells: dict[str, asyncio.Event] = {}
     async with log.running():
-        heeding = asyncio.create_task(log.give_way(lambda topic: bells.setdefault(topic, asyncio.Event())))
+        heeding = asyncio.create_task(log.hold_back_on_request(Bells().of))
         events = await appended(log, 3)
         heeding.cancel()
         last = await log.append(*first_raise())

@@ -3,7 +3,7 @@
 import asyncio
 
 from adapters.memory.checkpoints import MemoryCheckpoints
-from core.application.projections.position import ProjectedPosition
+from core.application.projections.projected_position import ProjectedPosition
 from core.coordination.ports import Checkpoint, Lease
 from tests.kit.jumping import run
 
