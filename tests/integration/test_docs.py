@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +30,8 @@ PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted(DOCS.
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED = re.compile(r"(?<![\w./-])(?:core|adapters|entrypoints|tests|docs)/[\w./-]*\w")
+SHORT = re.compile(r"`((?:[\w.@-]+/)*[\w.@-]+\.(?:py|md|m?js|css|html|ya?ml|conf|service))`")
+PLACEHOLDERS = {"NNNN-dashed-title.md"}
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -108,6 +111,20 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     missing = [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()]
     assert not missing
+
+
+@cache
+def tree() -> frozenset[str]:
+    """Return every file by its path, and by each end of its path that begins at a folder or at the name."""
+    roots = [ROOT / name for name in ("core", "adapters", "entrypoints", "tests", "docs")]
+    files = [*ROOT.glob("*.*"), *(path for root in roots for path in root.rglob("*.*"))]
+    parts = [path.relative_to(ROOT).parts for path in files]
+    return frozenset("/".join(each[begin:]) for each in parts for begin in range(len(each)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_without_its_folder_is_somewhere(page: Path) -> None:
+    assert set(SHORT.findall(page.read_text())) - PLACEHOLDERS <= tree()
 
 
 def test_every_decision_is_in_the_index() -> None:
