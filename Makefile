@@ -26,7 +26,7 @@ run: $(RUNTIME) ## Set up, start a real MongoDB and Tocsin on port 8080; Ctrl-C 
 	@# The trap keeps this shell until Tocsin has ended; Ctrl-C may show as status 130.
 	@trap : INT; $(BIN)/tocsin up $(if $(DEMO),--demo) || test $$? -eq 130
 
-test: lint ## Set up, lint, run every test against a real MongoDB
+test: lint ## Set up, lint, run all tests but the long ones and the benches
 	$(BIN)/python -m pytest -m "not bench and not long" $(PYTEST_ARGS)
 
 lint: $(TOOLS) ## Check style, formatting, types and the layers

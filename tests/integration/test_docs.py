@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,6 +30,10 @@ PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "tests" / "README.md", *sorted(DOCS.
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 NAMED = re.compile(r"(?<![\w./-])(?:core|adapters|entrypoints|tests|docs)/[\w./-]*\w")
+SHORT = re.compile(
+    r"(?<![\w./@-])((?:\w[\w.@-]*/)*\w[\w.@-]*\.(?:py|md|m?js|css|html|ya?ml|conf|service))(?![\w-])"
+)
+NOT_OURS = {"alertmanager.yml", "NNNN-dashed-title.md"}
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
@@ -107,6 +112,21 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_is_named_is_there(page: Path) -> None:
     missing = [name for name in NAMED.findall(page.read_text()) if not (ROOT / name).exists()]
+    assert not missing
+
+
+@cache
+def tree() -> frozenset[str]:
+    """Return each file's path and every end of it: `core/log/ports.py`, `log/ports.py`, `ports.py`."""
+    roots = [ROOT / name for name in ("core", "adapters", "entrypoints", "tests", "docs")]
+    files = [*ROOT.glob("*.*"), *(path for root in roots for path in root.rglob("*.*"))]
+    parts = [path.relative_to(ROOT).parts for path in files]
+    return frozenset("/".join(each[begin:]) for each in parts for begin in range(len(each)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_without_its_folder_is_somewhere(page: Path) -> None:
+    missing = set(SHORT.findall(page.read_text())) - NOT_OURS - tree()
     assert not missing
 
 
