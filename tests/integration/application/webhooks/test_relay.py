@@ -95,7 +95,8 @@ async def test_a_row_dies_after_the_whole_schedule_and_later_ones_pass_it(stage:
             waits = [round(each.total_seconds()) for each in stage.clock.slept]
             assert sum(waits) == pytest.approx(5 + 300 + 1800 + 3600 * (2 + 5 + 10 + 14 + 20 + 24), abs=60)
             retried = await stage.outgoing.retry("default", "1:hook")
-            assert retried.state == "pending"
+            # The relay may have delivered it by the time that its row was read again.
+            assert retried.state in ("pending", "delivered")
             await receiver.until("the retried one", lambda: receiver.taken[-1].position == 1)
             await stage.settled()
             with pytest.raises(Conflict):
