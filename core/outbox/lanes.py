@@ -77,11 +77,6 @@ class Lanes:
         self._finished: set[int] = set()
 
     @property
-    def in_flight(self) -> int:
-        """How many calls are under way."""
-        return self._in_flight
-
-    @property
     def idle(self) -> bool:
         """Whether no row read so far remains to be sent, now or later."""
         return not self._lanes
