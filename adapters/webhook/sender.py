@@ -132,10 +132,10 @@ def retry_after_of(value: str | None) -> float | None:
         return float(value[:12])
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        return max(0.0, (at - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 
 async def _read_away(response: httpx.Response) -> None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.network import Resolver
-from adapters.webhook.sender import CALL_SECONDS, HttpSender
+from adapters.webhook.sender import CALL_SECONDS, HttpSender, retry_after_of
 from core.errors import InvalidInput
 from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 
@@ -58,6 +60,18 @@ async def test_any_answer_but_2xx_is_a_failure_within_its_time(
 async def test_a_failure_brings_its_retry_after_along(sender: HttpSender, receiver: Receiver) -> None:
     always(receiver, "later")
     assert (await sender.call(receiver.url, {}, b"")).retry_after == 77
+
+
+NUMBERS = st.integers(0, 10**21)
+ZONES = st.sampled_from(["GMT", "+9999", "-2359"])
+
+
+@given(st.text() | st.builds("Mon, {} Jan {} {}:00:00 {}".format, NUMBERS, NUMBERS, NUMBERS, ZONES))
+@example("Mon, 01 Jan 99999999999999999999 00:00:00 GMT")
+@example("Mon, 01 Jan 0001 00:00:00 +2359")
+def test_no_retry_after_is_more_than_a_number_of_seconds_or_none(value: str) -> None:
+    seconds = retry_after_of(value)
+    assert seconds is None or 0 <= seconds < float("inf")
 
 
 async def test_connections_are_used_again(sender: HttpSender, receiver: Receiver) -> None:
