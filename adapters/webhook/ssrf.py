@@ -15,6 +15,7 @@ _REFUSED: tuple[Network, ...] = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",  # shared address space of carriers, RFC 6598
         "127.0.0.0/8",
+        "168.63.129.16/32",  # Azure's metadata and health probes
         "169.254.0.0/16",  # link-local; clouds keep their credentials there
         "172.16.0.0/12",
         "192.0.0.0/24",  # IETF protocol assignments
@@ -28,7 +29,7 @@ _REFUSED: tuple[Network, ...] = tuple(
         "240.0.0.0/4",  # reserved, and broadcast
     )
 )
-"""IPv4 that is not the public Internet (RFC 6890 and its registry)."""
+"""IPv4 that is not the public Internet (RFC 6890 and its registry), or leads inside a cloud."""
 _GLOBAL6 = IPv6Network("2000::/3")
 """All IPv6 that is allocated; unique local, link-local, site-local and multicast lie outside."""
 _REFUSED6: tuple[Network, ...] = tuple(

@@ -44,6 +44,12 @@ class MachineIds:
 MACHINE = Host(MachineClock(), MachineIds(), random.random)
 
 
+_START = secrets.token_hex(4)
+
+
 def holder() -> str:
-    """Return this process's name as a holder of leases, `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Return this process's name as a holder of leases, `host:pid:start`: no other start has it.
+
+    Containers that share the host's network may share its name, and each have a process 1.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{_START}"

@@ -1,6 +1,8 @@
 """What the machine tells: the time, ids, chance."""
 
 import asyncio
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +11,7 @@ import pytest
 from entrypoints.process.host import MACHINE, SLEEP_SECONDS
 from tests.kit.hosts import StandingClock
 from tests.kit.jumping import run
+from tests.kit.processes import REPOSITORY
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -55,3 +58,16 @@ def test_chance_is_at_least_0_and_less_than_1() -> None:
     drawn = [MACHINE.chance() for _ in range(1_000)]
     assert all(0 <= each < 1 for each in drawn)
     assert len(set(drawn)) > 1
+
+
+def test_two_starts_of_one_host_and_pid_are_two_holders_of_leases() -> None:
+    script = "import os; os.getpid = lambda: 1; from entrypoints.process.host import holder; "
+    script += "print(holder(), holder())"
+    names = [
+        subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=REPOSITORY
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert all(first == second for first, second in names)
+    assert names[0] != names[1]
