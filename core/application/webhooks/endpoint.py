@@ -73,10 +73,11 @@ class Endpoint:
 
     def change(self, webhook: Webhook) -> None:
         """Take the webhook's present settings; a receiver that answered 410 is called again."""
-        self._gone = False
-        if webhook.rescans != self._webhook.rescans:
-            self._rescan = True
-        self._poked.set()
+        rescans = webhook.rescans != self._webhook.rescans
+        if rescans or self._gone:
+            self._rescan |= rescans
+            self._gone = False
+            self._poked.set()
         self._webhook = webhook
 
     def poke(self) -> None:
