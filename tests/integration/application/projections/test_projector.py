@@ -8,20 +8,16 @@ import pytest
 import pytest_asyncio
 
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
-from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.client import Database
-from adapters.mongo.codec import event_document
-from adapters.mongo.coordination.checkpoints import MongoCheckpoints
-from adapters.mongo.coordination.leases import MongoLeases
-from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
-from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE
 from core.application.projections.projector import Projector
 from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable
+from tests.kit.alarm_storage import AlarmStorage
 from tests.kit.history import History
 from tests.kit.hosts import candidate
 from tests.kit.waiting import eventually
@@ -30,20 +26,7 @@ from tests.kit.workers import running
 SECONDS = 10
 
 
-class Storage:
-    def __init__(self, connected: Database) -> None:
-        self.connected = connected
-        self.log = MongoLog(connected)
-        self.alarms = MongoAlarmList(connected)
-        self.model = AlarmModel(self.alarms, MongoCheckpoints(connected), MongoAlarmRebuild(connected))
-        self.leases = MongoLeases(connected)
-
-    async def plant(self, events: Sequence[Event]) -> None:
-        await self.connected[EVENTS].insert_many([event_document(event) for event in events])
-
-    async def rows(self) -> dict[str, Alarm]:
-        return {row.id: row async for rows in self.alarms.scan() for row in rows}
-
+class Storage(AlarmStorage):
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         while True:
             page = await self.log.read(after, 7)

@@ -10,45 +10,30 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 
-from adapters.mongo.alarms.alarm_list import ALARMS, MongoAlarmList
-from adapters.mongo.alarms.rebuild import SHADOWS, MongoAlarmRebuild
+from adapters.mongo.alarms.alarm_list import ALARMS
+from adapters.mongo.alarms.rebuild import SHADOWS
 from adapters.mongo.client import Database
-from adapters.mongo.codec import event_document
-from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.coordination.leases import LEASES, MongoLeases
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import SCHEMA_VERSION, Event
 from core.application.feed import Feed
-from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE, AlarmModel
+from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE
 from core.application.projections.projector import Projector
 from core.application.replay.alarms import REPLAY_LEASE, replay_alarms
 from core.application.replay.checking import Difference, check_alarms, verify
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import LogMismatch, StartupRefused
+from tests.kit.alarm_storage import AlarmStorage
 from tests.kit.history import History
 from tests.kit.hosts import HOST, candidate
-from tests.kit.mongologs import WritableLog
 
 SOURCES = [f"line/{number}" for number in range(100)]
 SECONDS = 20
 
 
-class Storage:
-    def __init__(self, connected: Database) -> None:
-        self.connected = connected
-        self.log = WritableLog(connected)
-        self.alarms = MongoAlarmList(connected)
-        self.model = AlarmModel(self.alarms, MongoCheckpoints(connected), MongoAlarmRebuild(connected))
-        self.leases = MongoLeases(connected)
-
-    async def plant(self, events: Sequence[Event]) -> None:
-        await self.connected[EVENTS].insert_many([event_document(event) for event in events])
-
-    async def rows(self) -> dict[str, Alarm]:
-        return {row.id: row async for rows in self.alarms.scan() for row in rows}
-
+class Storage(AlarmStorage):
     async def project(self, events: Sequence[Event], rows: dict[str, Alarm]) -> None:
         await self.alarms.write(rows)
         to = Checkpoint(events[-1].position, events[-1].event_id, 0)
