@@ -8,7 +8,8 @@ from starlette.routing import WebSocketRoute
 
 from core.access.callers import DEFAULT_TENANT
 from entrypoints.http.admission import Admission
-from entrypoints.http.app import EVERYTHING, HEALTH, create_app
+from entrypoints.http.api import OPERATIONS
+from entrypoints.http.app import HEALTH, PAGES, create_app
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.tracing import Traced
 from entrypoints.http.middleware.traffic import Traffic
@@ -87,8 +88,8 @@ def _application(process: Process, settings: Settings) -> Starlette:
     )
     return create_app(
         state,
-        [WebSocketRoute("/v1/stream", stream)] if serves else [],
-        own=EVERYTHING if serves else HEALTH,
+        [*PAGES, WebSocketRoute("/v1/stream", stream)] if serves else [],
+        operations=OPERATIONS if serves else HEALTH,
         allowed_origins=origins,
         local=not authentication.required,
         traffic=traffic,
