@@ -1,6 +1,7 @@
 """Appends events by group commit, and tells each command in bounded time what became of its event."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Generic
@@ -28,6 +29,47 @@ Committed = Callable[[int, Sequence[Event]], None]
 """Takes the log's newest known position and the events that this process has added to it, in order."""
 
 
+class _Patience(Generic[Document]):
+    """Answers the submissions that waited for APPEND_SECONDS, in order of time: one timer serves all."""
+
+    def __init__(self, appender: Appender[Document]) -> None:
+        self._appender = appender
+        self._waiting: deque[tuple[Submission, asyncio.Future[Event | TocsinError]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, submission: Submission, answer: asyncio.Future[Event | TocsinError]) -> None:
+        """Answer the submission if nobody does so in time."""
+        # What was answered must not keep its event for seconds.
+        self._drop_answered()
+        self._waiting.append((submission, answer))
+        if self._timer is None:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        submission, _ = self._waiting[0]
+        due = submission.since + APPEND_SECONDS
+        self._timer = asyncio.get_running_loop().call_at(due, self._answer_overdue)
+
+    def _answer_overdue(self) -> None:
+        self._timer, now = None, asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0][0].since + APPEND_SECONDS <= now:
+            submission, answer = self._waiting.popleft()
+            if not answer.done():
+                answer.set_result(self._given_up(submission))
+        self._drop_answered()
+        if self._waiting:
+            self._set_timer()
+
+    def _given_up(self, submission: Submission) -> TocsinError:
+        if self._appender.withdraw(submission):
+            return Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s")
+        return OutcomeUnknown("the write was sent and its answer did not come")
+
+    def _drop_answered(self) -> None:
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+
+
 class Appending(Generic[Document]):
     """This process's appends to the store (an EventAppender, see core.log.ports); needs `running()`."""
 
@@ -36,6 +78,7 @@ class Appending(Generic[Document]):
         self._chance = host.chance
         self._courtesy = Courtesy(requests, host.ids.new(), self._waiting)
         self._queued = asyncio.Event()
+        self._patience = _Patience(self._appender)
 
     @property
     def counts(self) -> AppendCounts:
@@ -53,14 +96,9 @@ class Appending(Generic[Document]):
 
         submission = Submission(before, event, done, loop.time())
         self._appender.submit(submission)
+        self._patience.watch(submission, answer)
         self._queued.set()
-        try:
-            async with asyncio.timeout(APPEND_SECONDS):
-                result = await answer
-        except TimeoutError:
-            if self._appender.withdraw(submission):
-                raise Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s") from None
-            raise OutcomeUnknown("the write was sent and its answer did not come") from None
+        result = await answer
         if isinstance(result, Event):
             return result
         raise result

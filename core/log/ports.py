@@ -137,6 +137,17 @@ class ReplayReader(EventReader, FoldReader, Protocol):
         ...
 
 
+class StreamLister(Protocol):
+    """Which streams there are."""
+
+    def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream that the log had at the beginning of the call, in pages.
+
+        The cost grows with the streams, not with the events.
+        """
+        ...
+
+
 class Written(msgspec.Struct, frozen=True, gc=False):
     """All documents are majority-committed."""
 

@@ -22,6 +22,7 @@ from core.application.projections.kpis import PROJECTION as KPIS
 from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
+from core.application.stream_census import StreamCensus
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts
@@ -117,6 +118,8 @@ async def _running(  # noqa: PLR0913 (as above)
     appending = Appending(store.events, store.turn_requests, MACHINE)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
+    census = StreamCensus(store.log, known.streams, MACHINE.chance)
+    feed.on_reset(census.repeat)
     appender = appending if traces is None else traces.appender(appending)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
@@ -151,6 +154,7 @@ async def _running(  # noqa: PLR0913 (as above)
         parts = [
             run_while_readable(feed, stream),
             stream.run(),
+            census.run(),
             appending.hold_back_on_request(feed.bells.of),
             authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
             *(workers.running() if works else ()),

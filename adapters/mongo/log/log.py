@@ -4,17 +4,22 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 
 from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import retried, unavailable
 from adapters.mongo.log.batched_reads import BatchedReads
-from adapters.mongo.log.store import EVENTS, EventStore
+from adapters.mongo.log.store import EVENTS, NEWEST_BY_STREAM, EventStore
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Stamp
 
 META = "meta"
+PAGE_STREAMS = 2_000
+
+# The server leaps from stream to stream within the index.
+_STREAMS: list[Document] = [{"$sort": {"stream": 1, "revision": 1}}, {"$group": {"_id": "$stream"}}]
 
 
 class MongoLog:
@@ -52,6 +57,17 @@ class MongoLog:
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages."""
         return self._store.newest_of_all()
+
+    async def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream, in pages."""
+        cursor = self._database[EVENTS].aggregate(_STREAMS, hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS)
+        try:
+            while found := await cursor.to_list(PAGE_STREAMS):
+                yield [document["_id"] for document in found]
+        except PyMongoError as error:
+            raise unavailable(error) from error
+        finally:
+            await cursor.close()
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""

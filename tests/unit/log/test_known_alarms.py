@@ -65,3 +65,28 @@ def test_the_snapshot_of_another_version_is_not_known() -> None:
     other = replace(history.events[0], v=SCHEMA_VERSION + 1)
     recollection.learn([other])
     assert recollection.get(other.stream) is None
+
+
+def test_an_alarm_that_the_log_lacks_is_known_to_be_absent() -> None:
+    recollection = KnownAlarms(limit=1)
+    recollection.see(alarm("a", 1))
+    recollection.streams.complete()
+    recollection.see(alarm("b", 1))
+    assert recollection.get("a") is None
+    assert recollection.get("c") == Alarm.absent("c")
+
+
+def test_an_alarm_of_another_version_is_not_known_to_be_absent() -> None:
+    history, recollection = History(), KnownAlarms()
+    history.raised("pump-1")
+    other = replace(history.events[0], v=SCHEMA_VERSION + 1)
+    recollection.streams.complete()
+    recollection.learn([other])
+    assert recollection.get(other.stream) is None
+
+
+def test_after_forgetting_none_is_known_to_be_absent() -> None:
+    recollection = KnownAlarms()
+    recollection.streams.complete()
+    recollection.forget()
+    assert recollection.get("a") is None
