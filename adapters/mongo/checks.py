@@ -10,7 +10,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from adapters.mongo.alarms.alarm_list import ALARMS
 from adapters.mongo.alarms.alarm_list import INDEXES as ALARM_INDEXES
 from adapters.mongo.client import Database, Document, connect
-from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.errors import BULK_SECONDS, is_transient, retried
 from adapters.mongo.log.journal import JOURNAL
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.log.store import INDEXES as EVENT_INDEXES
@@ -21,6 +21,8 @@ logger = logging.getLogger("tocsin.start")
 DoorbellKind = Literal["changestream", "local", "redis"]
 
 OLDEST = (5, 0)
+SELECTION_MS = 500
+"""Shorter than elsewhere, and tried again as often: a process that is told to end waits for the last one."""
 
 _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
@@ -36,8 +38,9 @@ async def check(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind)
 
     Raises:
         StartupRefused: only people can mend what is wrong; the message says what it is.
+        Unavailable: MongoDB cannot be reached, or has no primary; it may be back at any time.
     """
-    connection = connect(uri, database)
+    connection = connect(uri, database, selection_ms=SELECTION_MS)
     try:
         hello = await retried(lambda: connection.client.admin.command("hello"))
         build = await retried(lambda: connection.client.admin.command("buildInfo"))
@@ -48,7 +51,7 @@ async def check(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind)
         await _check_indexes(connection, EVENTS, EVENT_INDEXES)
         await _check_indexes(connection, ALARMS, ALARM_INDEXES)
     except Unavailable as error:
-        raise _refusal(error, database) from error
+        raise _reason(error, database) from error
     finally:
         connection.client.close()
     return kind
@@ -146,9 +149,9 @@ def _shape(index: Mapping[str, Any]) -> Document:
     return {"key": [(field, int(direction)) for field, direction in key], **options}
 
 
-def _refusal(error: Unavailable, database: str) -> StartupRefused:
+def _reason(error: Unavailable, database: str) -> StartupRefused | Unavailable:
     cause = error.__cause__
-    if isinstance(cause, OperationFailure):
+    if isinstance(cause, OperationFailure) and not is_transient(cause):
         if cause.code in (_AUTHENTICATION_FAILED, _ATLAS_ERROR):
             return StartupRefused("MongoDB does not accept the user name or the password of the URI")
         if cause.code == _UNAUTHORIZED:
@@ -157,7 +160,7 @@ def _refusal(error: Unavailable, database: str) -> StartupRefused:
                 f" {_detail(cause)}"
             )
         return StartupRefused(f"MongoDB: {_detail(cause)}")
-    return StartupRefused(f"MongoDB cannot be reached: {_detail(cause)}" if cause else str(error))
+    return Unavailable(f"MongoDB cannot be reached: {_detail(cause)}" if cause else str(error))
 
 
 def _detail(error: BaseException) -> str:
