@@ -6,12 +6,15 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import entrypoints
 from adapters.mongo.client import Database
+from adapters.mongo.outbox.webhooks import MongoWebhooks
+from core.outbox.webhook import Webhook
 from tests.kit.clients import streaming
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
@@ -127,12 +130,16 @@ def test_a_rule_fires_when_it_should(tmp_path: Path, alert: str, series: dict[st
 
 
 async def test_a_disabled_webhook_is_shown_with_its_reason(server: TocsinServer, connected: Database) -> None:
-    webhook = {"id": "pager", "url": "https://example.org/hook", "format": "slack"}
-    async with server.client() as http:
-        assert (await http.post("/v1/webhooks", json=webhook)).is_success
-        await connected["webhooks"].update_one(
-            {"_id": "pager"}, {"$set": {"enabled": False, "disabled_reason": "HTTP 410"}}
-        )
+    disabled = Webhook(
+        id="pager",
+        tenant="default",
+        url="https://example.org/hook",
+        format="slack",
+        enabled=False,
+        disabled_reason="HTTP 410",
+        created_at=datetime.now(UTC),
+    )
+    assert await MongoWebhooks(connected).add(disabled)
     line = 'tocsin_webhook_disabled{reason="HTTP 410",webhook="pager"} 1.0'
     assert line in (await scraped(server)).splitlines()
 
