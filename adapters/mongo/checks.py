@@ -1,7 +1,8 @@
 """Checks a MongoDB before a process starts on it; every refusal is one clear line."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from pymongo import IndexModel
@@ -12,6 +13,7 @@ from adapters.mongo.alarms.alarm_list import INDEXES as ALARM_INDEXES
 from adapters.mongo.client import Database, Document, connect
 from adapters.mongo.errors import BULK_SECONDS, is_transient, retried
 from adapters.mongo.log.journal import JOURNAL
+from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.log.store import INDEXES as EVENT_INDEXES
 from core.errors import StartupRefused, Unavailable
@@ -40,20 +42,49 @@ async def check(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind)
         StartupRefused: only people can mend what is wrong; the message says what it is.
         Unavailable: MongoDB cannot be reached, or has no primary; it may be back at any time.
     """
-    connection = connect(uri, database, selection_ms=SELECTION_MS)
-    try:
-        hello = await retried(lambda: connection.client.admin.command("hello"))
-        build = await retried(lambda: connection.client.admin.command("buildInfo"))
-        check_version(build["versionArray"])
-        kind = choose_doorbell(hello, wanted)
-        await _check_events(connection, hello)
+    async with _checking(uri, database, "readWrite") as connection:
+        kind = await _check_server(connection, wanted)
         await _check_writable(connection)
         await _check_indexes(connection, EVENTS, EVENT_INDEXES)
         await _check_indexes(connection, ALARMS, ALARM_INDEXES)
+    return kind
+
+
+async def check_log(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
+    """Check the server, and that the database has a log, without writing; return the doorbell to use.
+
+    Raises:
+        StartupRefused: there is no log, or only people can mend what is wrong; the message says what it is.
+        Unavailable: MongoDB cannot be reached, or has no primary.
+    """
+    async with _checking(uri, database, "read") as connection:
+        kind = await _check_server(connection, wanted)
+        _, identity = await MongoLog(connection).glance()
+        if not identity:
+            raise StartupRefused(
+                f"the database {database} holds no log: name another with --database, or let a server make it"
+            )
+    return kind
+
+
+@asynccontextmanager
+async def _checking(uri: str, database: str, role: str) -> AsyncIterator[Database]:
+    """Yield a connection for checks; `role`: what the user needs, for the message."""
+    connection = connect(uri, database, selection_ms=SELECTION_MS)
+    try:
+        yield connection
     except Unavailable as error:
-        raise _reason(error, database) from error
+        raise _reason(error, database, role) from error
     finally:
         connection.client.close()
+
+
+async def _check_server(connection: Database, wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
+    hello = await retried(lambda: connection.client.admin.command("hello"))
+    build = await retried(lambda: connection.client.admin.command("buildInfo"))
+    check_version(build["versionArray"])
+    kind = choose_doorbell(hello, wanted)
+    await _check_events(connection, hello)
     return kind
 
 
@@ -149,14 +180,14 @@ def _shape(index: Mapping[str, Any]) -> Document:
     return {"key": [(field, int(direction)) for field, direction in key], **options}
 
 
-def _reason(error: Unavailable, database: str) -> StartupRefused | Unavailable:
+def _reason(error: Unavailable, database: str, role: str) -> StartupRefused | Unavailable:
     cause = error.__cause__
     if isinstance(cause, OperationFailure) and not is_transient(cause):
         if cause.code in (_AUTHENTICATION_FAILED, _ATLAS_ERROR):
             return StartupRefused("MongoDB does not accept the user name or the password of the URI")
         if cause.code == _UNAUTHORIZED:
             return StartupRefused(
-                f"the MongoDB user lacks rights that Tocsin needs in the database {database} (readWrite):"
+                f"the MongoDB user lacks rights that Tocsin needs in the database {database} ({role}):"
                 f" {_detail(cause)}"
             )
         return StartupRefused(f"MongoDB: {_detail(cause)}")
