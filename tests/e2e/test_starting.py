@@ -4,13 +4,16 @@ import asyncio
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.kit.mongods import Mongod
+from tests.kit.mongods import Mongod, mongod_program
+from tests.kit.ports import free_port
+from tests.kit.processes import Process
 from tests.kit.servers import TocsinServer
 from tests.kit.waiting import eventually
 
@@ -110,3 +113,18 @@ async def test_a_child_that_dies_while_mongodb_is_away_ends_no_other(
         await eventually("a fourth start", lambda: server.process.output().count("Tocsin is at") == 4, 60.0)
         assert {index for index, pid in children().items() if pid == before[index]} == {0, 2}
         assert await asyncio.to_thread(server.terminate) == 0
+
+
+def test_the_mongod_of_up_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    port = free_port()
+    url, data = f"http://127.0.0.1:{port}", tmp_path / "data"
+    command = [sys.executable, "-m", "entrypoints.cli", "up", "--port", str(port), "--data", str(data)]
+    with Process("tocsin up", [*command, "--mongod", str(mongod_program())], tmp_path / "output") as process:
+        process.wait_for_url(f"{url}/readyz", 120.0)
+        os.kill(int((data / "db" / "mongod.lock").read_text()), signal.SIGKILL)
+        process.wait_for_line("ended with status -9; its log, .*mongod.log", 60.0)
+        process.wait_for_line("runs again", 60.0)
+        process.wait_for_url(f"{url}/readyz", 60.0)
+        body = {"source": "pump", "type": "leak", "severity": "major"}
+        assert httpx.post(f"{url}/v1/alarms", json=body, trust_env=False).status_code == 201
+        assert process.terminate(60.0) == 0
