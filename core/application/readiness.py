@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,6 +19,8 @@ ASK_SECONDS = 2.0
 """How long MongoDB may take to give the lags."""
 FEED_SECONDS = 10.0
 """How far behind the log the feed of a ready process may be."""
+PROJECTION_SECONDS = 10.0
+"""How far behind a projection may be without a warning: a dead leader is replaced in half of it."""
 
 
 class ReadinessReport(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +64,7 @@ class Readiness:
             for lag in lags
             if lag.projection == FEED and lag.seconds > FEED_SECONDS
         ]
-        return ReadinessReport(reasons, lags, self._background.troubles("working"))
+        return ReadinessReport(reasons, lags, self._background.troubles("working") + _behind(lags))
 
     def _known(self) -> list[str]:
         """Return the reasons that this process knows without asking MongoDB."""
@@ -73,3 +76,16 @@ class Readiness:
         if self._projector.task.stopped:
             reasons.append(f"the projector: {self._projector.status}")
         return reasons + self._background.troubles("serving")
+
+
+def _behind(lags: Sequence[Lag]) -> list[str]:
+    """Return a line for each projection that is behind.
+
+    It is behind for all processes alike: sending clients elsewhere would help nobody and take every process
+    away, with commands and streams that need no projection.
+    """
+    return [
+        f"the projection {lag.projection} is {lag.seconds:.0f} s behind the log: does a worker run?"
+        for lag in lags
+        if lag.projection != FEED and lag.seconds > PROJECTION_SECONDS
+    ]

@@ -131,7 +131,7 @@ class Appender(Generic[Document]):
         """Write one batch. Each of its submissions is then done, or back in the queue and not in the log.
 
         Returns the events that this call added to the log, in order. What the store raises against its port
-        is raised, once the batch's submissions are told that their outcome is unknown; call `flush` again then.
+        is raised, once the submissions of the batch are told that their outcome is unknown.
         """
         self._landed = []
         if self._tail is None:

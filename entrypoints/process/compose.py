@@ -71,6 +71,7 @@ class Process:
             ingested=ingested,
             lags=self.services.lags,
             outbox=self.store.outbox,
+            webhooks=self.store.webhooks,
             now=self.services.clock.now,
         )
 

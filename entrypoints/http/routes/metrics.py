@@ -24,7 +24,8 @@ from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
 from core.log.handler import CommandHandler
-from core.outbox.ports import Backlog, BacklogReader
+from core.outbox.ports import Backlog, BacklogReader, WebhookDirectory
+from core.outbox.webhook import Webhook
 from core.roles import READERS
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
@@ -40,10 +41,11 @@ routes = Routes("health")
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """Figures that only the store knows: each projection's lag, and the outbox's backlog."""
+    """Figures that only the store knows: each projection's lag, the outbox's backlog, and the webhooks."""
 
     lags: Sequence[Lag]
     backlog: Sequence[Backlog] = ()
+    webhooks: Sequence[Webhook] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class MetricSources:
     ingested: IngestCounts
     lags: Callable[[], Awaitable[Sequence[Lag]]]
     outbox: BacklogReader
+    webhooks: WebhookDirectory
     now: Callable[[], datetime]
 
 
@@ -79,7 +82,10 @@ class Metrics:
         return generate_latest(registry)
 
     async def _stored(self) -> StoreFigures:
-        return StoreFigures(await self._sources.lags(), await self._sources.outbox.backlog())
+        sources = self._sources
+        return StoreFigures(
+            await sources.lags(), await sources.outbox.backlog(), await sources.webhooks.all()
+        )
 
 
 @routes.declare(
@@ -193,6 +199,14 @@ def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
         dead.add_metric([each.webhook], each.dead)
         oldest.add_metric([each.webhook], age)
     yield from (pending, dead, oldest)
+    disabled = GaugeMetricFamily(
+        "tocsin_webhook_disabled",
+        "Whether a webhook is disabled; the reason is empty if people disabled it.",
+        labels=["webhook", "reason"],
+    )
+    for webhook in stored.webhooks:
+        disabled.add_metric([webhook.id, webhook.disabled_reason or ""], not webhook.enabled)
+    yield disabled
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -15,7 +15,7 @@ from core.application import readiness
 from core.application.background import Background, Need
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import FEED, LagMeter
-from core.application.readiness import FEED_SECONDS, Readiness
+from core.application.readiness import FEED_SECONDS, PROJECTION_SECONDS, Readiness
 from core.application.workers.worker import Worker
 from core.coordination.ports import Lease
 from core.errors import Unavailable, UnknownEvent
@@ -67,12 +67,12 @@ class Stopping(Worker):
 class Place:
     """A process with a feed, a projector and clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, *projections: str) -> None:
         self.events = Events()
         self.log, self.doorbell, self.clients = Log("log", self.events), Bringing(), Clients()
         self.feed = Feed(self.log, self.doorbell, HOST.chance)
         self.projector = Stopping(candidate(MemoryLeases()), "projector")
-        meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), (), HOST.clock)
+        meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), projections, HOST.clock)
         self.background = Background(HOST.chance)
         self.readiness = Readiness(self.feed, self.projector, self.clients, meter, self.background)
 
@@ -120,6 +120,21 @@ async def test_a_feed_that_is_connected_and_far_behind_the_log_is_not_ready(age:
     report = await place.readiness.report()
     assert [(lag.projection, lag.positions) for lag in report.lags] == [(FEED, 1)]
     assert [reason.endswith("s behind the log") for reason in report.reasons] == ([] if ready else [True])
+    keeping.cancel()
+
+
+@pytest.mark.parametrize(("age", "warned"), [(PROJECTION_SECONDS - 5, False), (PROJECTION_SECONDS + 5, True)])
+async def test_a_process_whose_list_no_worker_projects_warns_and_stays_ready(
+    age: float, warned: bool
+) -> None:
+    place, history = Place("alarms"), History()
+    history.raised("pump")
+    place.events.add(replace(history.events[0], at=HOST.clock.now() - timedelta(seconds=age)))
+    keeping = await place.connected()
+    report = await place.readiness.report()
+    assert report.reasons == []
+    told = [f"the projection alarms is {age:.0f} s behind the log: does a worker run?"]
+    assert report.warnings == (told if warned else [])
     keeping.cancel()
 
 
