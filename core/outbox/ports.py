@@ -107,7 +107,7 @@ class RoutedRows(Protocol):
 
 
 class PendingRows(Protocol):
-    """The outbox, as the relay empties it."""
+    """The outbox, as the relay empties it. A row that cannot be read becomes dead rather than be returned."""
 
     async def waiting(self) -> frozenset[str]:
         """Return the webhooks that have a pending row."""

@@ -1,7 +1,8 @@
 """The outbox on MongoDB: `_id` is `position:webhook`, so a repeated write adds no second row."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,6 +35,10 @@ INDEXES = [
     IndexModel([("expires_at", ASCENDING)], name="expires_at", expireAfterSeconds=0),
 ]
 
+UNREADABLE = (KeyError, TypeError, ValueError)
+"""What is raised where a row has not the fields that it should have."""
+ERROR_LENGTH = 200
+_NEVER = datetime.fromtimestamp(0, UTC)
 _KEPT = timedelta(seconds=KEPT_SECONDS)
 _IN_ORDER = [("position", ASCENDING)]
 
@@ -61,12 +66,12 @@ class MongoOutbox:
     async def pending(self, webhook: str, after: int, limit: int) -> Sequence[Row]:
         """Return at most `limit` pending rows of positions > after, in order."""
         condition = {"state": "pending", "webhook": webhook, "position": {"$gt": after}}
-        return await self._found(condition, _IN_ORDER, limit, _BY_WEBHOOK)
+        return await self._pending(condition, limit, _BY_WEBHOOK)
 
     async def lane(self, webhook: str, alarm_id: str, limit: int) -> Sequence[Row]:
         """Return at most `limit` pending rows of the alarm, in order."""
         condition = {"webhook": webhook, "alarm_id": alarm_id, "state": "pending"}
-        return await self._found(condition, _IN_ORDER, limit, _BY_LANE)
+        return await self._pending(condition, limit, _BY_LANE)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record the outcome of rows; a row that is not pending stays as it is."""
@@ -79,7 +84,7 @@ class MongoOutbox:
         """Return one row, without its body; None also for another tenant's."""
         condition = {"_id": f"{position}:{webhook}", "tenant": tenant}
         found = await retried(lambda: self._rows.find_one(condition, {"body": 0}))
-        return None if found is None else _row(found)
+        return None if found is None else _listed(found)
 
     async def page(self, query: OutboxQuery) -> Sequence[Row]:
         """Return rows without their bodies, the oldest first."""
@@ -92,7 +97,8 @@ class MongoOutbox:
             # Not by $or: the planner would scan once for each branch and sort the results.
             condition["$nor"] = [{"position": position, "webhook": {"$lte": webhook}}]
         order = [("position", ASCENDING), ("webhook", ASCENDING)]
-        return await self._found(condition, order, query.limit, _BY_TENANT, {"body": 0})
+        found = await self._found(condition, order, query.limit, _BY_TENANT, {"body": 0})
+        return [_listed(document) for document in found]
 
     async def revive(self, row: Row, now: datetime) -> bool:
         """Make a dead row pending, as if it had never been tried; False: it is not dead."""
@@ -154,6 +160,21 @@ class MongoOutbox:
         except BulkWriteError as error:
             duplicates(error)
 
+    async def _pending(self, condition: Document, limit: int, index: str) -> Sequence[Row]:
+        """Return the rows that can be read, once those that cannot are dead."""
+        while True:
+            documents = await self._found(condition, _IN_ORDER, limit, index)
+            rows, unreadable = [], []
+            for document in documents:
+                try:
+                    rows.append(_row(document))
+                except UNREADABLE as error:
+                    unreadable.append(_burial(document, error))
+            if not unreadable:
+                return rows
+            # Read again: fewer rows than asked for would mean that there are no more.
+            await retried(partial(self._rows.bulk_write, unreadable, ordered=False))
+
     async def _found(
         self,
         condition: Document,
@@ -161,13 +182,12 @@ class MongoOutbox:
         limit: int,
         index: str,
         shown: dict[str, Any] | None = None,
-    ) -> Sequence[Row]:
-        found = await retried(
+    ) -> list[Document]:
+        return await retried(
             lambda: self._rows.find(
                 condition, shown, sort=order, limit=limit, batch_size=limit + 1, hint=index
             ).to_list()
         )
-        return [_row(document) for document in found]
 
 
 def _document(row: Row) -> Document:
@@ -176,10 +196,44 @@ def _document(row: Row) -> Document:
 
 
 def _row(document: Document) -> Row:
-    fields = {"body": b"", **document, "position": int(document["position"])}
-    fields.pop("expires_at", None)
-    del fields["_id"]
-    return Row(**fields)
+    """Return a row; fields of a newer version are left out. Raises UNREADABLE."""
+    return msgspec.convert({"body": b"", **document, "position": int(document["position"])}, Row)
+
+
+def _listed(document: Document) -> Row:
+    """Return a row as far as it can be read: a dead one that cannot must be listed all the same."""
+    try:
+        return _row(document)
+    except UNREADABLE as error:
+        position, _, webhook = str(document["_id"]).partition(":")
+        return Row(
+            position=int(position) if position.isdecimal() else 0,
+            webhook=webhook,
+            tenant=document["tenant"],
+            alarm_id=str(document.get("alarm_id")),
+            event_id=str(document.get("event_id")),
+            type=str(document.get("type")),
+            body=b"",
+            state=document["state"],
+            routed_at=_NEVER,
+            next_at=_NEVER,
+            error=_unreadable(error),
+        )
+
+
+def _burial(document: Document, error: Exception) -> UpdateOne:
+    """Return the change that makes a row dead which cannot be read."""
+    dead = {
+        "state": "dead",
+        "error": _unreadable(error),
+        "settled_at": "$$NOW",
+        "expires_at": {"$add": ["$$NOW", KEPT_SECONDS * 1_000]},
+    }
+    return UpdateOne({"_id": document["_id"], "state": "pending"}, [{"$set": dead}])
+
+
+def _unreadable(error: Exception) -> str:
+    return f"this version cannot read the row: {error}"[:ERROR_LENGTH]
 
 
 def _settlement(row: Row) -> Document:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from core.application.waiting import first_of
 from core.application.webhooks.counts import CallCounts
-from core.application.webhooks.endpoint import Count, Endpoint, RelayParts, Settler
+from core.application.webhooks.endpoint import Count, Endpoint, RelayParts
+from core.application.webhooks.settler import Settler
 from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker
 from core.coordination.ports import Lease

@@ -1,7 +1,7 @@
 """What core.outbox.ports promises of rows, in memory and on MongoDB."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -145,6 +145,30 @@ class TestMongoOutbox(OutboxContract):
         made = MongoOutbox(connected)
         await made.create()
         return made
+
+    @pytest.mark.parametrize(
+        "change", [{"$unset": {"type": ""}}, {"$set": {"attempts": "many"}}, {"$set": {"position": "first"}}]
+    )
+    async def test_a_row_that_cannot_be_read_is_dead_and_listed_and_holds_up_no_other(
+        self, outbox: MongoOutbox, connected: Database, change: dict[str, Any]
+    ) -> None:
+        await outbox.add([row(1), row(2), row(3)])
+        await connected[OUTBOX].update_one({"_id": "1:hook"}, change)
+        assert await outbox.lane("hook", "a", 3) == [row(2), row(3)]
+        assert await outbox.pending("hook", 0, 3) == [row(2), row(3)]
+        listed = {each.id: each for each in await outbox.page(query())}
+        assert listed["1:hook"].state == "dead"
+        assert "cannot read the row" in (listed["1:hook"].error or "")
+        kept = await connected[OUTBOX].find_one({"_id": "1:hook"})
+        assert kept is not None
+        assert kept["expires_at"] > kept["settled_at"]
+
+    async def test_a_field_that_a_newer_version_added_is_passed_over(
+        self, outbox: MongoOutbox, connected: Database
+    ) -> None:
+        await outbox.add([row(1)])
+        await connected[OUTBOX].update_one({"_id": "1:hook"}, {"$set": {"new": 1}})
+        assert await outbox.pending("hook", 0, 3) == [row(1)]
 
     async def test_settled_rows_expire_and_pending_ones_do_not(
         self, outbox: MongoOutbox, connected: Database
