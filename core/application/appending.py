@@ -1,12 +1,14 @@
 """Appends events by group commit, and tells each command in bounded time what became of its event."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Generic
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
+from core.application.background import Background
 from core.application.bells import Bell
 from core.application.courtesy import Courtesy
 from core.application.ports import TURNS, TurnRequests
@@ -16,6 +18,8 @@ from core.errors import OutcomeUnknown, TocsinError, Unavailable
 from core.host import Host
 from core.log.appender import Appender, Submission
 from core.log.ports import Document, Stamp, Store
+
+logger = logging.getLogger("tocsin.appender")
 
 APPEND_SECONDS = 5.0
 """How long a command waits for its event; then the log is unavailable or the outcome unknown."""
@@ -77,9 +81,18 @@ class Appending(Generic[Document]):
         self._appender.forget()
 
     @asynccontextmanager
-    async def running(self, committed: Committed = lambda _position, _events: None) -> AsyncIterator[None]:
-        """Append submitted events for as long as the context lasts; call `committed` after each write."""
-        task = asyncio.create_task(self._write(committed), name="appender")
+    async def running(
+        self,
+        committed: Committed = lambda _position, _events: None,
+        background: Background | None = None,
+    ) -> AsyncIterator[None]:
+        """Append submitted events for as long as the context lasts; call `committed` after each write.
+
+        `background` keeps the task that writes, and tells of its failures; None: nobody asks for them.
+        """
+        keeper = background or Background(self._chance)
+        keeping = keeper.keep("the appender", "serving", lambda: self._write(committed))
+        task = asyncio.create_task(keeping, name="appender")
         try:
             yield
         finally:
@@ -98,8 +111,8 @@ class Appending(Generic[Document]):
     async def _write(self, committed: Committed) -> None:
         now = asyncio.get_running_loop().time
         while True:
-            await self._queued.wait()
             self._queued.clear()
+            # Look before waiting: after a failure there may be a queue already.
             while self._appender.waiting:
                 # One turn of the loop: commands that are ready to append share this write.
                 await asyncio.sleep(0)
@@ -108,7 +121,8 @@ class Appending(Generic[Document]):
                 landed = await self._appender.flush()
                 self._tried(now() - began)
                 self.counts.seconds.observe(now() - began)
-                committed(self._appender.tail, landed)
+                _tell(committed, self._appender.tail, landed)
+            await self._queued.wait()
 
     def _tried(self, seconds: float) -> None:
         oldest = self._appender.oldest
@@ -121,3 +135,11 @@ class Appending(Generic[Document]):
 
     async def _pause(self, tries: int) -> None:
         await asyncio.sleep(backoff(tries, 0.01, PAUSE_SECONDS, self._chance()))
+
+
+def _tell(committed: Committed, position: int, landed: Sequence[Event]) -> None:
+    try:
+        committed(position, landed)
+    except Exception:
+        # The events are in the log, where the feed finds them: no command may fail for it.
+        logger.exception("a listener failed at the commit of position %d", position)

@@ -51,7 +51,8 @@ class Feed:
         self._identity = ""
         self._heard = 0
         self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        self._takers: list[Taker] = []
+        # Each with its reset, for a taker that fails.
+        self._takers: list[tuple[Taker, Callable[[], None]]] = []
         self._resets: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
@@ -82,9 +83,10 @@ class Feed:
     def on_events(self, taker: Taker, reset: Callable[[], None]) -> None:
         """Call `taker` with every batch, in order without a gap, and `reset` when the log is replaced.
 
-        The feed calls both directly, so neither may block.
+        The feed calls both directly, so neither may block. A taker that fails harms no other: the error is
+        logged and its `reset` called, after which it goes on behind those events.
         """
-        self._takers.append(taker)
+        self._takers.append((taker, reset))
         self.on_reset(reset)
 
     def on_reset(self, reset: Callable[[], None]) -> None:
@@ -230,8 +232,12 @@ class Feed:
         newest = fresh[-1]
         self._recent.extend(fresh)
         self._last = Stamp(newest.position, newest.event_id, newest.at)
-        for taker in self._takers:
-            taker(fresh)
+        for taker, reset in self._takers:
+            try:
+                taker(fresh)
+            except Exception:
+                logger.exception("a listener failed at events up to %d and starts over", newest.position)
+                _isolated(reset)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
@@ -245,13 +251,20 @@ class Feed:
             self._recent.clear()
             await self.start()
             for reset in self._resets:
-                reset()
+                _isolated(reset)
 
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
             return False
         # The last event as of now: what this process adds meanwhile proves nothing.
         return await contains(self._log, self._last)
+
+
+def _isolated(reset: Callable[[], None]) -> None:
+    try:
+        reset()
+    except Exception:
+        logger.exception("a listener could not start over")
 
 
 async def run_while_readable(feed: Feed, clients: Clients) -> None:

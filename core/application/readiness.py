@@ -1,14 +1,18 @@
 """Tells whether this process is ready for clients."""
 
 import asyncio
+import logging
 
 import msgspec
 
+from core.application.background import Background
 from core.application.feed import Feed
 from core.application.lag import FEED, Lag, LagMeter
 from core.application.ports import Clients
 from core.application.workers.worker import Worker
 from core.errors import Unavailable
+
+logger = logging.getLogger("tocsin.readiness")
 
 ASK_SECONDS = 2.0
 """How long MongoDB may take to give the lags."""
@@ -17,36 +21,47 @@ FEED_SECONDS = 10.0
 
 
 class ReadinessReport(msgspec.Struct, frozen=True, gc=False):
-    """One line for each reason not to serve (none: the process is ready), and the lags, if they are known."""
+    """One line for each reason not to serve (none: the process is ready), and the lags, if they are known.
+
+    `warnings` name what is wrong beyond this process, or without harm to its clients: others serve no better.
+    """
 
     reasons: list[str]
     lags: list[Lag]
+    warnings: list[str]
 
 
 class Readiness:
-    """Gathers the reasons not to serve: draining, the feed, the projector, MongoDB."""
+    """Gathers the reasons not to serve: draining, the feed, the projector, failing tasks, MongoDB."""
 
-    def __init__(self, feed: Feed, projector: Worker, clients: Clients, meter: LagMeter) -> None:
+    def __init__(
+        self, feed: Feed, projector: Worker, clients: Clients, meter: LagMeter, background: Background
+    ) -> None:
+        self._background = background
         self._feed = feed
         self._projector = projector
         self._clients = clients
         self._meter = meter
 
     async def report(self) -> ReadinessReport:
-        """Return the reasons not to serve, and the lags."""
+        """Return the reasons not to serve, the lags, and the warnings."""
         reasons, lags = self._known(), list[Lag]()
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 lags = await self._meter.lags()
         except (Unavailable, TimeoutError):
             reasons.append("MongoDB does not answer")
+        except Exception as error:
+            # Whoever asks must get an answer, above all when something is wrong.
+            logger.exception("the lags cannot be measured")
+            reasons.append(f"the log cannot be read: {type(error).__name__}")
         reasons += [
             # A connected feed may still deliver nothing.
             f"the feed is {lag.seconds:.0f} s behind the log"
             for lag in lags
             if lag.projection == FEED and lag.seconds > FEED_SECONDS
         ]
-        return ReadinessReport(reasons, lags)
+        return ReadinessReport(reasons, lags, self._background.troubles("working"))
 
     def _known(self) -> list[str]:
         """Return the reasons that this process knows without asking MongoDB."""
@@ -57,4 +72,4 @@ class Readiness:
             reasons.append("the feed is not connected to MongoDB")
         if self._projector.task.stopped:
             reasons.append(f"the projector: {self._projector.status}")
-        return reasons
+        return reasons + self._background.troubles("serving")

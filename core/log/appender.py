@@ -5,7 +5,8 @@ The caller runs `flush` again and again, never twice at once.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, assert_never
 
 import msgspec
@@ -14,7 +15,15 @@ from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.alarm.evolution import place
 from core.counters import AppendCounts
-from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
+from core.errors import (
+    DuplicateCommand,
+    InvalidInput,
+    OutcomeUnknown,
+    RevisionConflict,
+    TocsinError,
+    Unavailable,
+    UnknownEvent,
+)
 from core.log.ports import (
     Document,
     Duplicate,
@@ -121,7 +130,8 @@ class Appender(Generic[Document]):
     async def flush(self) -> Sequence[Event]:
         """Write one batch. Each of its submissions is then done, or back in the queue and not in the log.
 
-        Returns the events that this call added to the log, in order.
+        Returns the events that this call added to the log, in order. What the store raises against its port
+        is raised, once the batch's submissions are told that their outcome is unknown; call `flush` again then.
         """
         self._landed = []
         if self._tail is None:
@@ -134,7 +144,8 @@ class Appender(Generic[Document]):
         if remaining:
             self.counts.sizes.observe(len(remaining))
         while remaining:
-            result = await self._store.insert([placed.document for placed in remaining])
+            with _answered(remaining):
+                result = await self._store.insert([placed.document for placed in remaining])
             if isinstance(result, NotSent) and not in_doubt:
                 self._requeue(remaining)
                 remaining = []
@@ -219,9 +230,10 @@ class Appender(Generic[Document]):
         Return what to send again at the same positions, and False if the store cannot tell yet.
         """
         try:
-            if key == "position":
-                return await self._settle_position(left)
-            return await self._settle_key(left, key)
+            with _answered(left):
+                if key == "position":
+                    return await self._settle_position(left)
+                return await self._settle_key(left, key)
         except Unavailable:
             return left, False
 
@@ -246,6 +258,19 @@ class Appender(Generic[Document]):
         self._requeue(left[landed:])
         return [], True
 
+    async def _recorded(self, event: Event) -> TocsinError | None:
+        """Return what tells of the event recorded with this Idempotency-Key, None if it is not there yet."""
+        try:
+            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+        except Unavailable:
+            raise
+        except UnknownEvent as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (it is the answer to this command, and harms no other)
+            kind = type(error).__name__
+            return Unavailable(f"the event recorded with this Idempotency-Key cannot be read: {kind}")
+        return None if recorded is None else DuplicateCommand(recorded)
+
     async def _settle_key(
         self, left: list[_Placed[Document]], key: str
     ) -> tuple[list[_Placed[Document]], bool]:
@@ -260,12 +285,25 @@ class Appender(Generic[Document]):
             self.counts.conflicts += 1
             first.submission.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
         else:
-            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+            recorded = await self._recorded(event)
             if recorded is None:
                 return left, False
-            first.submission.done(DuplicateCommand(recorded))
+            first.submission.done(recorded)
         self._requeue(left[1:])
         return [], True
+
+
+@contextmanager
+def _answered(under_way: Sequence[_Placed[Document]]) -> Iterator[None]:
+    """Tell the submissions that their outcome is unknown if the store raises what its port does not name."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except Exception:
+        for placed in under_way:
+            placed.submission.done(OutcomeUnknown("the write was sent and its answer could not be read"))
+        raise
 
 
 def _stamp(event: Event) -> Stamp:

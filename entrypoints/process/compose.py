@@ -1,10 +1,10 @@
 """The composition root: builds the parts of a process on its storage, and runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
 from adapters.streaming.driver import StreamDriver
@@ -15,6 +15,7 @@ from core.access.ports import TokenVerifier
 from core.alarm.events import Event
 from core.application.appending import Appending
 from core.application.authentication import Authentication
+from core.application.background import Background
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
 from core.application.projections.alarms import PROJECTION as ALARMS
@@ -55,6 +56,7 @@ class Process:
     relay: Relay
     store: Storage
     appends: AppendCounts
+    background: Background
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
@@ -125,6 +127,7 @@ async def _running(  # noqa: PLR0913 (as above)
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
+    background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
     services = Services(
         handler=handler,
@@ -135,7 +138,7 @@ async def _running(  # noqa: PLR0913 (as above)
         clock=MACHINE.clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        readiness=Readiness(feed, workers.projector, stream, meter).report,
+        readiness=Readiness(feed, workers.projector, stream, meter, background).report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=_outgoing(store, sender),
@@ -147,16 +150,23 @@ async def _running(  # noqa: PLR0913 (as above)
         feed.hear(position, events)
         store.ring(position)
 
-    async with appending.running(committed), asyncio.TaskGroup() as tasks:
+    def revocations() -> Coroutine[Any, Any, None]:
+        return authentication.run(lambda: feed.bells.of("revocations"), stream.revoke)
+
+    async with appending.running(committed, background), asyncio.TaskGroup() as tasks:
         parts = [
-            run_while_readable(feed, stream),
-            stream.run(),
-            appending.hold_back_on_request(feed.bells.of),
-            authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
-            *(workers.running() if works else ()),
+            background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
+            background.keep("the delivery to sessions", "serving", stream.run),
+            background.keep(
+                "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
+            ),
+            background.keep("the reader of revocations", "serving", revocations),
+            *(workers.keep(background) if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
-        yield Process(services, feed, workers.projector, stream, workers.relay, store, appending.counts)
+        yield Process(
+            services, feed, workers.projector, stream, workers.relay, store, appending.counts, background
+        )
         for task in under_way:
             task.cancel()
 

@@ -56,7 +56,10 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
         app = _application(process, settings)
         driver = process.stream
         allow_sessions(settings.limits.sessions)
-        collecting = asyncio.create_task(Collector(lambda: (driver.opened, driver.sessions)).run())
+        collector = Collector(lambda: (driver.opened, driver.sessions))
+        collecting = asyncio.create_task(
+            process.background.keep("the garbage collector", "working", collector.run)
+        )
         try:
             with listening(settings.host, settings.port, shared=settings.shared_port) as listener:
                 await serve(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.webhook.formats.registry import FORMATS
+from core.application.background import Background
 from core.application.feed import Feed
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import KpiModel
@@ -31,9 +32,10 @@ class Workers:
     every: tuple[Worker, ...]
     balancing: Balancing
 
-    def running(self) -> list[Coroutine[Any, Any, None]]:
-        """Return the coroutines that run the workers and their balancing."""
-        return [*(worker.run() for worker in self.every), self.balancing.run()]
+    def keep(self, background: Background) -> list[Coroutine[Any, Any, None]]:
+        """Return the coroutines that keep the workers and their balancing running."""
+        workers = [background.keep(f"the {worker.name}", "working", worker.run) for worker in self.every]
+        return [*workers, background.keep("the balancing of workers", "working", self.balancing.run)]
 
 
 def build_workers(  # noqa: PLR0913 (the parts that workers share)

@@ -76,7 +76,8 @@ class EventStore:
         """Return the event's document and its size in bytes."""
         try:
             raw = bson.encode(event_document(event))
-        except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
+        except Exception as error:
+            # Whatever it is, this event alone is the cause, and the batch must go on without it.
             raise InvalidInput(f"the event cannot be stored: {error}") from error
         return RawBSONDocument(raw), len(raw)
 

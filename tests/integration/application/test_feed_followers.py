@@ -1,8 +1,11 @@
 """The feed's rule: nothing is passed on that does not directly follow, whatever a doorbell brings along."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+
+import pytest
 
 from adapters.memory.log import Events, MemoryLog
 from core.alarm.events import Event
@@ -76,4 +79,44 @@ async def test_an_event_of_the_process_itself_is_passed_on_at_once_where_it_foll
     assert seen == [first]
     assert feed.lag == 2
     feed.hear(3, [second, third])
+    assert seen == history.events
+
+
+async def test_a_listener_that_fails_starts_over_and_harms_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    history, seen, resets = History(), list[Event](), list[int]()
+    for number in range(2):
+        history.raised(f"pump-{number}")
+    first, second = history.events
+    feed = Feed(MemoryLog("log"), Bringing(), HOST.chance)
+    await feed.start()
+
+    def failing(events: Sequence[Event]) -> None:
+        if first in events:
+            raise KeyError("at")
+        seen.extend(events)
+
+    feed.on_events(failing, lambda: resets.append(feed.position))
+    feed.on_events(seen.extend, lambda: resets.append(-1))
+    with caplog.at_level(logging.ERROR, "tocsin.feed"):
+        feed.hear(1, [first])
+    assert (seen, resets) == ([first], [1])
+    assert "KeyError" in caplog.text
+    feed.hear(2, [second])
+    assert seen == [first, second, second]
+
+
+async def test_a_listener_that_cannot_even_start_over_harms_no_other() -> None:
+    history, seen = History(), list[Event]()
+    history.raised("pump")
+    feed = Feed(MemoryLog("log"), Bringing(), HOST.chance)
+    await feed.start()
+
+    def failing(*_: object) -> None:
+        raise KeyError("at")
+
+    feed.on_events(failing, failing)
+    feed.on_events(seen.extend, lambda: None)
+    feed.hear(1, history.events)
     assert seen == history.events

@@ -12,6 +12,7 @@ from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from core.application import readiness
+from core.application.background import Background, Need
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import FEED, LagMeter
 from core.application.readiness import FEED_SECONDS, Readiness
@@ -72,7 +73,8 @@ class Place:
         self.feed = Feed(self.log, self.doorbell, HOST.chance)
         self.projector = Stopping(candidate(MemoryLeases()), "projector")
         meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), (), HOST.clock)
-        self.readiness = Readiness(self.feed, self.projector, self.clients, meter)
+        self.background = Background(HOST.chance)
+        self.readiness = Readiness(self.feed, self.projector, self.clients, meter, self.background)
 
     async def connected(self) -> "asyncio.Task[None]":
         """Start the feed, and wait until it is connected."""
@@ -145,3 +147,23 @@ async def test_clients_are_sent_away_when_the_feed_meets_an_event_of_a_newer_ver
     reasons = (await place.readiness.report()).reasons
     assert reasons[0] == "it is draining: send no more clients here"
     assert reasons[1].startswith("the feed: stopped: event 1 is alarm.raised v99")
+
+
+@pytest.mark.parametrize(("need", "ready"), [("serving", False), ("working", True)])
+async def test_a_background_task_that_fails_is_named(need: Need, ready: bool) -> None:
+    place = Place()
+    keeping = await place.connected()
+    failed = asyncio.Event()
+
+    async def fail() -> None:
+        failed.set()
+        raise KeyError("secret")
+
+    background = asyncio.create_task(place.background.keep("the appender", need, fail))
+    await failed.wait()
+    await asyncio.sleep(0)
+    report = await place.readiness.report()
+    told = ["the appender failed with KeyError and is started again"]
+    assert (report.reasons, report.warnings) == (([], told) if ready else (told, []))
+    background.cancel()
+    keeping.cancel()
