@@ -60,6 +60,10 @@ class Checkpoints(CheckpointReader, Protocol):
         """
         ...
 
+    async def token(self, projection: str) -> int:
+        """Return the highest lease token that has written the checkpoint, 0 if there is none."""
+        ...
+
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
         """Refuse every earlier holder of the lease from now on, and return the checkpoint.
 

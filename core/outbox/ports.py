@@ -3,7 +3,7 @@
 Every method that reads or writes webhooks and rows raises Unavailable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -26,6 +26,10 @@ class WebhookDirectory(Protocol):
         """Return every webhook, in order of id."""
         ...
 
+    async def stored(self, webhook_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that a webhook has, of whatever tenant or version."""
+        ...
+
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
         """Set these fields, all at once; return the changed webhook, None if there is none."""
         ...
@@ -33,6 +37,13 @@ class WebhookDirectory(Protocol):
 
 class RoutedWebhooks(WebhookDirectory, Protocol):
     """The webhooks, as the router needs them."""
+
+    async def take_over(self, since: int, by: int) -> None:
+        """Have the router with the lease token `by` cover each webhook that has joined.
+
+        Left out are those that a router with a token below `since` let join: others had led before it did.
+        """
+        ...
 
     async def rewind(self, position: int) -> None:
         """Lower every `after` to the position at most: the log behind it was replaced."""

@@ -101,6 +101,6 @@ class _Relaying:
 
     async def _remove_orphans(self, names: Iterable[str]) -> None:
         """Remove rows that have no webhook: a webhook is always there before its first row."""
-        known = {webhook.id for webhook in await self._parts.webhooks.all()}
-        for name in sorted(set(names) - known):
+        names = frozenset(names)
+        for name in sorted(names - await self._parts.webhooks.stored(names)):
             await self._parts.outbox.remove(name)

@@ -51,10 +51,12 @@ class Sender:
         return CallResult(200)
 
 
-async def relayed(outbox: Outbox, sender: Sender, seen: Callable[[], bool]) -> None:
+async def relayed(
+    outbox: Outbox, sender: Sender, seen: Callable[[], bool], webhooks: MemoryWebhooks | None = None
+) -> None:
     """Relay the rows of two webhooks until something is seen, then one more of the good webhook."""
     bells = Bells()
-    webhooks = MemoryWebhooks()
+    webhooks = MemoryWebhooks() if webhooks is None else webhooks
     for name in (BAD, "good"):
         await webhooks.add(webhook(name))
     parts = RelayParts(webhooks, outbox, sender, bells.of, HOST.clock, HOST.chance)
@@ -88,6 +90,20 @@ async def test_a_result_that_the_store_does_not_take_holds_up_no_other() -> None
         Sender(lambda *_: False),
         lambda: state(outbox, 2, BAD) == state(outbox, 1, "good") == "delivered",
     )
+    assert state(outbox, 1, BAD) == "pending"
+
+
+class ShortList(MemoryWebhooks):
+    """A list that lacks a webhook which is there."""
+
+    async def all(self) -> Sequence[Webhook]:
+        return [each for each in await super().all() if each.id != BAD]
+
+
+async def test_rows_of_a_webhook_that_a_list_lacks_are_not_removed() -> None:
+    outbox = Outbox()
+    await outbox.add([row(1, "a", BAD), row(1, "a", "good"), row(1, "a", "gone")])
+    await relayed(outbox, Sender(lambda *_: False), lambda: (1, "gone") not in outbox.rows, ShortList())
     assert state(outbox, 1, BAD) == "pending"
 
 
