@@ -67,6 +67,13 @@ class MemoryOutbox:
         self._changed()
         return True
 
+    async def hasten(self, row: Row, now: datetime) -> None:
+        """Make a pending row due, and those of its alarm and webhook before it."""
+        for each in await self.lane(row.webhook, row.alarm_id, len(self.rows)):
+            if each.position <= row.position:
+                self.rows[each.position, each.webhook] = replace(each, next_at=min(now, each.next_at))
+        self._changed()
+
     async def overtaken(self, row: Row) -> bool:
         """Tell whether the row's alarm and webhook have a later row, in any state."""
         return any(

@@ -156,6 +156,10 @@ class TenantRows(Protocol):
         """Make a dead row pending, as if never tried; return False if it is not dead."""
         ...
 
+    async def hasten(self, row: Row, now: datetime) -> None:
+        """Make a pending row due, and those of its alarm and webhook that must go before it."""
+        ...
+
     async def overtaken(self, row: Row) -> bool:
         """Tell whether its alarm and webhook have a later row, in any state."""
         ...

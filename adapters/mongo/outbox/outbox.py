@@ -106,6 +106,17 @@ class MongoOutbox:
         result = await retried(lambda: self._rows.update_one({"_id": row.id, "state": "dead"}, change))
         return bool(result.matched_count)
 
+    async def hasten(self, row: Row, now: datetime) -> None:
+        """Make a pending row due, and those of its alarm and webhook before it."""
+        condition = {
+            "webhook": row.webhook,
+            "alarm_id": row.alarm_id,
+            "position": {"$lte": row.position},
+            "state": "pending",
+        }
+        change = {"$min": {"next_at": now}}
+        await retried(lambda: self._rows.update_many(condition, change, hint=_BY_LANE), BULK_SECONDS)
+
     async def overtaken(self, row: Row) -> bool:
         """Tell whether the row's alarm and webhook have a later row, in any state."""
         condition = {

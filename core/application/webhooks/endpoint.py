@@ -54,7 +54,7 @@ class Endpoint:
         self._count = count
         self._lanes = Lanes()
         self._rescan = False
-        # The receiver answered 410: nothing goes out until the webhook was loaded again.
+        # The receiver answered 410: nothing goes out until a document says otherwise that is no older than that.
         self._gone = False
         self._poked = asyncio.Event()
         self._failures = 0
@@ -70,7 +70,9 @@ class Endpoint:
             self._task.cancel()
 
     def change(self, webhook: Webhook) -> None:
-        """Take the webhook's present settings; a receiver that answered 410 is called again."""
+        """Take the webhook's settings, unless they were read before a 410 of its receiver was recorded."""
+        if self._gone and webhook.gone <= self._webhook.gone:
+            return
         rescans = webhook.rescans != self._webhook.rescans
         if rescans or self._gone:
             self._rescan |= rescans
@@ -156,5 +158,6 @@ class Endpoint:
 
     async def _disable(self, answer: CallResult) -> None:
         logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
-        changes = {"enabled": False, "disabled_reason": answer.reason}
-        await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)
+        webhook = self._webhook
+        changes = {"enabled": False, "disabled_reason": answer.reason, "gone": webhook.gone + 1}
+        await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)

@@ -84,6 +84,19 @@ class OutboxContract:
             replace(dead, state="pending", attempts=0, next_at=LATER)
         ]
 
+    async def test_a_pending_row_is_hastened_with_those_that_must_go_before_it(self, outbox: Outbox) -> None:
+        waiting = [row(1), row(2), row(3), row(2, "b"), row(1, hook="other")]
+        waiting = [replace(each, next_at=LATER, attempts=3) for each in waiting]
+        waiting[3] = replace(waiting[3], position=4)
+        await outbox.add(waiting)
+        await settle(outbox, waiting[0], state="dead", next_at=LATER)
+        await outbox.hasten(waiting[1], NOON)
+        due = [(each.position, each.next_at) for each in await outbox.pending("hook", 0, 10)]
+        assert due == [(2, NOON), (3, LATER), (4, LATER)]
+        assert [each.next_at for each in await outbox.pending("other", 0, 10)] == [LATER]
+        await outbox.hasten(waiting[2], LATER)
+        assert [each.next_at for each in await outbox.lane("hook", "a", 10)] == [NOON, LATER]
+
     async def test_a_tenant_sees_its_own_rows_only(self, outbox: Outbox) -> None:
         await outbox.add([row(1), row(2, hook="theirs", tenant="other")])
         assert [each.id for each in await outbox.page(query())] == ["1:hook"]
