@@ -54,7 +54,7 @@ class Endpoint:
         self._count = count
         self._lanes = Lanes()
         self._rescan = False
-        # The receiver answered 410: nothing goes out until a document says otherwise that is no older than that.
+        # The receiver answered 410: nothing goes out until a document that is no older says otherwise.
         self._gone = False
         self._poked = asyncio.Event()
         self._failures = 0
