@@ -19,6 +19,12 @@ KEPT_SECONDS = 7 * 24 * 3600
 so that it can be retried. Both stay equally long: a dead row never outlives a row that overtook it."""
 
 
+PENDING_DAYS = 7.0
+"""How long a row may be pending, unless the settings say otherwise."""
+EXPIRED = "it was pending for too long"
+"""The error of a row that was given up for its age."""
+
+
 class WebhookDirectory(Protocol):
     """The webhooks of all tenants, as the relay and the file of webhooks need them."""
 
@@ -92,7 +98,7 @@ class OutboxQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How many rows of a webhook are pending and dead, and since when the oldest is pending."""
+    """How many rows of a webhook are pending and dead, and when the first pending one was routed."""
 
     webhook: str
     tenant: str
@@ -134,6 +140,10 @@ class PendingRows(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record the outcomes of different rows; a row that is not pending stays unchanged."""
+        ...
+
+    async def expire(self, before: datetime, now: datetime) -> int:
+        """Make the pending rows dead that were routed, and last revived, before; return their number."""
         ...
 
     async def remove(self, webhook: str) -> None:

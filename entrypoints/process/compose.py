@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
@@ -24,12 +25,13 @@ from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
 from core.application.webhooks.administration import WebhookAdministration
+from core.application.webhooks.backlog import RecentBacklog
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.outbox.ports import CheckingSender
+from core.outbox.ports import PENDING_DAYS, CheckingSender
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import MetricSources
@@ -69,7 +71,7 @@ class Process:
             traffic=traffic,
             ingested=ingested,
             lags=self.services.lags,
-            outbox=self.store.outbox,
+            outbox=RecentBacklog(self.store.outbox),
             now=self.services.clock.now,
         )
 
@@ -81,14 +83,16 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     tokens: TokenVerifier | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
+    outbox_days: float = PENDING_DAYS,
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
     `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
-    hosts beyond the public Internet that webhooks may call. `role`: `api` leaves the worker tasks to other
-    processes. `traces` records spans of appends and deliveries.
+    hosts beyond the public Internet that webhooks may call. `outbox_days`: how long a row may be pending.
+    `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
+    deliveries.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -97,7 +101,15 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
-        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
+        _running(
+            store,
+            authentication,
+            limits,
+            sender,
+            traces,
+            pending_for=timedelta(days=outbox_days),
+            works=role != "api",
+        ) as process,
     ):
         yield process
 
@@ -110,6 +122,7 @@ async def _running(  # noqa: PLR0913 (as above)
     sender: CheckingSender,
     traces: "Traces | None",
     *,
+    pending_for: timedelta,
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
@@ -126,7 +139,9 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
+    workers = build_workers(
+        store, feed, handler, sender, host=MACHINE, holder=holder(), pending_for=pending_for
+    )
     background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
     services = Services(

@@ -47,6 +47,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             tokens=tokens,
             limits=settings.limits,
             webhook_allow=settings.webhook_allow,
+            outbox_days=settings.outbox_days,
             role=settings.role,
             traces=traces,
         ) as process,

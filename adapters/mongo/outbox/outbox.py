@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
-from core.outbox.ports import KEPT_SECONDS, Backlog, OutboxQuery
+from core.outbox.ports import EXPIRED, KEPT_SECONDS, Backlog, OutboxQuery
 from core.outbox.row import Row, Settlement
 
 OUTBOX = "outbox"
@@ -40,6 +40,8 @@ UNREADABLE = (KeyError, TypeError, ValueError)
 ERROR_LENGTH = 200
 _NEVER = datetime.fromtimestamp(0, UTC)
 _KEPT = timedelta(seconds=KEPT_SECONDS)
+_COUNTED: Document = {"count": {"$sum": 1}, "first": {"$min": "$position"}}
+_NONE: Document = {"count": 0}
 _IN_ORDER = [("position", ASCENDING)]
 
 
@@ -102,9 +104,21 @@ class MongoOutbox:
 
     async def revive(self, row: Row, now: datetime) -> bool:
         """Make a dead row pending, as if it had never been tried; False: it is not dead."""
-        change = {"$set": {"state": "pending", "attempts": 0, "next_at": now}, "$unset": {"expires_at": ""}}
+        fields = {"state": "pending", "attempts": 0, "next_at": now, "revived_at": now}
+        change = {"$set": fields, "$unset": {"expires_at": ""}}
         result = await retried(lambda: self._rows.update_one({"_id": row.id, "state": "dead"}, change))
         return bool(result.matched_count)
+
+    async def expire(self, before: datetime, now: datetime) -> int:
+        """Make the pending rows dead that were routed, and last revived, before."""
+        # Also true of rows that were never revived, which have no such field.
+        old = {"routed_at": {"$lt": before}, "revived_at": {"$not": {"$gte": before}}}
+        fields = {"state": "dead", "error": EXPIRED, "settled_at": now, "expires_at": now + _KEPT}
+        result = await retried(
+            lambda: self._rows.update_many({"state": "pending", **old}, {"$set": fields}, hint=_BY_WEBHOOK),
+            BULK_SECONDS,
+        )
+        return int(result.modified_count)
 
     async def hasten(self, row: Row, now: datetime) -> None:
         """Make a pending row due, and those of its alarm and webhook before it."""
@@ -146,23 +160,32 @@ class MongoOutbox:
         await retried(lambda: self._rows.delete_many(condition, hint=_BY_POSITION), BULK_SECONDS)
 
     async def backlog(self) -> Sequence[Backlog]:
-        """Count pending and dead rows, for each webhook that has any."""
-        stages: list[Document] = [
-            {"$match": {"state": {"$in": ["pending", "dead"]}}},
-            {
-                "$group": {
-                    "_id": {"webhook": "$webhook", "tenant": "$tenant"},
-                    "pending": {"$sum": {"$cond": [{"$eq": ["$state", "pending"]}, 1, 0]}},
-                    "dead": {"$sum": {"$cond": [{"$eq": ["$state", "dead"]}, 1, 0]}},
-                    "oldest": {"$min": {"$cond": [{"$eq": ["$state", "pending"]}, "$routed_at", None]}},
-                }
-            },
-            {"$sort": {"_id": ASCENDING}},
-        ]
-        found = await retried(
-            lambda: self._rows.aggregate(stages, hint=_BY_WEBHOOK).to_list(None), BULK_SECONDS
+        """Count pending and dead rows from the index alone, then read the first of each count."""
+        states = {"$match": {"state": {"$in": ["pending", "dead"]}}}
+        group = {"_id": {"webhook": "$webhook", "state": "$state"}, **_COUNTED}
+        counted = await retried(
+            lambda: self._rows.aggregate([states, {"$group": group}], hint=_BY_WEBHOOK).to_list(None),
+            BULK_SECONDS,
         )
-        return [msgspec.convert({**group, **group.pop("_id")}, Backlog) for group in found]
+        counts = {(each["_id"]["webhook"], each["_id"]["state"]): each for each in counted}
+        ids = [f"{each['first']}:{webhook}" for (webhook, _), each in counts.items()]
+        first = {row["webhook"]: row for row in await retried(lambda: self._firsts(ids))}
+        return [
+            Backlog(
+                webhook=webhook,
+                tenant=first[webhook]["tenant"],
+                pending=counts.get((webhook, "pending"), _NONE)["count"],
+                dead=counts.get((webhook, "dead"), _NONE)["count"],
+                oldest=first[webhook]["routed_at"] if (webhook, "pending") in counts else None,
+            )
+            for webhook in sorted({webhook for webhook, _ in counts} & first.keys())
+        ]
+
+    async def _firsts(self, ids: Sequence[str]) -> list[Document]:
+        """Return the first row of each webhook, the pending one if it has any."""
+        shown = {"webhook": 1, "tenant": 1, "routed_at": 1, "state": 1}
+        found = await self._rows.find({"_id": {"$in": ids}}, shown).to_list()
+        return sorted(found, key=lambda row: row["state"] == "pending")
 
     async def _insert(self, documents: Sequence[Document]) -> None:
         try:
@@ -203,6 +226,9 @@ class MongoOutbox:
 
 def _document(row: Row) -> Document:
     document = msgspec.structs.asdict(row)
+    if row.revived_at is None:
+        # Earlier versions refuse a row with a field that they don't know.
+        del document["revived_at"]
     return {"_id": row.id, **document, "position": Int64(row.position)}
 
 

@@ -15,7 +15,7 @@ from core.backoff import backoff
 from core.errors import Unavailable
 from core.host import Chance, Clock
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
+from core.outbox.ports import PENDING_DAYS, PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import CallResult, settle
 from core.outbox.webhook import Webhook
@@ -31,7 +31,7 @@ UNRECORDED_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class RelayParts:
-    """The ports and functions that the relay works with."""
+    """The ports and functions that the relay works with, and for how long a row may be pending."""
 
     webhooks: WebhookDirectory
     outbox: PendingRows
@@ -39,6 +39,7 @@ class RelayParts:
     bell: Bell
     clock: Clock
     chance: Chance
+    pending_for: timedelta = timedelta(days=PENDING_DAYS)
 
 
 Count = Callable[[str, CallResult, Settlement], None]

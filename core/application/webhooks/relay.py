@@ -16,6 +16,8 @@ from core.outbox.row import Settlement
 from core.outbox.schedule import CallResult
 
 RELAY_LEASE = "relay"
+EXPIRY_SECONDS = 3_600.0
+"""How often the rows are looked for that have been pending for too long."""
 COUNTED_WEBHOOKS = 1_000
 """For how many webhooks the relay keeps counts."""
 
@@ -61,6 +63,7 @@ class _Relaying:
         """Relay; call `succeeded` after each look at the outbox. Raises an ExceptionGroup of Unavailable."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settler.run())
+            tasks.create_task(self._expire())
             tasks.create_task(self._coordinate(tasks, succeeded))
 
     async def _coordinate(self, tasks: asyncio.TaskGroup, succeeded: Callable[[], None]) -> None:
@@ -76,6 +79,15 @@ class _Relaying:
                 changed = bell("webhooks")
                 await self._load_webhooks(tasks)
             more = bell("outbox")
+
+    async def _expire(self) -> None:
+        """Give up old rows, those of disabled webhooks too, at once and then once in a while."""
+        while True:
+            now = self._parts.clock.now()
+            expired = await self._parts.outbox.expire(now - self._parts.pending_for, now)
+            if expired:
+                Relay.logger.warning("%d rows were pending for too long, and are dead", expired)
+            await asyncio.sleep(EXPIRY_SECONDS)
 
     async def _load_webhooks(self, tasks: asyncio.TaskGroup) -> None:
         """Load the webhooks, and begin, change or end endpoints to match."""

@@ -11,6 +11,7 @@ from adapters.memory.outbox import MemoryOutbox
 from adapters.mongo.client import Database
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from core.outbox.ports import (
+    EXPIRED,
     KEPT_SECONDS,
     Backlog,
     BacklogReader,
@@ -81,7 +82,7 @@ class OutboxContract:
         assert await outbox.revive(dead, LATER)
         assert not await outbox.revive(dead, LATER)
         assert await outbox.pending("hook", 0, 10) == [
-            replace(dead, state="pending", attempts=0, next_at=LATER)
+            replace(dead, state="pending", attempts=0, next_at=LATER, revived_at=LATER)
         ]
 
     async def test_a_pending_row_is_hastened_with_those_that_must_go_before_it(self, outbox: Outbox) -> None:
@@ -96,6 +97,18 @@ class OutboxContract:
         assert [each.next_at for each in await outbox.pending("other", 0, 10)] == [LATER]
         await outbox.hasten(waiting[2], LATER)
         assert [each.next_at for each in await outbox.lane("hook", "a", 10)] == [NOON, LATER]
+
+    async def test_pending_rows_expire_but_not_those_that_were_revived_since(self, outbox: Outbox) -> None:
+        await outbox.add([row(1), row(2), row(3, routed_at=LATER), row(4, hook="disabled"), row(5)])
+        dead = await settle(outbox, row(2), state="dead")
+        await settle(outbox, row(5), state="dead")
+        await outbox.revive(dead, LATER)
+        assert await outbox.expire(LATER, LATER) == 2
+        assert [each.position for each in await outbox.pending("hook", 0, 10)] == [2, 3]
+        listed = {each.id: each for each in await outbox.page(query(states=frozenset({"dead"})))}
+        assert listed.keys() == {"1:hook", "4:disabled", "5:hook"}
+        assert (listed["4:disabled"].error, listed["4:disabled"].settled_at) == (EXPIRED, LATER)
+        assert await outbox.expire(LATER, LATER) == 0
 
     async def test_a_tenant_sees_its_own_rows_only(self, outbox: Outbox) -> None:
         await outbox.add([row(1), row(2, hook="theirs", tenant="other")])
@@ -136,7 +149,7 @@ class OutboxContract:
         assert await outbox.newest(100, 10) == [(3, "event-3"), (2, "event-2"), (1, "event-1")]
 
     async def test_the_backlog_counts_what_is_pending_and_dead(self, outbox: Outbox) -> None:
-        await outbox.add([row(1, routed_at=LATER), row(2), row(3), row(4), row(5, hook="other")])
+        await outbox.add([row(1), row(2, routed_at=LATER), row(3), row(4), row(5, hook="other")])
         await settle(outbox, row(3), state="dead")
         await settle(outbox, row(4), state="delivered")
         await settle(outbox, row(5, hook="other"), state="dead")

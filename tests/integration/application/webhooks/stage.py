@@ -27,7 +27,7 @@ from core.application.webhooks.router import ROUTING, Router, RouterParts
 from core.outbox.webhook import Webhook
 from tests.kit.history import History
 from tests.kit.hosts import HOST, CountedIds, candidate
-from tests.kit.outgoing import webhook
+from tests.kit.outgoing import AGES, webhook
 from tests.kit.receiver import Delivery, Receiver
 from tests.kit.workers import running
 
@@ -96,7 +96,9 @@ class Stage:
         return Router(parts, candidate(self.leases, holder))
 
     def relay(self, holder: str, feed: Feed) -> Relay:
-        parts = RelayParts(self.webhooks, self.outbox, self.sender, feed.bells.of, self.clock, lambda: 0.0)
+        parts = RelayParts(
+            self.webhooks, self.outbox, self.sender, feed.bells.of, self.clock, lambda: 0.0, AGES
+        )
         return Relay(parts, candidate(self.leases, holder))
 
     @asynccontextmanager

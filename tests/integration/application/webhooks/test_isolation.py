@@ -14,7 +14,7 @@ from core.outbox.row import Row, Settlement
 from core.outbox.schedule import CallResult
 from core.outbox.webhook import Webhook
 from tests.kit.hosts import HOST, candidate
-from tests.kit.outgoing import row, webhook
+from tests.kit.outgoing import AGES, row, webhook
 from tests.kit.waiting import eventually
 from tests.kit.workers import running
 
@@ -59,7 +59,7 @@ async def relayed(
     webhooks = MemoryWebhooks() if webhooks is None else webhooks
     for name in (BAD, "good"):
         await webhooks.add(webhook(name))
-    parts = RelayParts(webhooks, outbox, sender, bells.of, HOST.clock, HOST.chance)
+    parts = RelayParts(webhooks, outbox, sender, bells.of, HOST.clock, HOST.chance, AGES)
     async with running(Relay(parts, candidate(MemoryLeases()))):
         await eventually("it is seen", seen)
         await outbox.add([row(99, hook="good")])

@@ -15,12 +15,12 @@ from core.application.bells import Bells
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
-from core.outbox.ports import WebhookMessage
+from core.outbox.ports import EXPIRED, WebhookMessage
 from core.outbox.row import Row
 from core.outbox.schedule import CallResult
 from core.outbox.webhook import Webhook
 from tests.kit.hosts import HOST, candidate
-from tests.kit.outgoing import row, webhook
+from tests.kit.outgoing import AGES, row, webhook
 from tests.kit.waiting import eventually
 from tests.kit.workers import running
 
@@ -81,9 +81,11 @@ class Scene:
         )
 
     @asynccontextmanager
-    async def relaying(self) -> AsyncIterator[None]:
+    async def relaying(self, pending_for: timedelta = AGES) -> AsyncIterator[None]:
         await self.webhooks.add(webhook())
-        parts = RelayParts(self.webhooks, self.outbox, self.sender, self.bells.of, HOST.clock, HOST.chance)
+        parts = RelayParts(
+            self.webhooks, self.outbox, self.sender, self.bells.of, HOST.clock, HOST.chance, pending_for
+        )
         async with running(Relay(parts, candidate(MemoryLeases()))):
             yield
 
@@ -121,3 +123,14 @@ async def test_an_old_list_of_webhooks_wakes_none_that_is_gone() -> None:
         assert hook is not None
         await scene.outgoing.change(hook, {"enabled": True}, None)
         await eventually("the second is sent", lambda: "event-2" in scene.sender.sent)
+
+
+async def test_what_a_disabled_webhook_was_to_get_is_given_up_in_the_end() -> None:
+    scene = Scene()
+    await scene.webhooks.add(webhook("disabled", enabled=False))
+    await scene.outbox.add([row(1, hook="disabled"), row(2, hook="disabled", routed_at=HOST.clock.now())])
+    async with scene.relaying(timedelta(days=7)):
+        await eventually("it is dead", lambda: scene.outbox.rows[1, "disabled"].state == "dead")
+    assert scene.outbox.rows[1, "disabled"].error == EXPIRED
+    assert scene.outbox.rows[2, "disabled"].state == "pending"
+    assert scene.sender.sent == []
