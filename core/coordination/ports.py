@@ -1,5 +1,6 @@
 """The ports of coordination: leases, checkpoints, presence, turns."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -99,6 +100,20 @@ class Presence(Protocol):
         ...
 
     async def leave(self, process: str) -> None:
+        """Withdraw the process's announcement."""
+        ...
+
+
+class SettingsBoard(Protocol):
+    """The processes' settings as digests, by the server's clock. Both methods raise Unavailable."""
+
+    async def post(
+        self, process: str, digests: Mapping[str, str], seconds: float
+    ) -> Sequence[Mapping[str, str]]:
+        """Announce the digests by their settings' names for `seconds`; return those of the others."""
+        ...
+
+    async def withdraw(self, process: str) -> None:
         """Withdraw the process's announcement."""
         ...
 

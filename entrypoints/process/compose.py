@@ -14,6 +14,7 @@ from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
+from core.application.agreement import Agreement, Digests
 from core.application.appending import Appending
 from core.application.authentication import Authentication
 from core.application.background import Background
@@ -58,12 +59,14 @@ class Process:
     relay: Relay
     store: Storage
     appends: AppendCounts
+    agreement: Agreement
     background: Background
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
         return MetricSources(
             append=self.appends,
+            agreement=self.agreement,
             feed=self.feed,
             stream=self.stream,
             relay=self.relay,
@@ -84,6 +87,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
     outbox_days: float = PENDING_DAYS,
+    digests: Digests = dict,
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
@@ -91,6 +95,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
 
     `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
     hosts beyond the public Internet that webhooks may call. `outbox_days`: how long a row may be pending.
+    `digests`: those of the settings that all processes must share.
     `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
     deliveries.
 
@@ -108,6 +113,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
             sender,
             traces,
             pending_for=timedelta(days=outbox_days),
+            digests=digests,
             works=role != "api",
         ) as process,
     ):
@@ -123,6 +129,7 @@ async def _running(  # noqa: PLR0913 (as above)
     traces: "Traces | None",
     *,
     pending_for: timedelta,
+    digests: Digests,
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
@@ -139,11 +146,15 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
+    process = holder()
     workers = build_workers(
-        store, feed, handler, sender, host=MACHINE, holder=holder(), pending_for=pending_for
+        store, feed, handler, sender, host=MACHINE, holder=process, pending_for=pending_for
     )
+    agreement = Agreement(store.settings_board, process, digests, MACHINE.chance)
     background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
+    readiness = Readiness(feed, workers.projector, stream, meter, background)
+    readiness.warn_by(agreement.warnings)
     services = Services(
         handler=handler,
         log=store.log,
@@ -153,7 +164,7 @@ async def _running(  # noqa: PLR0913 (as above)
         clock=MACHINE.clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        readiness=Readiness(feed, workers.projector, stream, meter, background).report,
+        readiness=readiness.report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=_outgoing(store, sender),
@@ -176,11 +187,20 @@ async def _running(  # noqa: PLR0913 (as above)
                 "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
             ),
             background.keep("the reader of revocations", "serving", revocations),
+            background.keep("the comparison of settings", "working", agreement.run),
             *(workers.keep(background) if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
         yield Process(
-            services, feed, workers.projector, stream, workers.relay, store, appending.counts, background
+            services,
+            feed,
+            workers.projector,
+            stream,
+            workers.relay,
+            store,
+            appending.counts,
+            agreement,
+            background,
         )
         for task in under_way:
             task.cancel()

@@ -20,6 +20,7 @@ from entrypoints.process.compose import Process, running
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
+from entrypoints.process.shared_settings import digests_of
 from entrypoints.process.sockets import allow_sessions, listening
 from entrypoints.process.storage import storage
 from entrypoints.process.tokens import token_verifier
@@ -48,6 +49,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             limits=settings.limits,
             webhook_allow=settings.webhook_allow,
             outbox_days=settings.outbox_days,
+            digests=lambda: digests_of(settings, store.kind),
             role=settings.role,
             traces=traces,
         ) as process,
