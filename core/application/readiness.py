@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -45,6 +45,11 @@ class Readiness:
         self._projector = projector
         self._clients = clients
         self._meter = meter
+        self._warnings: list[Callable[[], list[str]]] = [lambda: background.troubles("working")]
+
+    def warn_by(self, warnings: Callable[[], list[str]]) -> None:
+        """Report these warnings too."""
+        self._warnings.append(warnings)
 
     async def report(self) -> ReadinessReport:
         """Return the reasons not to serve, the lags, and the warnings."""
@@ -64,7 +69,8 @@ class Readiness:
             for lag in lags
             if lag.projection == FEED and lag.seconds > FEED_SECONDS
         ]
-        return ReadinessReport(reasons, lags, self._background.troubles("working") + _behind(lags))
+        warnings = [line for each in self._warnings for line in each()]
+        return ReadinessReport(reasons, lags, warnings + _behind(lags))
 
     def _known(self) -> list[str]:
         """Return the reasons that this process knows without asking MongoDB."""

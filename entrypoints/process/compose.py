@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
@@ -13,6 +14,7 @@ from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
+from core.application.agreement import Agreement, Digests
 from core.application.appending import Appending
 from core.application.authentication import Authentication
 from core.application.background import Background
@@ -25,12 +27,13 @@ from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
 from core.application.stream_census import StreamCensus
 from core.application.webhooks.administration import WebhookAdministration
+from core.application.webhooks.backlog import RecentBacklog
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.outbox.ports import CheckingSender
+from core.outbox.ports import PENDING_DAYS, CheckingSender
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import MetricSources
@@ -57,12 +60,14 @@ class Process:
     relay: Relay
     store: Storage
     appends: AppendCounts
+    agreement: Agreement
     background: Background
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
         return MetricSources(
             append=self.appends,
+            agreement=self.agreement,
             feed=self.feed,
             stream=self.stream,
             relay=self.relay,
@@ -70,7 +75,7 @@ class Process:
             traffic=traffic,
             ingested=ingested,
             lags=self.services.lags,
-            outbox=self.store.outbox,
+            outbox=RecentBacklog(self.store.outbox),
             webhooks=self.store.webhooks,
             now=self.services.clock.now,
         )
@@ -83,14 +88,18 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     tokens: TokenVerifier | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
+    outbox_days: float = PENDING_DAYS,
+    digests: Digests = dict,
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
     `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
-    hosts beyond the public Internet that webhooks may call. `role`: `api` leaves the worker tasks to other
-    processes. `traces` records spans of appends and deliveries.
+    hosts beyond the public Internet that webhooks may call. `outbox_days`: how long a row may be pending.
+    `digests`: those of the settings that all processes must share.
+    `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
+    deliveries.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -99,7 +108,16 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
-        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
+        _running(
+            store,
+            authentication,
+            limits,
+            sender,
+            traces,
+            pending_for=timedelta(days=outbox_days),
+            digests=digests,
+            works=role != "api",
+        ) as process,
     ):
         yield process
 
@@ -112,6 +130,8 @@ async def _running(  # noqa: PLR0913 (as above)
     sender: CheckingSender,
     traces: "Traces | None",
     *,
+    pending_for: timedelta,
+    digests: Digests,
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
@@ -130,9 +150,15 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
+    process = holder()
+    workers = build_workers(
+        store, feed, handler, sender, host=MACHINE, holder=process, pending_for=pending_for
+    )
+    agreement = Agreement(store.settings_board, process, digests, MACHINE.chance)
     background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
+    readiness = Readiness(feed, workers.projector, stream, meter, background)
+    readiness.warn_by(agreement.warnings)
     services = Services(
         handler=handler,
         log=store.log,
@@ -142,7 +168,7 @@ async def _running(  # noqa: PLR0913 (as above)
         clock=MACHINE.clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        readiness=Readiness(feed, workers.projector, stream, meter, background).report,
+        readiness=readiness.report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=_outgoing(store, sender),
@@ -166,11 +192,20 @@ async def _running(  # noqa: PLR0913 (as above)
                 "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
             ),
             background.keep("the reader of revocations", "serving", revocations),
+            background.keep("the comparison of settings", "working", agreement.run),
             *(workers.keep(background) if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
         yield Process(
-            services, feed, workers.projector, stream, workers.relay, store, appending.counts, background
+            services,
+            feed,
+            workers.projector,
+            stream,
+            workers.relay,
+            store,
+            appending.counts,
+            agreement,
+            background,
         )
         for task in under_way:
             task.cancel()

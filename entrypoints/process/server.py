@@ -22,6 +22,7 @@ from entrypoints.process.compose import Process, running
 from entrypoints.process.gc import Collector
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
+from entrypoints.process.shared_settings import digests_of
 from entrypoints.process.sockets import allow_sessions, listening
 from entrypoints.process.starting import WaitingRoom, run_when_possible
 from entrypoints.process.storage import storage
@@ -66,6 +67,8 @@ async def _run_started(
             tokens=tokens,
             limits=settings.limits,
             webhook_allow=settings.webhook_allow,
+            outbox_days=settings.outbox_days,
+            digests=lambda: digests_of(settings, store.kind),
             role=settings.role,
             traces=traces,
         ) as process,

@@ -9,6 +9,7 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
+from core.outbox.ports import PENDING_DAYS
 from entrypoints.http.loopback import is_loopback
 from entrypoints.process.setting_declaration import Command, setting
 
@@ -116,6 +117,14 @@ class Settings:
         of=SERVERS,
         panel=WEBHOOKS,
         parse=_listed,
+    )
+    outbox_days: float = setting(
+        "How many days what a webhook is to get may wait before it is given up.",
+        default=PENDING_DAYS,
+        of=SERVERS,
+        panel=WEBHOOKS,
+        least=0.01,
+        most=3_650,
     )
     webhooks_file: Path | None = setting(
         "A file of webhooks, JSON or TOML, read at start-up.", default=None, of=SERVERS, panel=WEBHOOKS

@@ -16,6 +16,7 @@ from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
+from adapters.mongo.coordination.settings_board import MongoSettingsBoard
 from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
@@ -59,6 +60,7 @@ class Storage:
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
     presence: MongoPresence
+    settings_board: MongoSettingsBoard
     events: EventStore
     turn_requests: MongoTurnRequests
 
@@ -96,6 +98,7 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         await built.outbox.create()
         await built.kpis.create()
         await built.presence.create()
+        await built.settings_board.create()
         yield built
     finally:
         link.connection.client.close()
@@ -121,6 +124,7 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         outbox=MongoOutbox(connection),
         kpis=MongoKpiBuckets(connection),
         presence=MongoPresence(connection),
+        settings_board=MongoSettingsBoard(connection),
         events=link.events,
         turn_requests=MongoTurnRequests(connection),
     )

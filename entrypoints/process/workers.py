@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from adapters.webhook.formats.registry import FORMATS
@@ -39,7 +40,14 @@ class Workers:
 
 
 def build_workers(  # noqa: PLR0913 (the parts that workers share)
-    store: Storage, feed: Feed, handler: CommandHandler, sender: WebhookSender, *, host: Host, holder: str
+    store: Storage,
+    feed: Feed,
+    handler: CommandHandler,
+    sender: WebhookSender,
+    *,
+    host: Host,
+    holder: str,
+    pending_for: timedelta,
 ) -> Workers:
     """Build the workers; they start over when the feed meets another log."""
     log, follow, clock, chance = store.log, feed.follow, host.clock, host.chance
@@ -49,7 +57,7 @@ def build_workers(  # noqa: PLR0913 (the parts that workers share)
     routing = RouterParts(
         log, store.webhooks, store.outbox, store.checkpoints, follow, feed.bells.of, clock, FORMATS
     )
-    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bells.of, clock, chance)
+    relaying = RelayParts(store.webhooks, store.outbox, sender, feed.bells.of, clock, chance, pending_for)
     projector, relay = Projector(log, follow, alarms, candidate), Relay(relaying, candidate)
     every = (
         projector,

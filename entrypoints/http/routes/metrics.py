@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.streaming.driver import StreamDriver
+from core.application.agreement import Agreement
 from core.application.feed import Feed
 from core.application.lag import Lag
 from core.application.webhooks.relay import Relay
@@ -53,6 +54,7 @@ class MetricSources:
     """The parts of a process that count, and the readers of the store's figures."""
 
     append: AppendCounts
+    agreement: Agreement
     feed: Feed
     stream: StreamDriver
     relay: Relay
@@ -112,6 +114,11 @@ class _Snapshot(Collector):
         yield from self._delivery()
         yield from self._commands()
         yield from self._webhooks()
+        yield _gauge(
+            "tocsin_settings_differing",
+            "Settings that another process has otherwise.",
+            len(self.sources.agreement.differing),
+        )
         yield _gauge(
             "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
         )
