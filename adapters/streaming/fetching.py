@@ -15,7 +15,7 @@ from core.application.waiting import closing
 from core.backoff import backoff
 from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
-from core.delivery.pages import PAGE_EVENTS
+from core.delivery.pages import page_end
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Subscription
 from core.errors import LogMismatch, Unavailable
@@ -91,7 +91,8 @@ class Fetching:
             tries += 1
             try:
                 async with self._page_reads:
-                    page = await self._sources.log.read(request.number * PAGE_EVENTS, PAGE_EVENTS)
+                    limit = page_end(request.number) - request.after
+                    page = await self._sources.log.read(request.after, limit)
                 self._delivery.page(request, page.events)
             except (Unavailable, LogMismatch) as error:
                 logger.warning("reading the log again for sessions that are behind: %s", error)

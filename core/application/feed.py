@@ -192,7 +192,7 @@ class Feed:
             raise _Skipped
         if notice.position > self.position and not notice.events:
             # This doorbell brings no events: don't wait for them.
-            await self._catch_up()
+            await self._catch_up(notice.position)
 
     async def _chase(self) -> None:
         """Read the events that no doorbell brought; just after a failover that may take a few tries."""
@@ -202,18 +202,21 @@ class Feed:
             await asyncio.sleep(GRACE_SECONDS + backoff(tries, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
             if self._heard > self.position:
                 with suppress(Unavailable):
-                    await self._catch_up()
+                    await self._catch_up(self._heard)
             tries += 1
             if self._heard <= self.position:
                 tries = 0
                 self._behind.clear()
 
-    async def _catch_up(self) -> Page:
+    async def _catch_up(self, to: int | None = None) -> Page:
+        """Read on to the position, None: to the log's end; return the page read last."""
         async with self._reading:
             while True:
-                page = await self._log.read(self.position, PAGE_EVENTS)
+                before = self.position
+                page = await self._log.read(before, PAGE_EVENTS)
                 self._take(page.events)
-                if len(page.events) < PAGE_EVENTS // 2:
+                # A short page is not the log's end: an answer holds so many bytes. Only an empty one is.
+                if self.position == before or (to is not None and self.position >= to):
                     return page
 
     def _take(self, events: Sequence[Event]) -> None:

@@ -10,7 +10,7 @@ from adapters.mongo.client import Database, connect
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
 from core.alarm.events import Event
 from core.application.feed import Feed
-from tests.kit.appending import appended
+from tests.kit.appending import append_large, appended
 from tests.kit.hosts import HOST
 from tests.kit.mongologs import WritableLog
 from tests.kit.replicasets import ReplicaSet
@@ -64,6 +64,23 @@ async def test_a_backlog_that_is_longer_than_a_batch_comes_whole(
         await reached(feed, 4_000)
     other.client.close()
     assert positions(seen) == list(range(1, 4_001))
+
+
+async def test_a_backlog_that_no_answer_can_hold_comes_whole(connected: Database) -> None:
+    # 60 MB: an answer ends at 16 MiB, and the doorbell tells of none of them.
+    log, seen = WritableLog(connected), list[Event]()
+    await log.create()
+    feed = Feed(log, ChangeStreamDoorbell(connected), HOST.chance)
+    await feed.start()
+    feed.on_events(seen.extend, lambda: None)
+    async with log.running():
+        await append_large(log, 1_200)
+    # A change stream begins with the newest write, even if that was before it.
+    await connected["other"].insert_one({})
+    running = asyncio.create_task(feed.run())
+    await reached(feed, 1_200)
+    running.cancel()
+    assert positions(seen) == list(range(1, 1_201))
 
 
 async def test_a_killed_change_stream_is_opened_anew(connected: Database) -> None:
