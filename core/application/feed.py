@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from core.alarm.events import Event
 from core.application.bells import Bells
 from core.application.checkpoints import contains
 from core.application.ports import Clients
+from core.application.reconnecting import LONGEST_PAUSE_SECONDS, Reconnecting
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
@@ -23,7 +25,6 @@ RECENT_EVENTS = 5_000
 """How many events a follower can be behind before it reads the log itself."""
 GRACE_SECONDS = 0.2
 """How long the doorbell may take to bring events known from elsewhere, before the feed reads the log."""
-LONGEST_PAUSE_SECONDS = 2.0
 
 
 class _Skipped(Exception):
@@ -56,7 +57,7 @@ class Feed:
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
         self._behind = asyncio.Event()
-        self._failures = 0
+        self._reconnecting = Reconnecting(chance, logger)
         self.bells = Bells()
         """They ring when the doorbell names their collection, and whenever it was away."""
         self.live = False
@@ -114,12 +115,16 @@ class Feed:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._stay_connected())
+                tasks.create_task(self._reconnecting.run(self._follow_doorbell))
                 tasks.create_task(self._chase())
         except* UnknownEvent as group:
             self.stopped = next(error for error in group.exceptions if isinstance(error, UnknownEvent))
             logger.error("stopped: %s", self.stopped)  # noqa: TRY400 (one clear line is the point)
             self._moved.set()
+
+    async def ring_on(self) -> None:
+        """Go on ringing the bells for ever, without reading events; for a feed that has stopped."""
+        await self._reconnecting.run(self._ring_bells)
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         """Yield every event after a position, in batches, in order, for ever.
@@ -150,18 +155,9 @@ class Feed:
             return None
         return list(islice(self._recent, after - first, after - first + PAGE_EVENTS))
 
-    async def _stay_connected(self) -> None:
-        while True:
-            try:
-                await self._connected()
-            except _Skipped:
-                continue
-            except Unavailable as error:
-                self._failures += 1
-                logger.log(
-                    logging.INFO if self._failures == 1 else logging.WARNING, "reconnecting: %s", error
-                )
-                await asyncio.sleep(backoff(self._failures, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
+    async def _follow_doorbell(self) -> None:
+        with suppress(_Skipped):
+            await self._connected()
 
     async def _connected(self) -> None:
         await self._check_log()
@@ -174,10 +170,19 @@ class Feed:
             self.live = True
             try:
                 async for notice in notices:
-                    self._failures = 0
+                    self._reconnecting.succeeded()
                     await self._handle(notice)
             finally:
                 self.live = False
+        raise Unavailable("the doorbell ended")
+
+    async def _ring_bells(self) -> None:
+        # Of an event that only a newer version can read, the doorbell must not bring anything.
+        async with self._doorbell.listen(None, lambda: sys.maxsize) as notices:
+            self.bells.ring_all()
+            async for notice in notices:
+                self._reconnecting.succeeded()
+                self.bells.ring(notice.topics)
         raise Unavailable("the doorbell ended")
 
     async def _handle(self, notice: Notice) -> None:
@@ -258,6 +263,11 @@ class Feed:
 
 
 async def run_while_readable(feed: Feed, clients: Clients) -> None:
-    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes."""
+    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes.
+
+    The bells ring on: who is refused from now on must be refused here, too.
+    """
     await feed.run()
-    await clients.drain()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(feed.ring_on())
+        tasks.create_task(clients.drain())
