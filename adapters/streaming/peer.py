@@ -13,6 +13,7 @@ Receive = Callable[[], Awaitable[Message]]
 class Wire(Protocol):
     """Writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
 
+    filled: Callable[[], None] | None
     resumed: Callable[[], None] | None
 
     def write(self, frame: bytes) -> bool:
