@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
+from adapters.mongo.alarms.alarm_list import SCAN_BYTES, MongoAlarmList
 from adapters.mongo.client import Database
 from core.alarm.events import Event
 from core.application.replay.log_pages import pages, with_snapshots
@@ -49,6 +51,16 @@ async def test_the_newest_events_of_many_streams_come_all(log: WritableLog, conn
 async def test_a_range_is_read_whole(log: WritableLog, after: int) -> None:
     positions = [event.position for event in (await read_all(log, after))]
     assert positions == list(range(after + 1, EVENTS + 1))
+
+
+async def test_the_pages_of_a_scan_are_bounded_in_bytes(log: WritableLog, connected: Database) -> None:
+    alarms = MongoAlarmList(connected)
+    rows = {event.alarm.id: event.alarm for event in await read_all(log)}
+    await alarms.write(rows)
+    pages = [page async for page in alarms.scan("default")]
+    assert [row for page in pages for row in page] == sorted(rows.values(), key=lambda row: row.id)
+    largest = max(sum(len(msgspec.json.encode(row)) for row in page) for page in pages)
+    assert SCAN_BYTES / 2 < largest < 2 * SCAN_BYTES
 
 
 async def read_all(log: WritableLog, after: int = 0) -> Sequence[Event]:
