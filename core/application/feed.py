@@ -3,15 +3,14 @@
 import asyncio
 import logging
 import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 
 from core.alarm.events import Event
 from core.application.bells import Bells
 from core.application.checkpoints import contains
 from core.application.ports import Clients
+from core.application.recent_events import RecentEvents
 from core.application.reconnecting import LONGEST_PAUSE_SECONDS, Reconnecting
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
@@ -21,8 +20,6 @@ from core.log.ports import START, Doorbell, FeedReader, Notice, Page, Stamp
 logger = logging.getLogger("tocsin.feed")
 
 PAGE_EVENTS = 1_000
-RECENT_EVENTS = 5_000
-"""How many events a follower can be behind before it reads the log itself."""
 GRACE_SECONDS = 0.2
 """How long the doorbell may take to bring events known from elsewhere, before the feed reads the log."""
 
@@ -51,7 +48,7 @@ class Feed:
         self._last: Stamp = START
         self._identity = ""
         self._heard = 0
-        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
+        self._recent = RecentEvents()
         self._takers: list[Taker] = []
         self._resets: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
@@ -153,7 +150,7 @@ class Feed:
         first = self.position - len(self._recent)
         if after < first:
             return None
-        return list(islice(self._recent, after - first, after - first + PAGE_EVENTS))
+        return self._recent.skipping(after - first, PAGE_EVENTS)
 
     async def _follow_doorbell(self) -> None:
         with suppress(_Skipped):
@@ -236,7 +233,7 @@ class Feed:
             return
         fresh = events[known:end]
         newest = fresh[-1]
-        self._recent.extend(fresh)
+        self._recent.add(fresh)
         self._last = Stamp(newest.position, newest.event_id, newest.at)
         for taker in self._takers:
             taker(fresh)

@@ -13,6 +13,7 @@ import msgspec
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.alarm.evolution import place
+from core.alarm.weight import memory_of
 from core.counters import AppendCounts
 from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
 from core.log.ports import (
@@ -30,6 +31,8 @@ from core.log.ports import (
 BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024
 QUEUE_SUBMISSIONS = 20_000
+QUEUE_BYTES = 64 * 1024 * 1024
+"""How many bytes the events take together that have no outcome yet."""
 STAMPS = 2 * BATCH_EVENTS
 
 
@@ -39,7 +42,7 @@ class Submission:
     `since` is when the event was submitted, in seconds of any clock that the caller chooses.
     """
 
-    __slots__ = ("before", "done", "event", "since", "under_way")
+    __slots__ = ("before", "done", "event", "since", "size", "under_way")
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Submission:
         self.event = event
         self.done = done
         self.since = since
+        self.size = _size(event)
         # Whether a batch holds the event: from then on it may land without an answer.
         self.under_way = False
 
@@ -75,6 +79,8 @@ class Appender(Generic[Document]):
         self._store = store
         self._pause = pause
         self._queue: deque[Submission] = deque()
+        # Of all submissions that have no outcome yet, whether queued or under way.
+        self._bytes = 0
         self._tail: Stamp | None = None
         self._landed: list[Event] = []
         self.counts = AppendCounts()
@@ -100,6 +106,9 @@ class Appender(Generic[Document]):
         """Queue the submission. Raises Unavailable when the queue is full."""
         if len(self._queue) >= QUEUE_SUBMISSIONS:
             raise Unavailable(f"{QUEUE_SUBMISSIONS} commands are waiting already")
+        if self._bytes and self._bytes + submission.size > QUEUE_BYTES:
+            raise Unavailable(f"commands of {QUEUE_BYTES >> 20} MiB are waiting already")
+        self._bytes += submission.size
         self._queue.append(submission)
 
     def withdraw(self, submission: Submission) -> bool:
@@ -107,6 +116,7 @@ class Appender(Generic[Document]):
         if submission.under_way:
             return False
         self._queue.remove(submission)
+        self._bytes -= submission.size
         return True
 
     def learn(self, stamp: Stamp) -> None:
@@ -158,9 +168,8 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                sent[result.index].submission.done(
-                    Unavailable(f"the store refused the event: {result.detail}")
-                )
+                refused = Unavailable(f"the store refused the event: {result.detail}")
+                self._finish(sent[result.index].submission, refused)
                 self._requeue(sent[result.index + 1 :])
                 return [], True
             case NotSent() | Unknown():
@@ -185,7 +194,7 @@ class Appender(Generic[Document]):
             except InvalidInput as error:
                 # The submission has left the queue for good, so nobody can withdraw it.
                 submission.under_way = True
-                submission.done(error)
+                self._finish(submission, error)
                 continue
             if batch and size + length > BATCH_BYTES:
                 self._queue.appendleft(submission)
@@ -206,7 +215,11 @@ class Appender(Generic[Document]):
         self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))
-            placed.submission.done(placed.event)
+            self._finish(placed.submission, placed.event)
+
+    def _finish(self, submission: Submission, outcome: Event | TocsinError) -> None:
+        self._bytes -= submission.size
+        submission.done(outcome)
 
     def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
         for placed in left:
@@ -253,19 +266,28 @@ class Appender(Generic[Document]):
         landed = await self._store.find(event.event_id)
         if landed is not None:
             self.learn(_stamp(landed))
-            first.submission.done(landed)
+            self._finish(first.submission, landed)
             if landed.position == event.position:
                 return left[1:], True
         elif key == "revision":
             self.counts.conflicts += 1
-            first.submission.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
+            conflict = RevisionConflict(f"{event.stream} has a revision {event.revision} already")
+            self._finish(first.submission, conflict)
         else:
             recorded = await self._store.by_command(event.tenant, event.command_id or "")
             if recorded is None:
                 return left, False
-            first.submission.done(DuplicateCommand(recorded))
+            self._finish(first.submission, DuplicateCommand(recorded))
         self._requeue(left[1:])
         return [], True
+
+
+def _size(event: Event) -> int:
+    try:
+        return memory_of(event)
+    except (UnicodeError, OverflowError):
+        # The store will refuse it.
+        return 0
 
 
 def _stamp(event: Event) -> Stamp:

@@ -145,3 +145,21 @@ def test_the_appenders_queue_is_bounded() -> None:
         here.appender.submit(entry)
     with pytest.raises(Unavailable):
         here.appender.submit(entry)
+
+
+def test_what_waits_is_bounded_in_bytes_until_it_has_its_outcome() -> None:
+    here = Process(Replicas(), "none")
+    first, told = submitted(here, "a", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 2 * first.size + 100):
+        second, _ = submitted(here, "b", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "c")
+        assert here.appender.withdraw(second)
+        _, others = submitted(here, "d", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "e")
+        run_until(here, lambda: bool(told and others))
+        submitted(here, "f", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 1):
+        alone = Process(Replicas(), "none")
+        submitted(alone, "a")
