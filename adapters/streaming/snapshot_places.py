@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-SUBJECT_SNAPSHOTS = 32
+SUBJECT_SNAPSHOTS = 16
 """How many snapshots one subject's sessions get at once in a process; further ones wait for their turn."""
 
 

@@ -22,7 +22,7 @@ from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
 
 ALARMS = "alarms"
 SCAN_ROWS = 500
-FIRST_ROWS = 200
+FIRST_ROWS = 100
 """How many rows a scan reads first; as many as fit a page later."""
 SCAN_BYTES = 512 * 1024
 """How many bytes of stored rows a page of a scan has, besides the last row."""
