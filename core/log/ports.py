@@ -230,7 +230,7 @@ class Doorbell(Protocol):
     def listen(
         self, moment: object, known: Callable[[], int]
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """Send notices of all that is committed after `moment`, the moment of an earlier page.
+        """Send notices of all that is committed after `moment`, the moment of an earlier page; None: now.
 
         `known` returns the newest position that the listener knows; notices may leave out events up to it.
         When the doorbell breaks, the iterator ends or raises Unavailable: read, then listen anew.

@@ -15,6 +15,8 @@ from entrypoints.http.services import Services
 
 ADDING_UP = 2
 """How many requests may add up buckets at the same time."""
+EXPORTING = 4
+"""How many requests may read a page of an export at the same time."""
 
 TenantOf = Callable[[str], str | None]
 """Returns the tenant of a routing key; None: there is no such key."""
@@ -33,7 +35,8 @@ class AppState:
     """The process's services, and what belongs to HTTP alone.
 
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
-    `adding_up`: taken by a request while it adds up buckets. `metrics` returns the text of `/metrics`.
+    `adding_up`: taken by a request while it adds up buckets; `exporting`: while it reads a page of an export.
+    `metrics` returns the text of `/metrics`.
     """
 
     services: Services
@@ -42,6 +45,7 @@ class AppState:
     tenant_of: TenantOf = _default_tenant
     ingested: IngestCounts = field(default_factory=IngestCounts)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
+    exporting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTING))
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
 
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 KEYS = 256
-"""How many keys one command asks for: so many of the largest events fit one answer of 16 MiB."""
+"""How many keys are read at once."""
 READERS = 2
 """How many commands are under way at once, so that a slow one does not hold up the others."""
 

@@ -11,10 +11,10 @@ from core.alarm.alarm import Alarm
 from core.application.projections.alarms import PROJECTION
 from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
-from core.lists.query import AlarmPage, AlarmQuery
+from core.lists.query import AlarmPage, AlarmQuery, within
 from core.roles import READERS
 from entrypoints.http.accept_and_match import knows
-from entrypoints.http.export import EXPORTS, exported
+from entrypoints.http.export import EXPORTS, PageWriter, exported
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import caller
@@ -30,10 +30,13 @@ from entrypoints.http.schemas.parameters import (
     PageParameters,
     parameters,
 )
-from entrypoints.http.state import services_of
+from entrypoints.http.state import services_of, state_of
 
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
+
+ANSWER_BYTES = 4 * 1024 * 1024
+"""How many bytes of rows an answer has at most, whatever its limit; always one row."""
 
 Pages = Callable[[AlarmQuery], Awaitable[AlarmPage]]
 
@@ -63,7 +66,7 @@ async def list_alarms(request: Request) -> Response:
         cursor = cursor_of(given.cursor, given.digest(), query)
         query, pinned = replace(query, after=tuple(cursor.after)), cursor.position
     position, pages = await _source(request, given, pinned)
-    page = await pages(query)
+    page = within(query, await pages(query), ANSWER_BYTES)
     at = position if given.as_of is not None else None
     following = None if page.next is None else cursor_text(given.digest(), page.next, at)
     return json_response(AlarmsAnswer(page.alarms, following, position))
@@ -80,13 +83,14 @@ async def list_alarms(request: Request) -> Response:
     codes=CODES,
 )
 async def export_alarms(request: Request) -> Response:
-    """Return all rows of a list as a file; only one page of it is in memory at a time."""
+    """Return all rows of a list as a file; only a bounded part of it is in memory at a time."""
     given = parameters(request, ExportParameters)
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
     position, pages = await _source(request, given, None)
     export = EXPORTS[given.format]
+    writer = PageWriter(export, pages, state_of(request).exporting)
     # Read the first page before the answer begins: an error in it can still become a problem.
-    first = await pages(query)
+    first = await writer.page(query)
     stamp = services_of(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
@@ -94,7 +98,7 @@ async def export_alarms(request: Request) -> Response:
     }
     if request.method == "HEAD":
         return Response(None, headers=headers, media_type=export.media_type)
-    return StreamingResponse(exported(export, query, first, pages), 200, headers, export.media_type)
+    return StreamingResponse(exported(export, writer, query, first), 200, headers, export.media_type)
 
 
 @routes.declare(

@@ -9,7 +9,9 @@ import pytest
 
 from adapters.memory.log import Events, MemoryLog
 from core.alarm.events import Event
+from core.alarm.weight import memory_of
 from core.application.feed import Feed
+from core.application.recent_events import RecentEvents
 from core.log.ports import Notice
 from tests.kit.history import History
 from tests.kit.hosts import HOST
@@ -52,6 +54,26 @@ async def passed_on(*rings: tuple[int, int]) -> tuple[list[Event], list[Event]]:
             break
     running.cancel()
     return seen, history.events
+
+
+def test_recent_events_are_bounded_in_items_and_bytes_and_the_newest_stays() -> None:
+    history = History()
+    for number in range(10):
+        history.raised(f"pump-{number}", text="x" * 1_000)
+    events = history.events
+    recent = RecentEvents(most=7, size=5 * memory_of(events[-1]))
+    recent.add(events[:6])
+    recent.add(events[6:])
+    assert recent.skipping(0, 9) == events[5:]
+    assert recent.skipping(2, 2) == events[7:9]
+    few = RecentEvents(most=3)
+    few.add(events)
+    assert few.skipping(0, 9) == events[7:]
+    tiny = RecentEvents(size=1)
+    tiny.add(events)
+    assert tiny.skipping(0, 9) == events[9:]
+    recent.clear()
+    assert len(recent) == 0
 
 
 async def test_an_event_that_comes_behind_a_gap_is_read_from_the_log() -> None:

@@ -23,6 +23,7 @@ from core.log.ports import Notice, Page, Stamp
 from tests.integration.application.test_feed_followers import Bringing
 from tests.kit.history import History
 from tests.kit.hosts import HOST, candidate
+from tests.kit.waiting import eventually
 
 SECONDS = 10.0
 
@@ -156,12 +157,11 @@ async def test_clients_are_sent_away_when_the_feed_meets_an_event_of_a_newer_ver
     keeping = await place.connected()
     place.log.newer = True
     place.doorbell.rings.put_nowait(Notice(position=1))
-    async with asyncio.timeout(SECONDS):
-        await keeping
-    assert place.clients.draining
+    await eventually("the clients are sent away", lambda: place.clients.draining, SECONDS)
     reasons = (await place.readiness.report()).reasons
     assert reasons[0] == "it is draining: send no more clients here"
     assert reasons[1].startswith("the feed: stopped: event 1 is alarm.raised v99")
+    keeping.cancel()
 
 
 @pytest.mark.parametrize(("need", "ready"), [("serving", False), ("working", True)])

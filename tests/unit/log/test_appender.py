@@ -180,3 +180,21 @@ def test_who_waits_is_told_when_the_store_raises_what_nobody_foresaw() -> None:
     _, later = submitted(here, "c")
     run_until(here, lambda: bool(later))
     assert positions(later) == [1]
+
+
+def test_what_waits_is_bounded_in_bytes_until_it_has_its_outcome() -> None:
+    here = Process(Replicas(), "none")
+    first, told = submitted(here, "a", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 2 * first.size + 100):
+        second, _ = submitted(here, "b", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "c")
+        assert here.appender.withdraw(second)
+        _, others = submitted(here, "d", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "e")
+        run_until(here, lambda: bool(told and others))
+        submitted(here, "f", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 1):
+        alone = Process(Replicas(), "none")
+        submitted(alone, "a")
