@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from adapters.streaming.driver import StreamDriver
 from core.access.callers import DEFAULT_TENANT
+from core.application.places import Places
 from entrypoints.http.admission import Admission
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.services import Services
@@ -16,12 +17,22 @@ from entrypoints.http.services import Services
 ADDING_UP = 2
 """How many requests may add up buckets at the same time."""
 
+LARGE_PAYLOADS = 2
+"""How many payloads of more than 1 MiB are read and carried out at the same time."""
+PAYLOADS_WAITING = 16
+PAYLOAD_SECONDS = 5.0
+"""How long a large payload waits for its place."""
+
 TenantOf = Callable[[str], str | None]
 """Returns the tenant of a routing key; None: there is no such key."""
 
 
 def _default_tenant(_: str) -> str | None:
     return DEFAULT_TENANT
+
+
+def _large_payloads() -> Places:
+    return Places("large payloads", LARGE_PAYLOADS, PAYLOADS_WAITING, PAYLOAD_SECONDS)
 
 
 async def _no_metrics() -> bytes:
@@ -33,7 +44,9 @@ class AppState:
     """The process's services, and what belongs to HTTP alone.
 
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
-    `adding_up`: taken by a request while it adds up buckets. `metrics` returns the text of `/metrics`.
+    `adding_up`: taken by a request while it adds up buckets. `large_payloads`: the places of ingested
+    payloads beyond 1 MiB, whose bodies stay in memory until they are carried out. `metrics` returns the text
+    of `/metrics`.
     """
 
     services: Services
@@ -42,6 +55,7 @@ class AppState:
     tenant_of: TenantOf = _default_tenant
     ingested: IngestCounts = field(default_factory=IngestCounts)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
+    large_payloads: Places = field(default_factory=_large_payloads)
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics
 
 
