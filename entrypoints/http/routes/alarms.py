@@ -17,7 +17,7 @@ from entrypoints.http.accept_and_match import knows
 from entrypoints.http.export import EXPORTS, exported
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller
+from entrypoints.http.requests import alarm_id_of, caller
 from entrypoints.http.responses import events_response, json_response
 from entrypoints.http.schemas.answers import AlarmsAnswer, EventsAnswer
 from entrypoints.http.schemas.cursors import cursor_of, cursor_text
@@ -111,7 +111,7 @@ async def export_alarms(request: Request) -> Response:
 async def get_alarm(request: Request) -> Response:
     """Return one alarm from the log, as it is or was; 304 if the client has this revision already."""
     given = parameters(request, AsOfParameters)
-    alarm_id, tenant = request.path_params["alarm_id"], caller(request).tenant
+    alarm_id, tenant = alarm_id_of(request), caller(request).tenant
     if given.as_of is None:
         newest = await services_of(request).log.newest(alarm_id)
     else:
@@ -138,7 +138,7 @@ async def get_alarm(request: Request) -> Response:
 async def alarm_events(request: Request) -> Response:
     """Return a page of an alarm's events, by revision."""
     given = parameters(request, PageParameters)
-    log, alarm_id = services_of(request).log, request.path_params["alarm_id"]
+    log, alarm_id = services_of(request).log, alarm_id_of(request)
     newest = await log.newest(alarm_id)
     if newest is None or newest.tenant != caller(request).tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
