@@ -1,5 +1,6 @@
 """Writes the alarm list as CSV (RFC 4180) or NDJSON, page by page."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -11,6 +12,8 @@ from msgspec.structs import replace
 from core.alarm.alarm import Alarm
 from core.lists.query import AlarmPage, AlarmQuery
 
+SLICE = 50
+"""How many rows are written at once: about 2 ms."""
 COLUMNS = Alarm.__struct_fields__
 
 # A spreadsheet takes a cell that begins like this for a formula.
@@ -32,8 +35,10 @@ async def exported(
     """Yield the file; `page` is the query's first page. An error of `pages` breaks the file off."""
     yield export.head
     while True:
-        if page.alarms:
-            yield export.rows(page.alarms)
+        for first in range(0, len(page.alarms), SLICE):
+            yield export.rows(page.alarms[first : first + SLICE])
+            # Sending does not wait as long as the client reads, so give others their turn.
+            await asyncio.sleep(0)
         if page.next is None:
             return
         page = await pages(replace(query, after=page.next))

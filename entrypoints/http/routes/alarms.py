@@ -30,7 +30,7 @@ from entrypoints.http.schemas.parameters import (
     PageParameters,
     parameters,
 )
-from entrypoints.http.state import services_of
+from entrypoints.http.state import services_of, state_of
 
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
@@ -63,6 +63,8 @@ async def list_alarms(request: Request) -> Response:
         cursor = cursor_of(given.cursor, given.digest(), query)
         query, pinned = replace(query, after=tuple(cursor.after)), cursor.position
     position, pages = await _source(request, given, pinned)
+    if given.as_of is not None or query.words:
+        pages = _in_places(request, pages)
     page = await pages(query)
     at = position if given.as_of is not None else None
     following = None if page.next is None else cursor_text(given.digest(), page.next, at)
@@ -84,6 +86,7 @@ async def export_alarms(request: Request) -> Response:
     given = parameters(request, ExportParameters)
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
     position, pages = await _source(request, given, None)
+    pages = _in_places(request, pages)
     export = EXPORTS[given.format]
     # Read the first page before the answer begins: an error in it can still become a problem.
     first = await pages(query)
@@ -160,6 +163,17 @@ async def _source(
     await _wait_for(request, given.min_position)
     # Read before the rows, which may be newer than this position, never older.
     return (await services.checkpoints.load(PROJECTION)).position, services.alarms.page
+
+
+def _in_places(request: Request, pages: Pages) -> Pages:
+    """Return the function with a bound on how many costly queries run at once, page by page."""
+    places = state_of(request).costly_queries
+
+    async def page(query: AlarmQuery) -> AlarmPage:
+        async with places.taken():
+            return await pages(query)
+
+    return page
 
 
 async def _position(request: Request, given: AsOfParameters) -> int:
