@@ -73,6 +73,7 @@ class Authentication:
             raise Unauthenticated("token_missing", "send `Authorization: Bearer` with a token or an API key")
         matched = _KEY.fullmatch(credential)
         if matched is None:
+            await self._tokens.prepare(credential)
             caller = self._tokens.verify(credential, self._clock.now())
         else:
             caller = await self._caller_with_key(*matched.groups())
