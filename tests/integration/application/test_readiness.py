@@ -24,6 +24,12 @@ from tests.kit.history import History
 from tests.kit.hosts import HOST, candidate
 
 SECONDS = 10.0
+FRESH_SECONDS = readiness.FRESH_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def _asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
 
 
 class Log(MemoryLog):
@@ -145,3 +151,21 @@ async def test_clients_are_sent_away_when_the_feed_meets_an_event_of_a_newer_ver
     reasons = (await place.readiness.report()).reasons
     assert reasons[0] == "it is draining: send no more clients here"
     assert reasons[1].startswith("the feed: stopped: event 1 is alarm.raised v99")
+
+
+async def test_however_many_ask_the_log_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", FRESH_SECONDS)
+    place, asked = Place(), 0
+    tail = place.log.tail
+
+    async def counted() -> Stamp:
+        nonlocal asked
+        asked += 1
+        return await tail()
+
+    monkeypatch.setattr(place.log, "tail", counted)
+    await asyncio.gather(*(place.readiness.report() for _ in range(10)))
+    assert asked == 1
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    await place.readiness.report()
+    assert asked == 2
