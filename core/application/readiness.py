@@ -17,6 +17,8 @@ logger = logging.getLogger("tocsin.readiness")
 
 ASK_SECONDS = 2.0
 """How long MongoDB may take to give the lags."""
+FRESH_SECONDS = 1.0
+"""How long what MongoDB said is told again: anybody may ask, and as often as they like."""
 FEED_SECONDS = 10.0
 """How far behind the log the feed of a ready process may be."""
 PROJECTION_SECONDS = 10.0
@@ -46,23 +48,20 @@ class Readiness:
         self._clients = clients
         self._meter = meter
         self._warnings: list[Callable[[], list[str]]] = [lambda: background.troubles("working")]
+        self._asking = asyncio.Lock()
+        # The lags or why there are none, and the loop's time when MongoDB was asked.
+        self._asked: tuple[list[Lag] | str, float] | None = None
 
     def warn_by(self, warnings: Callable[[], list[str]]) -> None:
         """Report these warnings too."""
         self._warnings.append(warnings)
 
     async def report(self) -> ReadinessReport:
-        """Return the reasons not to serve, the lags, and the warnings."""
-        reasons, lags = self._known(), list[Lag]()
-        try:
-            async with asyncio.timeout(ASK_SECONDS):
-                lags = await self._meter.lags()
-        except (Unavailable, TimeoutError):
-            reasons.append("MongoDB does not answer")
-        except Exception as error:
-            # Whoever asks must get an answer, above all when something is wrong.
-            logger.exception("the lags cannot be measured")
-            reasons.append(f"the log cannot be read: {type(error).__name__}")
+        """Return the reasons not to serve, the lags, at most FRESH_SECONDS old, and the warnings."""
+        reasons, found = self._known(), await self._lags()
+        if isinstance(found, str):
+            reasons.append(found)
+        lags = [] if isinstance(found, str) else found
         reasons += [
             # A connected feed may still deliver nothing.
             f"the feed is {lag.seconds:.0f} s behind the log"
@@ -71,6 +70,25 @@ class Readiness:
         ]
         warnings = [line for each in self._warnings for line in each()]
         return ReadinessReport(reasons, lags, warnings + _behind(lags))
+
+    async def _lags(self) -> list[Lag] | str:
+        """Return the lags, or why MongoDB does not tell them; of many who ask, one asks it."""
+        now = asyncio.get_running_loop().time
+        async with self._asking:
+            if self._asked is None or now() - self._asked[1] >= FRESH_SECONDS:
+                self._asked = await self._measured(), now()
+            return self._asked[0]
+
+    async def _measured(self) -> list[Lag] | str:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return await self._meter.lags()
+        except (Unavailable, TimeoutError):
+            return "MongoDB does not answer"
+        except Exception as error:
+            # Whoever asks must get an answer, above all when something is wrong.
+            logger.exception("the lags cannot be measured")
+            return f"the log cannot be read: {type(error).__name__}"
 
     def _known(self) -> list[str]:
         """Return the reasons that this process knows without asking MongoDB."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
+from adapters.tokens.claims import Meant
 from core.access.callers import DEFAULT_TENANT
 from core.access.ports import TokenVerifier
 from entrypoints.http.admission import Admission
@@ -42,7 +43,11 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
     """
     settings.check()
     entries = read_entries(settings.webhooks_file) if settings.webhooks_file is not None else None
-    tokens = token_verifier(settings.auth_secret, settings.auth_jwks)
+    tokens = token_verifier(
+        settings.auth_secret,
+        settings.auth_jwks,
+        Meant(issuer=settings.auth_issuer, audience=settings.auth_audience),
+    )
 
     async def run(room: WaitingRoom) -> None:
         await _run_started(settings, tokens, entries, room, started)

@@ -20,15 +20,18 @@ def digests_of(settings: Settings, kind: DoorbellKind) -> Mapping[str, str]:
         "TOCSIN_WEBHOOK_ALLOW": sorted(settings.webhook_allow),
         "TOCSIN_OUTBOX_DAYS": settings.outbox_days,
         "TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS": [settings.auth_secret, _content(settings.auth_jwks)],
+        "TOCSIN_AUTH_ISSUER or TOCSIN_AUTH_AUDIENCE": [settings.auth_issuer, settings.auth_audience],
         "TOCSIN_FEED": kind,
         "version (by its formats of webhooks)": sorted(FORMATS),
     }
     return {name: _digest(name, value) for name, value in shared.items()}
 
 
-def _content(path: Path | None) -> str | None:
+def _content(keys: str | None) -> str | None:
+    if keys is None or "://" in keys:
+        return keys
     try:
-        return None if path is None else path.read_text()
+        return Path(keys).read_text()
     except (OSError, ValueError) as error:
         return type(error).__name__
 

@@ -16,6 +16,7 @@ from adapters.mongo.alarms.list_queries import LAYOUT, Part, hint, parts, row_do
 from adapters.mongo.client import CODEC, RAW, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
+from adapters.mongo.mapping import mapped
 from core.alarm.alarm import Alarm
 from core.lists.ports import AlarmCounts
 from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
@@ -76,7 +77,7 @@ class MongoAlarmList:
                     found.setdefault(document["_id"], document)
                 if len(found) > query.limit:
                     break
-        return page_of(query, [alarm_of(document) for document in found.values()])
+        return page_of(query, await mapped(list(found.values()), alarm_of))
 
     async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists, by index. Raises TooBroad."""

@@ -11,6 +11,7 @@ from adapters.mongo.codec import event_of
 from adapters.mongo.errors import retried, unavailable
 from adapters.mongo.log.batched_reads import BatchedReads
 from adapters.mongo.log.store import EVENTS, NEWEST_BY_STREAM, EventStore
+from adapters.mongo.mapping import mapped
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Stamp
@@ -47,7 +48,7 @@ class MongoLog:
         """Return at most `limit` of the tenant's events of positions > after, in order, by their index."""
         condition = {"tenant": tenant, "_id": {"$gt": after}}
         found = await self._store.documents(condition, limit, hint="tenant_position")
-        return [event_of(document) for document in found]
+        return await mapped(found, event_of)
 
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event."""
@@ -73,7 +74,7 @@ class MongoLog:
         """Return at most `limit` events of the stream with revisions > after, in order."""
         condition = {"stream": stream, "revision": {"$gt": after}}
         found = await self._store.documents(condition, limit, by="revision", direction=ASCENDING)
-        return [event_of(document) for document in found]
+        return await mapped(found, event_of)
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
         """Return the event recorded with this Idempotency-Key."""

@@ -57,6 +57,6 @@ def test_what_is_set_otherwise_has_another_digest_and_no_digest_tells_what(tmp_p
     ):
         other = digests_of(settings, kind)  # type: ignore[arg-type]
         assert sum(usual[name] != other[name] for name in usual) == 1
-    before = digests_of(Settings(auth_jwks=keys), "changestream")
+    before = digests_of(Settings(auth_jwks=str(keys)), "changestream")
     keys.write_text("{ }")
-    assert digests_of(Settings(auth_jwks=keys), "changestream") != before
+    assert digests_of(Settings(auth_jwks=str(keys)), "changestream") != before

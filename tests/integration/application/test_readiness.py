@@ -26,6 +26,12 @@ from tests.kit.hosts import HOST, candidate
 from tests.kit.waiting import eventually
 
 SECONDS = 10.0
+FRESH_SECONDS = readiness.FRESH_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def _asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
 
 
 class Log(MemoryLog):
@@ -182,3 +188,21 @@ async def test_a_background_task_that_fails_is_named(need: Need, ready: bool) ->
     assert (report.reasons, report.warnings) == (([], told) if ready else (told, []))
     background.cancel()
     keeping.cancel()
+
+
+async def test_however_many_ask_the_log_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", FRESH_SECONDS)
+    place, asked = Place(), 0
+    tail = place.log.tail
+
+    async def counted() -> Stamp:
+        nonlocal asked
+        asked += 1
+        return await tail()
+
+    monkeypatch.setattr(place.log, "tail", counted)
+    await asyncio.gather(*(place.readiness.report() for _ in range(10)))
+    assert asked == 1
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    await place.readiness.report()
+    assert asked == 2

@@ -1,6 +1,5 @@
 """An export's pages: bounded in bytes, whatever the rows' sizes, and nothing is lost between them."""
 
-import asyncio
 from collections.abc import Sequence
 
 from msgspec.structs import replace
@@ -43,11 +42,11 @@ class Reader:
 
 async def test_a_page_has_as_many_rows_as_fit_its_bytes() -> None:
     reader = Reader(alarms(200, ROW_BYTES))
-    writer = PageWriter(EXPORTS["ndjson"], reader, asyncio.Semaphore(1))
+    writer = PageWriter(EXPORTS["ndjson"], reader)
     pieces = [piece async for piece in exported(EXPORTS["ndjson"], writer, QUERY, await writer.page(QUERY))]
     assert b"".join(pieces) == EXPORTS["ndjson"].rows(reader.rows)
     assert max(map(len, pieces)) <= PIECE_BYTES
-    page = await PageWriter(EXPORTS["ndjson"], reader, asyncio.Semaphore(1)).page(QUERY)
+    page = await PageWriter(EXPORTS["ndjson"], reader).page(QUERY)
     assert PAGE_BYTES <= len(page.data) <= PAGE_BYTES + ROW_BYTES + 2_000
     # Hardly more rows are read than are written.
     assert reader.asked[0] == reader.asked[-1] == FIRST_ROWS
@@ -56,7 +55,7 @@ async def test_a_page_has_as_many_rows_as_fit_its_bytes() -> None:
 
 async def test_small_rows_come_by_the_thousand() -> None:
     reader = Reader(alarms(3_000, 1))
-    writer = PageWriter(EXPORTS["csv"], reader, asyncio.Semaphore(1))
+    writer = PageWriter(EXPORTS["csv"], reader)
     pieces = [piece async for piece in exported(EXPORTS["csv"], writer, QUERY, await writer.page(QUERY))]
     assert b"".join(pieces).count(b"\r\n") == 1 + len(reader.rows)
     assert len(reader.asked) < 12
