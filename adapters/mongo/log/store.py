@@ -1,7 +1,7 @@
 """Commands on the `events` collection for the append protocol and the log's reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Literal
 
@@ -128,7 +128,7 @@ class EventStore:
         found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
         return [recorded_of(document) for document in found]
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+    async def newest_of_all(self) -> AsyncGenerator[Sequence[Snapshot], None]:
         """Yield each stream's newest snapshot, in pages."""
         cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
             [*_newest({}), {"$project": _SNAPSHOT}], hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
