@@ -8,7 +8,7 @@ from bson.raw_bson import RawBSONDocument
 
 from adapters.mongo.client import Database
 from adapters.mongo.errors import retried
-from adapters.mongo.log.store import EventStore
+from adapters.mongo.log.store import MAJORITY, EventStore
 from core.alarm.events import Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Result, Stamp, Written
@@ -69,6 +69,10 @@ class JournaledStore(EventStore):
                         raise Unavailable("mongod was restarted during the read")
                     self.journaled(newest)
                 yield page
+
+    async def _confirmed(self) -> Mapping[str, Any]:
+        # Nothing can replace a standalone.
+        return MAJORITY
 
     async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
         for _ in range(READS):

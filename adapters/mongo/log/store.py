@@ -21,6 +21,7 @@ from adapters.mongo.errors import (
     unavailable,
     write_failure,
 )
+from adapters.mongo.log.confirmation import Confirmation
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
 from core.log.ports import START, Duplicate, Page, Rejected, Result, Stamp, Unknown, Written
@@ -47,6 +48,8 @@ INDEXES = [
 
 PAGE_STREAMS = 500
 
+MAJORITY: Mapping[str, Any] = {"level": "majority"}
+
 _STAMP = {"event_id": 1, "at": 1}
 _SNAPSHOT = {"stream": 1, "revision": 1, "type": 1, "v": 1, "alarm": 1}
 _UNRECORDED = {"alarm": 0, "command_id": 0, "command_hash": 0, "trace": 0}
@@ -67,6 +70,7 @@ class EventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._confirmation = Confirmation(database)
 
     async def create_indexes(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
@@ -108,13 +112,18 @@ class EventStore:
         """Return the event with this Idempotency-Key."""
         return await self.find_event({"tenant": tenant, "command_id": command_id})
 
+    async def confirmed_by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the same as `by_command`, whichever node is primary."""
+        condition = {"tenant": tenant, "command_id": command_id}
+        return await self.find_event(condition, readConcern=await self._confirmed())
+
     async def find(self, event_id: str) -> Event | None:
         """Return the event with this id."""
         return await self.find_event({"event_id": event_id})
 
-    async def find_event(self, condition: Mapping[str, Any]) -> Event | None:
+    async def find_event(self, condition: Mapping[str, Any], **options: Any) -> Event | None:
         """Return the one event for which the condition holds."""
-        found = await self.documents(condition, 1)
+        found = await self.documents(condition, 1, **options)
         return event_of(found[0]) if found else None
 
     async def read(self, after: int, limit: int) -> Page:
@@ -150,7 +159,7 @@ class EventStore:
     ) -> list[dict[str, Any]]:
         """Return at most `limit` documents, and no more than fit one answer of 16 MiB.
 
-        `options` are those of the find command: `projection`, `hint`.
+        `options` are those of the find command: `projection`, `hint`, `readConcern`.
         """
         answer = await self._find(condition, limit, by=by, direction=direction, **options)
         found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
@@ -172,20 +181,30 @@ class EventStore:
             "limit": limit,
             "batchSize": limit,
             "singleBatch": True,
-            "readConcern": {"level": "majority"},
+            "readConcern": MAJORITY,
             **options,
         }
         return await self._read(command)
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the document of each stream's newest event, by stream; as many as fit one answer."""
-        pipeline = _newest({"stream": {"$in": list(streams)}})
+        return await self._newest(streams, MAJORITY)
+
+    async def confirmed(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the same as `newest`, whichever node is primary."""
+        return await self._newest(streams, await self._confirmed())
+
+    async def _confirmed(self) -> Mapping[str, Any]:
+        """Return the concern of a linearizable read."""
+        return await self._confirmation.read_concern()
+
+    async def _newest(self, streams: Sequence[str], concern: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         answer = await self._read(
             {
                 "aggregate": EVENTS,
-                "pipeline": pipeline,
+                "pipeline": _newest({"stream": {"$in": list(streams)}}),
                 "cursor": {"batchSize": len(streams)},
-                "readConcern": {"level": "majority"},
+                "readConcern": concern,
             }
         )
         return {document["stream"]: document for document in answer["cursor"]["firstBatch"]}
