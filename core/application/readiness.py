@@ -1,6 +1,7 @@
 """Tells whether this process is ready for clients."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -24,13 +25,22 @@ class ReadinessReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class Readiness:
-    """Gathers the reasons not to serve: draining, the feed, the projector, MongoDB."""
+    """Gathers the reasons not to serve: draining, the feed, the projector, the clock, MongoDB."""
 
-    def __init__(self, feed: Feed, projector: Worker, clients: Clients, meter: LagMeter) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        projector: Worker,
+        clients: Clients,
+        meter: LagMeter,
+        clock_fault: Callable[[], str | None],
+    ) -> None:
+        """Take the parts to ask; `clock_fault` says what is wrong with the machine's clock."""
         self._feed = feed
         self._projector = projector
         self._clients = clients
         self._meter = meter
+        self._clock_fault = clock_fault
 
     async def report(self) -> ReadinessReport:
         """Return the reasons not to serve, and the lags."""
@@ -57,4 +67,5 @@ class Readiness:
             reasons.append("the feed is not connected to MongoDB")
         if self._projector.task.stopped:
             reasons.append(f"the projector: {self._projector.status}")
-        return reasons
+        clock = self._clock_fault()
+        return reasons if clock is None else [*reasons, clock]

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from adapters.inprocess.turns import StreamTurns
@@ -22,6 +22,7 @@ from core.application.projections.kpis import PROJECTION as KPIS
 from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
+from core.application.timekeeping import Timekeeper
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts
@@ -92,10 +93,13 @@ async def running(  # noqa: PLR0913 (the process's configuration)
         StartupRefused: `webhook_allow` is malformed.
         Unavailable: MongoDB cannot be reached.
     """
-    authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
+    clock = await _clock(store)
+    authentication = Authentication(tokens, store.api_keys, store.revocations, replace(MACHINE, clock=clock))
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
-        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
+        _running(
+            store, clock, authentication, limits, sender=sender, traces=traces, works=role != "api"
+        ) as process,
     ):
         yield process
 
@@ -103,18 +107,19 @@ async def running(  # noqa: PLR0913 (the process's configuration)
 @asynccontextmanager
 async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
+    clock: Timekeeper,
     authentication: Authentication,
     limits: Limits | None,
+    *,
     sender: CheckingSender,
     traces: "Traces | None",
-    *,
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    appending = Appending(store.events, store.turn_requests, MACHINE)
+    appending = Appending(store.events, store.turn_requests, MACHINE, clock.check)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
     appender = appending if traces is None else traces.appender(appending)
@@ -124,21 +129,21 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
-    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
+    workers = build_workers(store, feed, handler, sender, host=MACHINE, clock=clock, holder=holder())
+    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), clock)
     services = Services(
         handler=handler,
         log=store.log,
         alarms=store.alarms,
         history=store.history,
         checkpoints=store.checkpoints,
-        clock=MACHINE.clock,
+        clock=clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        readiness=Readiness(feed, workers.projector, stream, meter).report,
+        readiness=Readiness(feed, workers.projector, stream, meter, clock.fault).report,
         authentication=authentication,
         sessions=stream.sessions_of,
-        outgoing=_outgoing(store, sender),
+        outgoing=_outgoing(store, clock, sender),
         kpis=store.kpis,
         lags=meter.lags,
     )
@@ -150,6 +155,7 @@ async def _running(  # noqa: PLR0913 (as above)
     async with appending.running(committed), asyncio.TaskGroup() as tasks:
         parts = [
             run_while_readable(feed, stream),
+            clock.run(),
             stream.run(),
             appending.hold_back_on_request(feed.bells.of),
             authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
@@ -178,11 +184,16 @@ async def retrying(store: Storage) -> AsyncIterator[WebhookAdministration]:
     """Yield the service for the outbox alone. Raises StartupRefused: no relay would hear of a retry."""
     check_hears_others(store.kind, "retry through it: POST /v1/outbox/retry")
     async with aclosing(HttpSender(FORMATS)) as sender:
-        yield _outgoing(store, sender)
+        yield _outgoing(store, await _clock(store), sender)
 
 
-def _outgoing(store: Storage, sender: CheckingSender) -> WebhookAdministration:
+async def _clock(store: Storage) -> Timekeeper:
+    """Return MongoDB's clock, read once. Raises Unavailable."""
+    clock = Timekeeper(store.clock, MACHINE.clock)
+    await clock.start()
+    return clock
+
+
+def _outgoing(store: Storage, clock: Timekeeper, sender: CheckingSender) -> WebhookAdministration:
     """Return the service for webhooks and the outbox."""
-    return WebhookAdministration(
-        store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS
-    )
+    return WebhookAdministration(store.webhooks, store.outbox, sender, store.log, clock, MACHINE.ids, FORMATS)

@@ -14,6 +14,7 @@ from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.clock import MongoClock
 from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.kpis import MongoKpiBuckets
@@ -62,6 +63,7 @@ class Storage:
     presence: MongoPresence
     events: EventStore
     turn_requests: MongoTurnRequests
+    clock: MongoClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         presence=MongoPresence(connection),
         events=link.events,
         turn_requests=MongoTurnRequests(connection),
+        clock=MongoClock(connection),
     )
 
 

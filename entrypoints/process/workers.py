@@ -1,14 +1,16 @@
 """Builds the worker tasks of a process on its storage and its feed."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.webhook.formats.registry import FORMATS
 from core.application.feed import Feed
+from core.application.leases import ConditionalLeases
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import KpiModel
 from core.application.projections.projector import Projector
+from core.application.timekeeping import Timekeeper
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import Router, RouterParts
@@ -37,11 +39,20 @@ class Workers:
 
 
 def build_workers(  # noqa: PLR0913 (the parts that workers share)
-    store: Storage, feed: Feed, handler: CommandHandler, sender: WebhookSender, *, host: Host, holder: str
+    store: Storage,
+    feed: Feed,
+    handler: CommandHandler,
+    sender: WebhookSender,
+    *,
+    host: Host,
+    clock: Timekeeper,
+    holder: str,
 ) -> Workers:
     """Build the workers; they start over when the feed meets another log."""
-    log, follow, clock, chance = store.log, feed.follow, host.clock, host.chance
+    log, follow, chance = store.log, feed.follow, host.chance
     candidate = Candidate(store.leases, holder, chance)
+    # A process that must not append could end no shelf.
+    punctual = replace(candidate, leases=ConditionalLeases(store.leases, clock.fault))
     alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     kpis = KpiModel(store.kpis, store.checkpoints)
     routing = RouterParts(
@@ -52,7 +63,7 @@ def build_workers(  # noqa: PLR0913 (the parts that workers share)
     every = (
         projector,
         Projector(log, follow, kpis, candidate),
-        Deadlines(ShelfSources(log, follow, alarms), handler, clock, host.ids, candidate),
+        Deadlines(ShelfSources(log, follow, alarms), handler, clock, host.ids, punctual),
         Router(routing, candidate),
         relay,
     )
