@@ -24,7 +24,7 @@ def _default_tenant(_: str) -> str | None:
     return DEFAULT_TENANT
 
 
-async def _no_metrics() -> bytes:
+async def _no_metrics(_: str) -> bytes:
     return b""
 
 
@@ -33,7 +33,8 @@ class AppState:
     """The process's services, and what belongs to HTTP alone.
 
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
-    `adding_up`: taken by a request while it adds up buckets. `metrics` returns the text of `/metrics`.
+    `adding_up`: taken by a request while it adds up buckets. `metrics` returns the text of `/metrics` for a
+    tenant's caller.
     """
 
     services: Services
@@ -42,7 +43,7 @@ class AppState:
     tenant_of: TenantOf = _default_tenant
     ingested: IngestCounts = field(default_factory=IngestCounts)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
-    metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    metrics: Callable[[str], Awaitable[bytes]] = _no_metrics
 
 
 def share(app: Starlette, state: AppState) -> None:
