@@ -80,6 +80,10 @@ class MemoryLog:
         events = self._events.streams.get(stream)
         return events[-1] if events else None
 
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event."""
+        return await self.newest(stream)
+
     async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages."""
         newest = [events[-1].snapshot for events in self._events.streams.values()]

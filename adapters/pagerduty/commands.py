@@ -37,7 +37,9 @@ _Time = Annotated[datetime, Meta(tz=True)]
 def identity_of(event: PagerDutyEvent, dedup_key: str, tenant: str) -> Identity:
     """Return the alarm's identity. Alarm ids are made of it: changing it would change every id."""
     key = dedup_key.encode()
-    qualifier = dedup_key if len(key) <= bounds.NAME_BYTES else f"sha256:{hashlib.sha256(key).hexdigest()}"
+    fits = len(key) <= bounds.NAME_BYTES and not bounds.has_controls(dedup_key)
+    # A hash keeps keys apart that would look alike once they were cut.
+    qualifier = dedup_key if fits else f"sha256:{hashlib.sha256(key).hexdigest()}"
     return Identity(tenant, source_of(event.routing_key), TYPE, qualifier)
 
 

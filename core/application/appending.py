@@ -77,9 +77,17 @@ class _Patience(Generic[Document]):
 class Appending(Generic[Document]):
     """This process's appends to the store (an EventAppender, see core.log.ports); needs `running()`."""
 
-    def __init__(self, store: Store[Document], requests: TurnRequests, host: Host) -> None:
+    def __init__(
+        self,
+        store: Store[Document],
+        requests: TurnRequests,
+        host: Host,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take the store; `check` raises Unavailable while this process must not append."""
         self._appender = Appender(store, self._pause)
         self._chance = host.chance
+        self._check = check
         self._courtesy = Courtesy(requests, host.ids.new(), self._waiting)
         self._queued = asyncio.Event()
         self._patience = _Patience(self._appender)
@@ -91,6 +99,7 @@ class Appending(Generic[Document]):
 
     async def append(self, before: Alarm, event: Event) -> Event:
         """Append after the tail; see core.log.ports."""
+        self._check()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Event | TocsinError] = loop.create_future()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -35,6 +36,14 @@ class TurnRequests(Protocol):
 
     async def newest(self) -> tuple[int, TurnRequest] | None:
         """Return how many requests there were, and the newest; None before the first. Raises Unavailable."""
+        ...
+
+
+class StoreClock(Protocol):
+    """The store's clock, which all processes share."""
+
+    async def now(self) -> datetime:
+        """Return its time (UTC) at some moment of this call. Raises Unavailable."""
         ...
 
 

@@ -37,12 +37,21 @@ class ReadinessReport(msgspec.Struct, frozen=True, gc=False):
 
 
 class Readiness:
-    """Gathers the reasons not to serve: draining, the feed, the projector, failing tasks, MongoDB."""
+    """Gathers the reasons not to serve: draining, feed, projector, failing tasks, the clock, MongoDB."""
 
-    def __init__(
-        self, feed: Feed, projector: Worker, clients: Clients, meter: LagMeter, background: Background
+    def __init__(  # noqa: PLR0913 (the parts to ask)
+        self,
+        feed: Feed,
+        projector: Worker,
+        clients: Clients,
+        meter: LagMeter,
+        background: Background,
+        *,
+        clock_fault: Callable[[], str | None],
     ) -> None:
+        """Take the parts to ask; `clock_fault` says what is wrong with the machine's clock."""
         self._background = background
+        self._clock_fault = clock_fault
         self._feed = feed
         self._projector = projector
         self._clients = clients
@@ -99,6 +108,9 @@ class Readiness:
             reasons.append("the feed is not connected to MongoDB")
         if self._projector.task.stopped:
             reasons.append(f"the projector: {self._projector.status}")
+        clock = self._clock_fault()
+        if clock is not None:
+            reasons.append(clock)
         return reasons + self._background.troubles("serving")
 
 

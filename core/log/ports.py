@@ -107,7 +107,18 @@ class StreamReader(FoldReader, Protocol):
 
 
 class DecisionReader(StreamReader, Protocol):
-    """Reads for deciding a command: its alarm's stream, and the event of its Idempotency-Key."""
+    """Reads for deciding a command: its alarm's stream, and the event of its Idempotency-Key.
+
+    `confirmed` and `by_command` are linearizable: they see every event that was acknowledged, to whomever,
+    before the call. `newest` may miss some: a primary that was just replaced can still answer it.
+    """
+
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event, None if the stream is empty; costs a write that changes nothing.
+
+        Calls that come at the same time share one read.
+        """
+        ...
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
         """Return the event recorded with this Idempotency-Key, None if there is none."""

@@ -45,7 +45,7 @@ def _large_payloads() -> Places:
     return Places("large payloads", LARGE_PAYLOADS, PAYLOADS_WAITING, PAYLOAD_SECONDS)
 
 
-async def _no_metrics() -> bytes:
+async def _no_metrics(_: str) -> bytes:
     return b""
 
 
@@ -57,7 +57,7 @@ class AppState:
     `adding_up`: taken by a request while it adds up buckets. `costly_queries`: the places of queries that
     look at many alarms: as of a moment, by words, exports, counts. `large_payloads`: those of ingested
     payloads beyond 1 MiB, whose bodies stay in memory until they are carried out. `metrics` returns the text
-    of `/metrics`.
+    of `/metrics` for a tenant's caller.
     """
 
     services: Services
@@ -68,7 +68,7 @@ class AppState:
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
     costly_queries: Places = field(default_factory=_costly_queries)
     large_payloads: Places = field(default_factory=_large_payloads)
-    metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    metrics: Callable[[str], Awaitable[bytes]] = _no_metrics
 
 
 def share(app: Starlette, state: AppState) -> None:

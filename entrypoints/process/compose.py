@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
 from core.application.stream_census import StreamCensus
+from core.application.timekeeping import Timekeeper
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.backlog import RecentBacklog
 from core.application.webhooks.relay import Relay
@@ -105,15 +106,17 @@ async def running(  # noqa: PLR0913 (the process's configuration)
         StartupRefused: `webhook_allow` is malformed.
         Unavailable: MongoDB cannot be reached.
     """
-    authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
+    clock = await _clock(store)
+    authentication = Authentication(tokens, store.api_keys, store.revocations, replace(MACHINE, clock=clock))
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
         _running(
             store,
+            clock,
             authentication,
             limits,
-            sender,
-            traces,
+            sender=sender,
+            traces=traces,
             pending_for=timedelta(days=outbox_days),
             digests=digests,
             works=role != "api",
@@ -125,11 +128,12 @@ async def running(  # noqa: PLR0913 (the process's configuration)
 @asynccontextmanager
 async def _running(  # noqa: PLR0913 (as above)
     store: Storage,
+    clock: Timekeeper,
     authentication: Authentication,
     limits: Limits | None,
+    *,
     sender: CheckingSender,
     traces: "Traces | None",
-    *,
     pending_for: timedelta,
     digests: Digests,
     works: bool,
@@ -138,7 +142,7 @@ async def _running(  # noqa: PLR0913 (as above)
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    appending = Appending(store.events, store.turn_requests, MACHINE)
+    appending = Appending(store.events, store.turn_requests, MACHINE, clock.check)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
     census = StreamCensus(store.log, known.streams, MACHINE.chance)
@@ -152,12 +156,12 @@ async def _running(  # noqa: PLR0913 (as above)
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
     process = holder()
     workers = build_workers(
-        store, feed, handler, sender, host=MACHINE, holder=process, pending_for=pending_for
+        store, feed, handler, sender, host=MACHINE, clock=clock, holder=process, pending_for=pending_for
     )
     agreement = Agreement(store.settings_board, process, digests, MACHINE.chance)
     background = Background(MACHINE.chance)
-    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
-    readiness = Readiness(feed, workers.projector, stream, meter, background)
+    meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), clock)
+    readiness = Readiness(feed, workers.projector, stream, meter, background, clock_fault=clock.fault)
     readiness.warn_by(agreement.warnings)
     services = Services(
         handler=handler,
@@ -165,13 +169,13 @@ async def _running(  # noqa: PLR0913 (as above)
         alarms=store.alarms,
         history=store.history,
         checkpoints=store.checkpoints,
-        clock=MACHINE.clock,
+        clock=clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
         readiness=readiness.report,
         authentication=authentication,
         sessions=stream.sessions_of,
-        outgoing=_outgoing(store, sender),
+        outgoing=_outgoing(store, clock, sender),
         kpis=store.kpis,
         lags=meter.lags,
     )
@@ -186,6 +190,7 @@ async def _running(  # noqa: PLR0913 (as above)
     async with appending.running(committed, background), asyncio.TaskGroup() as tasks:
         parts = [
             background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
+            background.keep("the clock", "serving", clock.run),
             background.keep("the delivery to sessions", "serving", stream.run),
             background.keep("the count of alarms", "working", census.run),
             background.keep(
@@ -228,11 +233,16 @@ async def retrying(store: Storage) -> AsyncIterator[WebhookAdministration]:
     """Yield the service for the outbox alone. Raises StartupRefused: no relay would hear of a retry."""
     check_hears_others(store.kind, "retry through it: POST /v1/outbox/retry")
     async with aclosing(HttpSender(FORMATS)) as sender:
-        yield _outgoing(store, sender)
+        yield _outgoing(store, await _clock(store), sender)
 
 
-def _outgoing(store: Storage, sender: CheckingSender) -> WebhookAdministration:
+async def _clock(store: Storage) -> Timekeeper:
+    """Return MongoDB's clock, read once. Raises Unavailable."""
+    clock = Timekeeper(store.clock, MACHINE.clock)
+    await clock.start()
+    return clock
+
+
+def _outgoing(store: Storage, clock: Timekeeper, sender: CheckingSender) -> WebhookAdministration:
     """Return the service for webhooks and the outbox."""
-    return WebhookAdministration(
-        store.webhooks, store.outbox, sender, store.log, MACHINE.clock, MACHINE.ids, FORMATS
-    )
+    return WebhookAdministration(store.webhooks, store.outbox, sender, store.log, clock, MACHINE.ids, FORMATS)

@@ -14,6 +14,7 @@ from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
 from adapters.mongo.checks import DoorbellKind, check, check_log
 from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.clock import MongoClock
 from adapters.mongo.coordination.leases import MongoLeases
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.coordination.settings_board import MongoSettingsBoard
@@ -63,6 +64,7 @@ class Storage:
     settings_board: MongoSettingsBoard
     events: EventStore
     turn_requests: MongoTurnRequests
+    clock: MongoClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         settings_board=MongoSettingsBoard(connection),
         events=link.events,
         turn_requests=MongoTurnRequests(connection),
+        clock=MongoClock(connection),
     )
 
 

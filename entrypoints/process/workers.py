@@ -1,16 +1,18 @@
 """Builds the worker tasks of a process on its storage and its feed."""
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from adapters.webhook.formats.registry import FORMATS
 from core.application.background import Background
 from core.application.feed import Feed
+from core.application.leases import ConditionalLeases
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import KpiModel
 from core.application.projections.projector import Projector
+from core.application.timekeeping import Timekeeper
 from core.application.webhooks.endpoint import RelayParts
 from core.application.webhooks.relay import Relay
 from core.application.webhooks.router import Router, RouterParts
@@ -46,12 +48,15 @@ def build_workers(  # noqa: PLR0913 (the parts that workers share)
     sender: WebhookSender,
     *,
     host: Host,
+    clock: Timekeeper,
     holder: str,
     pending_for: timedelta,
 ) -> Workers:
     """Build the workers; they start over when the feed meets another log."""
-    log, follow, clock, chance = store.log, feed.follow, host.clock, host.chance
+    log, follow, chance = store.log, feed.follow, host.chance
     candidate = Candidate(store.leases, holder, chance)
+    # A process that must not append could end no shelf.
+    punctual = replace(candidate, leases=ConditionalLeases(store.leases, clock.fault))
     alarms = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
     kpis = KpiModel(store.kpis, store.checkpoints)
     routing = RouterParts(
@@ -62,7 +67,7 @@ def build_workers(  # noqa: PLR0913 (the parts that workers share)
     every = (
         projector,
         Projector(log, follow, kpis, candidate),
-        Deadlines(ShelfSources(log, follow, alarms), handler, clock, host.ids, candidate),
+        Deadlines(ShelfSources(log, follow, alarms), handler, clock, host.ids, punctual),
         Router(routing, candidate),
         relay,
     )

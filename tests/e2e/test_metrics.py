@@ -1,5 +1,6 @@
 """What a running server shows at /metrics, and what the dashboard and the alert rules ask of it."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,9 +16,12 @@ import entrypoints
 from adapters.mongo.client import Database
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.outbox.webhook import Webhook
+from entrypoints.http.routes.metrics import webhook_label
 from tests.kit.clients import streaming
+from tests.kit.ports import free_port
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
+from tests.kit.tokens import SECRET, bearing, token
 
 pytestmark = pytest.mark.e2e
 
@@ -25,6 +29,7 @@ DEPLOY = Path(entrypoints.__file__).parent / "deploy"
 DASHBOARD = DEPLOY / "grafana-dashboard.json"
 RULES = DEPLOY / "prometheus-rules.yml"
 NAMED = re.compile(r"\btocsin_[a-z_]+")
+SECONDS = 30.0
 RAISE = {"source": "pump", "type": "leak", "severity": "major"}
 
 
@@ -68,6 +73,37 @@ async def test_every_hop_is_counted(server: TocsinServer) -> None:
         "tocsin_store_reachable 1.0",
     ):
         assert line in text.splitlines(), line
+
+
+async def test_a_tenants_reader_sees_no_other_tenants_webhook_by_its_id(
+    replica_set: ReplicaSet, database: str, tmp_path: Path
+) -> None:
+    env, options = {"TOCSIN_AUTH_SECRET": SECRET}, ["--webhook-allow", "127.0.0.0/8"]
+    admin, own, stranger = (
+        bearing(token("root", "acme", ("admin",))),
+        bearing(token("prometheus", "acme", ("viewer",))),
+        bearing(token("prometheus", "other", ("viewer",))),
+    )
+    # Nobody listens there: the row stays in the outbox, and each try is counted.
+    receiver = {"url": f"http://127.0.0.1:{free_port()}/"}
+    with TocsinServer(tmp_path, replica_set.uri, database, env=env, options=options) as server:
+        async with server.client() as http:
+            made = (await http.post("/v1/webhooks", headers=admin, json=receiver)).raise_for_status().json()
+            (await http.post("/v1/alarms", headers=admin, json=RAISE)).raise_for_status()
+
+            async def shown(reader: dict[str, str]) -> str:
+                return (await http.get("/metrics", headers=reader)).raise_for_status().text
+
+            async with asyncio.timeout(SECONDS):
+                while "tocsin_webhook_attempts_total{" not in (text := await shown(own)):
+                    pass
+            other = await shown(stranger)
+    webhook = made["webhook"]["id"]
+    stand_in = webhook_label(webhook, "acme", "other")
+    for figure in ("tocsin_outbox_pending", "tocsin_webhook_attempts_total"):
+        assert f'{figure}{{webhook="{webhook}"}}' in text
+        assert f'{figure}{{webhook="{stand_in}"}}' in other
+    assert webhook not in other
 
 
 async def test_what_the_dashboard_and_the_rules_name_is_there(server: TocsinServer) -> None:

@@ -30,6 +30,7 @@ class MongoLog:
         self._database = database
         self._store = store or EventStore(database)
         self._newest = BatchedReads(self._store.newest)
+        self._confirmed = BatchedReads(self._store.confirmed)
 
     async def create(self) -> None:
         """Create the indexes and the log identity if they are missing. Raises Unavailable."""
@@ -55,6 +56,11 @@ class MongoLog:
         found = await self._newest.get(stream)
         return None if found is None else event_of(found)
 
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event as of some moment of this call, whichever node is primary."""
+        found = await self._confirmed.get(stream)
+        return None if found is None else event_of(found)
+
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages."""
         return self._store.newest_of_all()
@@ -77,8 +83,8 @@ class MongoLog:
         return await mapped(found, event_of)
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event recorded with this Idempotency-Key."""
-        return await self._store.by_command(tenant, command_id)
+        """Return the event recorded with this Idempotency-Key as of some moment of this call."""
+        return await self._store.confirmed_by_command(tenant, command_id)
 
     async def stamp(self, position: int) -> Stamp | None:
         """Return the stamp of the event at the position, or None where there is none (yet)."""

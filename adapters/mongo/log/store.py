@@ -1,7 +1,7 @@
 """Commands on the `events` collection for the append protocol and the log's reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from adapters.mongo.errors import (
     unavailable,
     write_failure,
 )
+from adapters.mongo.log.confirmation import Confirmation
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
 from core.log.ports import START, Duplicate, Page, Rejected, Result, Stamp, Unknown, Written
@@ -48,6 +49,8 @@ INDEXES = [
 
 PAGE_STREAMS = 500
 
+MAJORITY: Mapping[str, Any] = {"level": "majority"}
+
 _STAMP = {"event_id": 1, "at": 1}
 _SNAPSHOT = {"stream": 1, "revision": 1, "type": 1, "v": 1, "alarm": 1}
 _UNRECORDED = {"alarm": 0, "command_id": 0, "command_hash": 0, "trace": 0}
@@ -68,6 +71,7 @@ class EventStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._confirmation = Confirmation(database)
 
     async def create_indexes(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
@@ -110,13 +114,18 @@ class EventStore:
         """Return the event with this Idempotency-Key."""
         return await self.find_event({"tenant": tenant, "command_id": command_id})
 
+    async def confirmed_by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the same as `by_command`, whichever node is primary."""
+        condition = {"tenant": tenant, "command_id": command_id}
+        return await self.find_event(condition, readConcern=await self._confirmed())
+
     async def find(self, event_id: str) -> Event | None:
         """Return the event with this id."""
         return await self.find_event({"event_id": event_id})
 
-    async def find_event(self, condition: Mapping[str, Any]) -> Event | None:
+    async def find_event(self, condition: Mapping[str, Any], **options: Any) -> Event | None:
         """Return the one event for which the condition holds."""
-        found = await self.documents(condition, 1)
+        found = await self.documents(condition, 1, **options)
         return event_of(found[0]) if found else None
 
     async def read(self, after: int, limit: int) -> Page:
@@ -130,7 +139,7 @@ class EventStore:
         found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
         return [recorded_of(document) for document in found]
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+    async def newest_of_all(self) -> AsyncGenerator[Sequence[Snapshot], None]:
         """Yield each stream's newest snapshot, in pages."""
         cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
             [*_newest({}), {"$project": _SNAPSHOT}], hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
@@ -152,7 +161,7 @@ class EventStore:
     ) -> list[dict[str, Any]]:
         """Return at most `limit` documents, and no more than fit one answer of 16 MiB.
 
-        `options` are those of the find command: `projection`, `hint`.
+        `options` are those of the find command: `projection`, `hint`, `readConcern`.
         """
         answer = await self._find(condition, limit, by=by, direction=direction, **options)
         found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
@@ -174,13 +183,24 @@ class EventStore:
             "limit": limit,
             "batchSize": limit,
             "singleBatch": True,
-            "readConcern": {"level": "majority"},
+            "readConcern": MAJORITY,
             **options,
         }
         return await self._read(command)
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the document of each stream's newest event, by stream."""
+        return await self._newest(streams, MAJORITY)
+
+    async def confirmed(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the same as `newest`, whichever node is primary."""
+        return await self._newest(streams, await self._confirmed())
+
+    async def _confirmed(self) -> Mapping[str, Any]:
+        """Return the concern of a linearizable read."""
+        return await self._confirmation.read_concern()
+
+    async def _newest(self, streams: Sequence[str], concern: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         missing = list(streams)
         while missing:
@@ -190,7 +210,7 @@ class EventStore:
                     "pipeline": _newest({"stream": {"$in": missing}}),
                     # One more than there can be: otherwise the server keeps its cursor open.
                     "cursor": {"batchSize": len(missing) + 1},
-                    "readConcern": {"level": "majority"},
+                    "readConcern": concern,
                 }
             )
             cursor = answer["cursor"]

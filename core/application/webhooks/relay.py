@@ -46,7 +46,7 @@ class Relay(Worker):
         if counts is None:
             if len(self.counts) >= COUNTED_WEBHOOKS:
                 self.counts.pop(next(iter(self.counts)))
-            counts = self.counts[webhook] = CallCounts()
+            counts = self.counts[webhook] = CallCounts(settlement.row.tenant)
         counts.count(answer, settlement)
 
 

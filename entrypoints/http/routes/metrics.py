@@ -1,6 +1,7 @@
 """Serves the process's metrics in Prometheus' text format, read from plain counters at each scrape."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from core.roles import READERS
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.operations import Media, Routes
+from entrypoints.http.requests import caller
 from entrypoints.http.state import state_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -73,14 +75,14 @@ class Metrics:
     def __init__(self, sources: MetricSources) -> None:
         self._sources = sources
 
-    async def text(self) -> bytes:
-        """Return all metrics as text."""
+    async def text(self, tenant: str) -> bytes:
+        """Return all metrics as text; other tenants' webhooks have other names than their ids."""
         stored: StoreFigures | None = None
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(ASK_SECONDS):
                 stored = await self._stored()
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Snapshot(self._sources, stored))
+        registry.register(_Snapshot(self._sources, stored, tenant))
         return generate_latest(registry)
 
     async def _stored(self) -> StoreFigures:
@@ -100,13 +102,20 @@ class Metrics:
 )
 async def metrics(request: Request) -> Response:
     """Return this process's metrics as text."""
-    return Response(await state_of(request).metrics(), media_type=CONTENT_TYPE)
+    text = await state_of(request).metrics(caller(request).tenant)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def webhook_label(webhook: str, of: str, tenant: str) -> str:
+    """Return a webhook's name for a caller of `tenant`: its id, or a lasting stand-in if it is another's."""
+    return webhook if of == tenant else f"other-{hashlib.sha256(webhook.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot(Collector):
     sources: MetricSources
     stored: StoreFigures | None
+    tenant: str
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
@@ -123,7 +132,7 @@ class _Snapshot(Collector):
             "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
         )
         if self.stored is not None:
-            yield from _stored(self.stored, self.sources.now())
+            yield from _stored(self.stored, self.sources.now(), self.tenant)
 
     def _log(self) -> Iterator[Metric]:
         counts, feed = self.sources.append, self.sources.feed
@@ -176,7 +185,8 @@ class _Snapshot(Collector):
         delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
         dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
         latency: dict[str, Histogram] = {}
-        for name, counts in sorted(self.sources.relay.counts.items()):
+        for webhook, counts in sorted(self.sources.relay.counts.items()):
+            name = webhook_label(webhook, counts.tenant, self.tenant)
             attempts.add_metric([name], counts.attempts)
             delivered.add_metric([name], counts.delivered)
             dead.add_metric([name], counts.dead)
@@ -185,7 +195,7 @@ class _Snapshot(Collector):
         yield _histogram("tocsin_webhook_seconds", "How long a call took.", latency, "webhook")
 
 
-def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
+def _stored(stored: StoreFigures, now: datetime, tenant: str) -> Iterator[Metric]:
     positions = GaugeMetricFamily(
         "tocsin_projection_lag_positions", "Events that a projection lacks.", labels=["projection"]
     )
@@ -202,9 +212,10 @@ def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
     oldest = GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest.", labels=["webhook"])
     for each in stored.backlog:
         age = 0.0 if each.oldest is None else max(0.0, (now - each.oldest).total_seconds())
-        pending.add_metric([each.webhook], each.pending)
-        dead.add_metric([each.webhook], each.dead)
-        oldest.add_metric([each.webhook], age)
+        name = [webhook_label(each.webhook, each.tenant, tenant)]
+        pending.add_metric(name, each.pending)
+        dead.add_metric(name, each.dead)
+        oldest.add_metric(name, age)
     yield from (pending, dead, oldest)
     disabled = GaugeMetricFamily(
         "tocsin_webhook_disabled",

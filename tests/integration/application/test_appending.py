@@ -69,6 +69,20 @@ def test_a_command_learns_in_bounded_time_whether_its_event_may_land(
     run(test)
 
 
+def test_a_process_that_must_not_append_does_not() -> None:
+    def check() -> None:
+        raise Unavailable("the clock is wrong")
+
+    async def test() -> None:
+        appending = Appending(Failing(Written()), NoRequests(), HOST, check)
+        async with appending.running():
+            with pytest.raises(Unavailable, match="the clock is wrong"):
+                await appending.append(*first_raise())
+        assert appending.counts.events == 0
+
+    run(test)
+
+
 def test_what_has_landed_is_told_after_each_write() -> None:
     told: list[tuple[int, list[Event]]] = []
 

@@ -81,7 +81,15 @@ class Place:
         self.projector = Stopping(candidate(MemoryLeases()), "projector")
         meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), projections, HOST.clock)
         self.background = Background(HOST.chance)
-        self.readiness = Readiness(self.feed, self.projector, self.clients, meter, self.background)
+        self.clock_fault: str | None = None
+        self.readiness = Readiness(
+            self.feed,
+            self.projector,
+            self.clients,
+            meter,
+            self.background,
+            clock_fault=lambda: self.clock_fault,
+        )
 
     async def connected(self) -> "asyncio.Task[None]":
         """Start the feed, and wait until it is connected."""
@@ -115,6 +123,14 @@ async def test_a_projector_that_has_stopped_says_why() -> None:
     await place.projector.run()
     (reason,) = (await place.readiness.report()).reasons
     assert reason.startswith("the projector: stopped: event 1 is alarm.dreamt v9")
+    keeping.cancel()
+
+
+async def test_a_process_whose_clock_is_ahead_is_to_be_sent_no_clients() -> None:
+    place = Place()
+    keeping = await place.connected()
+    place.clock_fault = "this machine's clock is 60 s ahead of MongoDB's"
+    assert (await place.readiness.report()).reasons == [place.clock_fault]
     keeping.cancel()
 
 

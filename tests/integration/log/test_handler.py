@@ -132,6 +132,39 @@ class TestRememberedState:
             await here.handle(acknowledging(9))
 
 
+class TestAReplacedPrimary:
+    """One that another has replaced unnoticed: its majority reads are old."""
+
+    async def test_nothing_changed_rests_on_a_confirmed_read(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await there.handle(clearing())
+        here.log.replaced = True
+        outcome = await here.handle(raising())
+        assert outcome.event is not None
+        assert outcome.alarm.occurrence == 2
+
+    async def test_a_refusal_rests_on_a_confirmed_read(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await there.handle(clearing())
+        await there.handle(raising())
+        here.log.replaced = True
+        assert (await here.handle(acknowledging(3))).alarm.state == "acked"
+
+    async def test_what_writes_confirms_nothing(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await here.handle(acknowledging(1))
+        await there.handle(clearing())
+        # A conflict with what is remembered.
+        await here.handle(raising("critical"))
+        assert here.log.confirmations == 0
+
+    async def test_an_alarm_as_it_stands_is_confirmed(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        cleared = await there.handle(clearing())
+        here.log.replaced = True
+        assert await here.handler.alarm(PUMP.alarm_id) == cleared.alarm
+
+
 class TestAnotherVersion:
     async def test_a_newer_events_snapshot_is_not_decided_on(self, here: Server, events: Events) -> None:
         await here.handle(raising())

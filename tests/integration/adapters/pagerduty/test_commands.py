@@ -72,9 +72,14 @@ def test_the_routing_key_is_nowhere_in_the_clear() -> None:
     assert KEY not in source_of(KEY)
 
 
-@pytest.mark.parametrize("key", ["é" * 255, "\N{GRINNING FACE}" * 255, "a\0b"])
+@pytest.mark.parametrize("key", ["é" * 255, "\N{GRINNING FACE}" * 255, "a\0b", "a\nb", "\u2028"])
 def test_any_dedup_key_is_an_identity(key: str) -> None:
     raised(read(dedup_key=key))
+
+
+def test_dedup_keys_with_controls_stay_apart() -> None:
+    keys = ["a\0b", "a\nb", "a b", "a\N{REPLACEMENT CHARACTER}b"]
+    assert len({raised(read(dedup_key=key)).alarm_id for key in keys}) == len(keys)
 
 
 SEVERITIES: list[tuple[str, Severity]] = [

@@ -71,11 +71,12 @@ async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
     assert not all(kept)
 
 
-@pytest.mark.parametrize("read", ["tail", "read", "find", "stamps"])
+@pytest.mark.parametrize("read", ["tail", "read", "find", "stamps", "newest_of_all"])
 async def test_a_kill_leaves_what_a_journaled_store_has_shown(
     standalone: Mongod, log: Database, history: History, read: str
 ) -> None:
     store = JournaledStore(log)
+    await store.create_indexes()
     for event in history.events:
         await apply(log, event)
         match read:
@@ -85,6 +86,9 @@ async def test_a_kill_leaves_what_a_journaled_store_has_shown(
                 assert (await store.read(event.position - 1, 10)).events == [event]
             case "find":
                 assert await store.find(event.event_id) == event
+            case "newest_of_all":
+                shown = [snapshot async for page in store.newest_of_all() for snapshot in page]
+                assert event.snapshot in shown
             case _:
                 assert (await store.stamps(event.position, 10))[0].event_id == event.event_id
         await crash(standalone)
