@@ -1,0 +1,27 @@
+"""Requests that never end: header lines, chunks, a body that drips."""
+
+import pytest
+
+from tests.e2e.attacks.conftest import Victim
+from tests.kit.attackers.requests import drip_bodies, send_chunks_endlessly, send_headers_endlessly
+from tests.kit.attackers.target import Target
+
+pytestmark = pytest.mark.e2e
+
+GONE_SECONDS = 60.0
+
+
+async def test_header_lines_without_end_harm_nobody(victim: Victim) -> None:
+    await victim.bears(lambda target: send_headers_endlessly(target, 3.0))
+
+
+async def test_chunks_without_end_harm_nobody(victim: Victim) -> None:
+    await victim.bears(lambda target: send_chunks_endlessly(target, 6.0))
+
+
+@pytest.mark.long
+async def test_who_drips_a_body_is_sent_away(victim: Victim) -> None:
+    async def drip(target: Target) -> None:
+        assert not await drip_bodies(target, GONE_SECONDS)
+
+    await victim.bears(drip)
