@@ -10,6 +10,8 @@ from tests.kit.attackers.watching import Seen, assert_unharmed, watching
 from tests.kit.servers import TocsinServer
 from tests.kit.tokens import SECRET
 
+TIMEOUT_SECONDS = 300.0
+"""An attack that tells holds up its test for long, which should end with the figures nevertheless."""
 AUTHENTICATION = {"TOCSIN_AUTH_SECRET": SECRET}
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.bodies import (
     send_large_ids,
     send_many_alerts,
@@ -14,7 +14,7 @@ from tests.kit.attackers.bodies import (
 from tests.kit.attackers.target import Target
 from tests.kit.replicasets import ReplicaSet
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 PAUSE_SECONDS = 3.0
 ANSWER_SECONDS = 10.0

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.requests import drip_bodies, send_chunks_endlessly, send_headers_endlessly
 from tests.kit.attackers.target import Target
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 GONE_SECONDS = 60.0
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.seeding import raise_large_alarms
 from tests.kit.clients import streaming
 from tests.kit.eventsource import event_source
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 EVENTS = 600
 SECONDS = 20.0

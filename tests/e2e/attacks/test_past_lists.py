@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.queries import search_the_past
 from tests.kit.attackers.seeding import raise_alarms
 from tests.kit.attackers.watching import assert_unharmed, watching
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 ALARMS = 20_000
 SECONDS = 10.0

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.attacks.conftest import AUTHENTICATION, Victim
+from tests.e2e.attacks.conftest import AUTHENTICATION, TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.hell import Hell, receiving_from_hell
 from tests.kit.attackers.seeding import raise_alarms
 from tests.kit.attackers.target import Target
@@ -15,7 +15,7 @@ from tests.kit.servers import TocsinServer
 from tests.kit.tokens import bearing, token
 from tests.kit.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 ALARMS = 50
 SECONDS = 60.0

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.silence import keep_silent, never_introduce
 from tests.kit.attackers.target import Target
 
-pytestmark = [pytest.mark.e2e, pytest.mark.long]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 GONE_SECONDS = 30.0
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.seeding import raise_alarms
 from tests.kit.attackers.sessions import hoard_snapshots
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 TEXT = "x" * 2_000
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.e2e.attacks.conftest import Victim
+from tests.e2e.attacks.conftest import TIMEOUT_SECONDS, Victim
 from tests.kit.attackers.readers import leave_events, leave_exports, leave_streams
 from tests.kit.attackers.seeding import raise_alarms
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(TIMEOUT_SECONDS)]
 
 TEXT = "x" * 3_000
 ALARMS = 3_000
@@ -28,7 +28,6 @@ async def test_pages_of_the_log_that_nobody_reads_harm_nobody(victim: Victim) ->
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 async def test_a_hundred_large_exports_that_nobody_reads_harm_nobody(victim: Victim) -> None:
     await raise_alarms(victim.server, 15_000, TEXT)
     await victim.bears(lambda target: leave_exports(target, 45.0))
