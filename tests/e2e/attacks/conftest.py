@@ -2,13 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.kit.attackers.target import Target
-from tests.kit.attackers.watching import Seen, assert_unharmed, watching
+from tests.kit.attackers.watching import assert_unharmed, watching
 from tests.kit.servers import TocsinServer
 from tests.kit.tokens import SECRET
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 300.0
 """An attack that tells holds up its test for long, which should end with the figures nevertheless."""
@@ -23,15 +26,14 @@ class Victim:
         self.target = Target(server.port)
         self._folder = folder
 
-    async def bears(self, *attacks: Callable[[Target], Awaitable[object]]) -> Seen:
-        """Attack it in one way after the other; check that neither it nor another tenant is harmed."""
+    async def bears(self, attack: Callable[[Target], Awaitable[T]]) -> T:
+        """Attack it; check that neither it nor another tenant is harmed, and return what the attack did."""
         pid = self.server.process.pid
         async with watching(self.server, self._folder) as seen:
-            for attack in attacks:
-                await attack(self.target)
-        print(f"\n{seen}")  # noqa: T201 (what was measured)
+            outcome = await attack(self.target)
+        print(f"\n{seen}; outcome: {outcome}")  # noqa: T201 (what was measured)
         assert_unharmed(seen, self.server, pid)
-        return seen
+        return outcome
 
 
 @pytest.fixture
