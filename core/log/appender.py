@@ -48,7 +48,7 @@ class Submission:
     `since` is when the event was submitted, in seconds of any clock that the caller chooses.
     """
 
-    __slots__ = ("before", "done", "event", "since", "under_way")
+    __slots__ = ("_done", "answered", "before", "event", "in_doubt", "since", "under_way")
 
     def __init__(
         self,
@@ -59,10 +59,19 @@ class Submission:
     ) -> None:
         self.before = before
         self.event = event
-        self.done = done
+        self._done = done
         self.since = since
-        # Whether a batch holds the event: from then on it may land without an answer.
+        self.answered = False
+        # Whether a batch holds the event, or another process: from then on it may land without an answer.
         self.under_way = False
+        # Whether it may have landed before it came into this queue.
+        self.in_doubt = False
+
+    def settle(self, result: Event | TocsinError) -> None:
+        """Tell the result, unless one was told before."""
+        if not self.answered:
+            self.answered = True
+            self._done(result)
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
@@ -87,18 +96,11 @@ class Appender(Generic[Document]):
         self._tail: Stamp | None = None
         self._landed: list[Event] = []
         self.counts = AppendCounts()
-        self.losing = False
-        """Whether the last batch landed nothing because other processes took its positions."""
 
     @property
     def waiting(self) -> int:
         """How many submissions are queued."""
         return len(self._queue)
-
-    @property
-    def oldest(self) -> Submission | None:
-        """The first submission in the queue, None if the queue is empty."""
-        return self._queue[0] if self._queue else None
 
     @property
     def tail(self) -> int:
@@ -112,11 +114,11 @@ class Appender(Generic[Document]):
         self._queue.append(submission)
 
     def withdraw(self, submission: Submission) -> bool:
-        """Remove the submission from the queue; return False if it is under way and may land."""
+        """Remove the submission from the queue; return False if it may land nevertheless."""
         if submission.under_way:
             return False
         self._queue.remove(submission)
-        return True
+        return not submission.in_doubt
 
     def learn(self, stamp: Stamp) -> None:
         """Move the known tail to this majority-committed event, if it is newer."""
@@ -131,7 +133,7 @@ class Appender(Generic[Document]):
         """Write one batch. Each of its submissions is then done, or back in the queue and not in the log.
 
         Returns the events that this call added to the log, in order. What the store raises against its port
-        is raised, once the batch's submissions are told that their outcome is unknown; call `flush` again then.
+        is raised, once the batch's submissions are told that their outcome is unknown; call it again then.
         """
         self._landed = []
         if self._tail is None:
@@ -169,7 +171,7 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                sent[result.index].submission.done(
+                sent[result.index].submission.settle(
                     Unavailable(f"the store refused the event: {result.detail}")
                 )
                 self._requeue(sent[result.index + 1 :])
@@ -196,7 +198,7 @@ class Appender(Generic[Document]):
             except InvalidInput as error:
                 # The submission has left the queue for good, so nobody can withdraw it.
                 submission.under_way = True
-                submission.done(error)
+                submission.settle(error)
                 continue
             if batch and size + length > BATCH_BYTES:
                 self._queue.appendleft(submission)
@@ -209,15 +211,13 @@ class Appender(Generic[Document]):
         return batch
 
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
-        if landed:
-            self.losing = False
         if self._tail is not None:
             # Without a tail, the log was replaced meanwhile and the events may be in the old one.
             self._landed += [placed.event for placed in landed]
         self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))
-            placed.submission.done(placed.event)
+            placed.submission.settle(placed.event)
 
     def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
         for placed in left:
@@ -253,7 +253,6 @@ class Appender(Generic[Document]):
         self._land(left[:landed])
         # Other events hold these positions now, so no late insert of these can land any more.
         self.learn(newest)
-        self.losing = landed == 0
         self.counts.conflicts += 1
         self._requeue(left[landed:])
         return [], True
@@ -261,7 +260,7 @@ class Appender(Generic[Document]):
     async def _recorded(self, event: Event) -> TocsinError | None:
         """Return what tells of the event recorded with this Idempotency-Key, None if it is not there yet."""
         try:
-            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+            recorded = await self._store.find(event, "command")
         except Unavailable:
             raise
         except UnknownEvent as error:
@@ -271,24 +270,35 @@ class Appender(Generic[Document]):
             return Unavailable(f"the event recorded with this Idempotency-Key cannot be read: {kind}")
         return None if recorded is None else DuplicateCommand(recorded)
 
+    def _conflicted(self, left: list[_Placed[Document]]) -> tuple[list[_Placed[Document]], bool]:
+        first, event = left[0], left[0].event
+        self.counts.conflicts += 1
+        first.submission.settle(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
+        self._requeue(left[1:])
+        return [], True
+
     async def _settle_key(
         self, left: list[_Placed[Document]], key: str
     ) -> tuple[list[_Placed[Document]], bool]:
         first, event = left[0], left[0].event
-        landed = await self._store.find(event.event_id)
+        if key == "revision":
+            holder = await self._store.stamp_of(event.stream, event.revision)
+            # Just after a failover the majority view may be older than the event that the write met.
+            if holder is None:
+                return left, False
+            if holder.event_id != event.event_id:
+                return self._conflicted(left)
+        landed = await self._store.find(event, "event_id")
         if landed is not None:
             self.learn(_stamp(landed))
-            first.submission.done(landed)
+            first.submission.settle(landed)
             if landed.position == event.position:
                 return left[1:], True
-        elif key == "revision":
-            self.counts.conflicts += 1
-            first.submission.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
         else:
             recorded = await self._recorded(event)
             if recorded is None:
                 return left, False
-            first.submission.done(recorded)
+            first.submission.settle(recorded)
         self._requeue(left[1:])
         return [], True
 
@@ -302,7 +312,7 @@ def _answered(under_way: Sequence[_Placed[Document]]) -> Iterator[None]:
         raise
     except Exception:
         for placed in under_way:
-            placed.submission.done(OutcomeUnknown("the write was sent and its answer could not be read"))
+            placed.submission.settle(OutcomeUnknown("the write was sent and its answer could not be read"))
         raise
 
 

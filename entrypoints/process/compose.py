@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
+from adapters.peers.network import PeerNetwork
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.webhook.formats.registry import FORMATS
@@ -18,6 +19,7 @@ from core.application.authentication import Authentication
 from core.application.background import Background
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
+from core.application.one_appender import OneAppender
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
 from core.application.projections.projected_position import ProjectedPosition
@@ -26,6 +28,7 @@ from core.application.readiness import Readiness
 from core.application.stream_census import StreamCensus
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.relay import Relay
+from core.application.workers.leader import Candidate
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
@@ -44,6 +47,9 @@ from entrypoints.process.workers import build_workers
 
 if TYPE_CHECKING:
     from adapters.otel.traces import Traces
+
+
+ANY_LOOPBACK = ("127.0.0.1", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +90,14 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     webhook_allow: Sequence[str] = (),
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
+    peers: tuple[str, int] = ANY_LOOPBACK,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
     `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
     hosts beyond the public Internet that webhooks may call. `role`: `api` leaves the worker tasks to other
-    processes. `traces` records spans of appends and deliveries.
+    processes. `traces` records spans of appends and deliveries. `peers`: where this process listens for the
+    others, should it append for all.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -98,7 +106,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
-        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
+        _running(store, authentication, limits, sender, traces, peers=peers, works=role != "api") as process,
     ):
         yield process
 
@@ -111,13 +119,15 @@ async def _running(  # noqa: PLR0913 (as above)
     sender: CheckingSender,
     traces: "Traces | None",
     *,
+    peers: tuple[str, int],
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
+    name = holder()
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    appending = Appending(store.events, store.turn_requests, MACHINE)
+    appending = Appending(store.events, MACHINE.chance)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
     census = StreamCensus(store.log, known.streams, MACHINE.chance)
@@ -129,7 +139,7 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
+    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=name)
     background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
     services = Services(
@@ -156,14 +166,20 @@ async def _running(  # noqa: PLR0913 (as above)
     def revocations() -> Coroutine[Any, Any, None]:
         return authentication.run(lambda: feed.bells.of("revocations"), stream.revoke)
 
-    async with appending.running(committed, background), asyncio.TaskGroup() as tasks:
+    key = await store.peer_key.read()
+    host, port = peers
+    async with (
+        appending.running(committed, background),
+        PeerNetwork.joined(key, name, appending.accept, host=host, port=port) as network,
+        asyncio.TaskGroup() as tasks,
+    ):
+        one = OneAppender(Candidate(store.leases, name, MACHINE.chance), store.leases, network, appending)
         parts = [
             background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
             background.keep("the delivery to sessions", "serving", stream.run),
             background.keep("the count of alarms", "working", census.run),
-            background.keep(
-                "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
-            ),
+            background.keep("the lease of the appender", "working", one.hold),
+            background.keep("the connection to the appender", "working", one.follow),
             background.keep("the reader of revocations", "serving", revocations),
             *(workers.keep(background) if works else ()),
         ]

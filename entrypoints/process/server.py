@@ -50,6 +50,7 @@ async def run_server(settings: Settings, started: Callable[[str], None]) -> None
             webhook_allow=settings.webhook_allow,
             role=settings.role,
             traces=traces,
+            peers=(settings.peer_host, settings.peer_port),
         ) as process,
     ):
         if entries is not None:

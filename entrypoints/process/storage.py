@@ -15,6 +15,7 @@ from adapters.mongo.checks import DoorbellKind, check
 from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.peer_key import MongoPeerKey
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
@@ -22,11 +23,9 @@ from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EventStore
-from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from core.application.ports import TURNS
 from core.application.replay.whatif import DatedLog
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
@@ -61,7 +60,7 @@ class Storage:
     kpis: MongoKpiBuckets
     presence: MongoPresence
     events: EventStore
-    turn_requests: MongoTurnRequests
+    peer_key: MongoPeerKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         kpis=MongoKpiBuckets(connection),
         presence=MongoPresence(connection),
         events=link.events,
-        turn_requests=MongoTurnRequests(connection),
+        peer_key=MongoPeerKey(connection),
     )
 
 
@@ -161,5 +160,5 @@ def _redis(
         from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
     except ModuleNotFoundError as error:
         raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
-    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta", TURNS}
+    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta"}
     return RedisDoorbell(url, channel, local, log, journaled=store.journaled, topics=topics)
