@@ -42,6 +42,25 @@ class Leases(Protocol):
         ...
 
 
+class Holder(msgspec.Struct, frozen=True, gc=False):
+    """The process that holds a lease, and the address, `host:port`, at which it listens for the others."""
+
+    name: str
+    address: str
+
+
+class AppenderLease(Protocol):
+    """Where the holder of a lease can be reached."""
+
+    async def announce(self, lease: Lease, address: str) -> None:
+        """Record the holder's address; nothing happens if the lease was lost."""
+        ...
+
+    async def holder(self, name: str) -> Holder | None:
+        """Return who holds the lease now and has announced an address, None if nobody."""
+        ...
+
+
 class CheckpointReader(Protocol):
     """Reads how far each projection is."""
 

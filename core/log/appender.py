@@ -51,7 +51,7 @@ class Submission:
     `since` is when the event was submitted, in seconds of any clock that the caller chooses.
     """
 
-    __slots__ = ("before", "done", "event", "since", "size", "under_way")
+    __slots__ = ("_done", "answered", "before", "event", "in_doubt", "since", "size", "under_way")
 
     def __init__(
         self,
@@ -62,11 +62,20 @@ class Submission:
     ) -> None:
         self.before = before
         self.event = event
-        self.done = done
+        self._done = done
         self.since = since
         self.size = _size(event)
-        # Whether a batch holds the event: from then on it may land without an answer.
+        self.answered = False
+        # Whether a batch holds the event, or another process: from then on it may land without an answer.
         self.under_way = False
+        # Whether it may have landed before it came into this queue.
+        self.in_doubt = False
+
+    def settle(self, result: Event | TocsinError) -> None:
+        """Tell the result, unless one was told before."""
+        if not self.answered:
+            self.answered = True
+            self._done(result)
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
@@ -93,18 +102,11 @@ class Appender(Generic[Document]):
         self._tail: Stamp | None = None
         self._landed: list[Event] = []
         self.counts = AppendCounts()
-        self.losing = False
-        """Whether the last batch landed nothing because other processes took its positions."""
 
     @property
     def waiting(self) -> int:
         """How many submissions are queued."""
         return len(self._queue)
-
-    @property
-    def oldest(self) -> Submission | None:
-        """The first submission in the queue, None if the queue is empty."""
-        return self._queue[0] if self._queue else None
 
     @property
     def tail(self) -> int:
@@ -121,12 +123,12 @@ class Appender(Generic[Document]):
         self._queue.append(submission)
 
     def withdraw(self, submission: Submission) -> bool:
-        """Remove the submission from the queue; return False if it is under way and may land."""
+        """Remove the submission from the queue; return False if it may land nevertheless."""
         if submission.under_way:
             return False
         self._queue.remove(submission)
         self._bytes -= submission.size
-        return True
+        return not submission.in_doubt
 
     def learn(self, stamp: Stamp) -> None:
         """Move the known tail to this majority-committed event, if it is newer."""
@@ -218,8 +220,6 @@ class Appender(Generic[Document]):
         return batch
 
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
-        if landed:
-            self.losing = False
         if self._tail is not None:
             # Without a tail, the log was replaced meanwhile and the events may be in the old one.
             self._landed += [placed.event for placed in landed]
@@ -230,7 +230,7 @@ class Appender(Generic[Document]):
 
     def _finish(self, submission: Submission, outcome: Event | TocsinError) -> None:
         self._bytes -= submission.size
-        submission.done(outcome)
+        submission.settle(outcome)
 
     def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
         for placed in left:
@@ -266,7 +266,6 @@ class Appender(Generic[Document]):
         self._land(left[:landed])
         # Other events hold these positions now, so no late insert of these can land any more.
         self.learn(newest)
-        self.losing = landed == 0
         self.counts.conflicts += 1
         self._requeue(left[landed:])
         return [], True
@@ -287,7 +286,7 @@ class Appender(Generic[Document]):
     async def _recorded(self, event: Event) -> TocsinError | None:
         """Return what tells of the event recorded with this Idempotency-Key, None if it is not there yet."""
         try:
-            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+            recorded = await self._store.find(event, "command")
         except Unavailable:
             raise
         except UnknownEvent as error:
@@ -297,20 +296,31 @@ class Appender(Generic[Document]):
             return Unavailable(f"the event recorded with this Idempotency-Key cannot be read: {kind}")
         return None if recorded is None else DuplicateCommand(recorded)
 
+    def _conflicted(self, left: list[_Placed[Document]]) -> tuple[list[_Placed[Document]], bool]:
+        first, event = left[0], left[0].event
+        self.counts.conflicts += 1
+        conflict = RevisionConflict(f"{event.stream} has a revision {event.revision} already")
+        self._finish(first.submission, conflict)
+        self._requeue(left[1:])
+        return [], True
+
     async def _settle_key(
         self, left: list[_Placed[Document]], key: str
     ) -> tuple[list[_Placed[Document]], bool]:
         first, event = left[0], left[0].event
-        landed = await self._store.find(event.event_id)
+        if key == "revision":
+            holder = await self._store.stamp_of(event.stream, event.revision)
+            # Just after a failover the majority view may be older than the event that the write met.
+            if holder is None:
+                return left, False
+            if holder.event_id != event.event_id:
+                return self._conflicted(left)
+        landed = await self._store.find(event, "event_id")
         if landed is not None:
             self.learn(_stamp(landed))
             self._finish(first.submission, landed)
             if landed.position == event.position:
                 return left[1:], True
-        elif key == "revision":
-            self.counts.conflicts += 1
-            conflict = RevisionConflict(f"{event.stream} has a revision {event.revision} already")
-            self._finish(first.submission, conflict)
         else:
             recorded = await self._recorded(event)
             if recorded is None:

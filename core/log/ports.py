@@ -209,12 +209,12 @@ class Store(Protocol[Document]):
         """Return at most `limit` stamps of positions >= first, in order."""
         ...
 
-    async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id, None if there is none."""
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        """Return the stamp of the stream's event of this revision, None if there is none."""
         ...
 
-    async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event with this Idempotency-Key, None if there is none."""
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        """Return the event that has the id, or the Idempotency-Key, of this one; None if there is none."""
         ...
 
     async def tail(self) -> Stamp:

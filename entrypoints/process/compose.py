@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
+from adapters.peers.network import PeerNetwork
 from adapters.streaming.driver import StreamDriver
 from adapters.streaming.fetching import Sources
 from adapters.webhook.formats.registry import FORMATS
@@ -20,6 +21,7 @@ from core.application.authentication import Authentication
 from core.application.background import Background
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
+from core.application.one_appender import OneAppender
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
 from core.application.projections.projected_position import ProjectedPosition
@@ -30,6 +32,7 @@ from core.application.timekeeping import Timekeeper
 from core.application.webhooks.administration import WebhookAdministration
 from core.application.webhooks.backlog import RecentBacklog
 from core.application.webhooks.relay import Relay
+from core.application.workers.leader import Candidate
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
@@ -48,6 +51,9 @@ from entrypoints.process.workers import build_workers
 
 if TYPE_CHECKING:
     from adapters.otel.traces import Traces
+
+
+ANY_LOOPBACK = ("127.0.0.1", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     digests: Digests = dict,
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
+    peers: tuple[str, int] = ANY_LOOPBACK,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
@@ -100,7 +107,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     hosts beyond the public Internet that webhooks may call. `outbox_days`: how long a row may be pending.
     `digests`: those of the settings that all processes must share.
     `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
-    deliveries.
+    deliveries. `peers`: where this process listens for the others, should it append for all.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -119,6 +126,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
             traces=traces,
             pending_for=timedelta(days=outbox_days),
             digests=digests,
+            peers=peers,
             works=role != "api",
         ) as process,
     ):
@@ -136,13 +144,15 @@ async def _running(  # noqa: PLR0913 (as above)
     traces: "Traces | None",
     pending_for: timedelta,
     digests: Digests,
+    peers: tuple[str, int],
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
+    name = holder()
     feed = Feed(store.log, store.doorbell, MACHINE.chance)
     await feed.start()
     known = KnownAlarms()
-    appending = Appending(store.events, store.turn_requests, MACHINE, clock.check)
+    appending = Appending(store.events, MACHINE.chance, clock.check)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
     census = StreamCensus(store.log, known.streams, MACHINE.chance)
@@ -154,11 +164,10 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    process = holder()
     workers = build_workers(
-        store, feed, handler, sender, host=MACHINE, clock=clock, holder=process, pending_for=pending_for
+        store, feed, handler, sender, host=MACHINE, clock=clock, holder=name, pending_for=pending_for
     )
-    agreement = Agreement(store.settings_board, process, digests, MACHINE.chance)
+    agreement = Agreement(store.settings_board, name, digests, MACHINE.chance)
     background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), clock)
     readiness = Readiness(feed, workers.projector, stream, meter, background, clock_fault=clock.fault)
@@ -187,15 +196,21 @@ async def _running(  # noqa: PLR0913 (as above)
     def revocations() -> Coroutine[Any, Any, None]:
         return authentication.run(lambda: feed.bells.of("revocations"), stream.revoke)
 
-    async with appending.running(committed, background), asyncio.TaskGroup() as tasks:
+    key = await store.peer_key.read()
+    host, port = peers
+    async with (
+        appending.running(committed, background),
+        PeerNetwork.joined(key, name, appending.accept, host=host, port=port) as network,
+        asyncio.TaskGroup() as tasks,
+    ):
+        one = OneAppender(Candidate(store.leases, name, MACHINE.chance), store.leases, network, appending)
         parts = [
             background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
             background.keep("the clock", "serving", clock.run),
             background.keep("the delivery to sessions", "serving", stream.run),
             background.keep("the count of alarms", "working", census.run),
-            background.keep(
-                "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
-            ),
+            background.keep("the lease of the appender", "working", one.hold),
+            background.keep("the connection to the appender", "working", one.follow),
             background.keep("the reader of revocations", "serving", revocations),
             background.keep("the comparison of settings", "working", agreement.run),
             *(workers.keep(background) if works else ()),

@@ -76,6 +76,7 @@ async def _run_started(
             digests=lambda: digests_of(settings, store.kind),
             role=settings.role,
             traces=traces,
+            peers=(settings.peer_host, settings.peer_port),
         ) as process,
     ):
         if entries is not None:

@@ -211,6 +211,15 @@ class Settings:
     shared_port: bool = setting(
         "Let other processes listen on the port as well.", default=False, of=SERVE, panel=PROCESSES
     )
+    peer_host: str = setting(
+        "Where this process listens for the others of its log, and where they reach it.",
+        default="127.0.0.1",
+        of=SERVERS,
+        panel=PROCESSES,
+    )
+    peer_port: int = setting(
+        "The port there; 0: any.", default=0, of=SERVERS, panel=PROCESSES, least=0, most=65_535
+    )
     role: ProcessRole = setting(
         "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
         default="all",

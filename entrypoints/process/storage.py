@@ -16,6 +16,7 @@ from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.coordination.clock import MongoClock
 from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.peer_key import MongoPeerKey
 from adapters.mongo.coordination.presence import MongoPresence
 from adapters.mongo.coordination.settings_board import MongoSettingsBoard
 from adapters.mongo.kpis import MongoKpiBuckets
@@ -24,11 +25,9 @@ from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EventStore
-from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
-from core.application.ports import TURNS
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.settings import Settings
@@ -63,7 +62,7 @@ class Storage:
     presence: MongoPresence
     settings_board: MongoSettingsBoard
     events: EventStore
-    turn_requests: MongoTurnRequests
+    peer_key: MongoPeerKey
     clock: MongoClock
 
 
@@ -128,7 +127,7 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         presence=MongoPresence(connection),
         settings_board=MongoSettingsBoard(connection),
         events=link.events,
-        turn_requests=MongoTurnRequests(connection),
+        peer_key=MongoPeerKey(connection),
         clock=MongoClock(connection),
     )
 
@@ -190,5 +189,5 @@ def _redis(
         from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
     except ModuleNotFoundError as error:
         raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
-    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta", TURNS}
+    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta"}
     return RedisDoorbell(url, channel, local, log, journaled=journaled, topics=topics)

@@ -105,6 +105,12 @@ class EventStore:
         found = await self.documents({"_id": {"$gte": first}}, limit, projection=_STAMP)
         return [_stamp(document) for document in found]
 
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        """Return the stamp of the stream's event of this revision."""
+        condition = {"stream": stream, "revision": revision}
+        found = await self.documents(condition, 1, projection=_STAMP, hint=NEWEST_BY_STREAM)
+        return _stamp(found[0]) if found else None
+
     async def tail(self) -> Stamp:
         """Return the newest stamp, START if there is none."""
         found = await self.documents({}, 1, direction=DESCENDING, projection=_STAMP)
@@ -119,9 +125,11 @@ class EventStore:
         condition = {"tenant": tenant, "command_id": command_id}
         return await self.find_event(condition, readConcern=await self._confirmed())
 
-    async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id."""
-        return await self.find_event({"event_id": event_id})
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        """Return the event that has the id, or the Idempotency-Key, of this one."""
+        if key == "command":
+            return await self.by_command(event.tenant, event.command_id or "")
+        return await self.find_event({"event_id": event.event_id})
 
     async def find_event(self, condition: Mapping[str, Any], **options: Any) -> Event | None:
         """Return the one event for which the condition holds."""

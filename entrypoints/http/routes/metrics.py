@@ -138,6 +138,7 @@ class _Snapshot(Collector):
         counts, feed = self.sources.append, self.sources.feed
         yield _counter("tocsin_append_events", "Events that this process appended.", counts.events)
         yield _counter("tocsin_append_conflicts", "Positions and revisions lost to others.", counts.conflicts)
+        yield _counter("tocsin_append_forwarded", "Events forwarded to the one appender.", counts.forwarded)
         yield _histogram("tocsin_append_batch_events", "Events in an append.", {"": counts.sizes})
         yield _histogram("tocsin_append_seconds", "How long an append took.", {"": counts.seconds})
         yield _gauge("tocsin_feed_position", "The newest position that was read.", feed.position)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
@@ -10,7 +11,6 @@ from adapters.memory.log import MemoryLog
 from core.alarm.events import Event
 from core.application.appending import APPEND_SECONDS, Appending
 from core.application.background import Background
-from core.application.ports import TurnRequest
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.ports import NotSent, Result, Stamp, Unknown, Written
 from tests.kit.appending import first_raise
@@ -36,21 +36,16 @@ class Failing(MemoryLog):
     async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
         return ()
 
-    async def find(self, event_id: str) -> Event | None:
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        return None
+
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
         return None
 
     async def tail(self) -> Stamp:
         if self._answer is None:
             raise Unavailable("away")
         return await super().tail()
-
-
-class NoRequests:
-    async def ask(self, request: TurnRequest) -> None:
-        raise AssertionError
-
-    async def newest(self) -> tuple[int, TurnRequest] | None:
-        return None
 
 
 @pytest.mark.parametrize(
@@ -60,7 +55,7 @@ def test_a_command_learns_in_bounded_time_whether_its_event_may_land(
     answer: Result | None, error: type[Exception]
 ) -> None:
     async def test() -> None:
-        appending = Appending(Failing(answer), NoRequests(), HOST)
+        appending = Appending(Failing(answer), HOST.chance)
         async with appending.running():
             with pytest.raises(error):
                 await appending.append(*first_raise())
@@ -74,7 +69,7 @@ def test_a_process_that_must_not_append_does_not() -> None:
         raise Unavailable("the clock is wrong")
 
     async def test() -> None:
-        appending = Appending(Failing(Written()), NoRequests(), HOST, check)
+        appending = Appending(Failing(Written()), HOST.chance, check)
         async with appending.running():
             with pytest.raises(Unavailable, match="the clock is wrong"):
                 await appending.append(*first_raise())
@@ -87,7 +82,7 @@ def test_what_has_landed_is_told_after_each_write() -> None:
     told: list[tuple[int, list[Event]]] = []
 
     async def test() -> None:
-        appending = Appending(Failing(Written()), NoRequests(), HOST)
+        appending = Appending(Failing(Written()), HOST.chance)
         async with appending.running(lambda position, events: told.append((position, list(events)))):
             recorded = [await appending.append(*first_raise()) for _ in range(2)]
         assert told == [(1, recorded[:1]), (2, recorded[1:])]
@@ -112,7 +107,7 @@ class Odd(Failing):
 
 def test_the_appender_works_on_after_an_error_that_nobody_foresaw() -> None:
     async def test() -> None:
-        appending, background = Appending(Odd(1), NoRequests(), HOST), Background(HOST.chance)
+        appending, background = Appending(Odd(1), HOST.chance), Background(HOST.chance)
         async with appending.running(background=background):
             with pytest.raises(OutcomeUnknown):
                 await appending.append(*first_raise())
@@ -128,7 +123,7 @@ def test_the_appender_works_on_after_an_error_that_nobody_foresaw() -> None:
 
 def test_what_waits_when_the_appender_fails_is_written_afterwards() -> None:
     async def test() -> None:
-        appending = Appending(Odd(1), NoRequests(), HOST)
+        appending = Appending(Odd(1), HOST.chance)
         async with appending.running():
             # The second event of an alarm waits for the first.
             both = [appending.append(*first_raise("pump")) for _ in range(2)]
@@ -144,7 +139,7 @@ def test_a_listener_of_commits_that_fails_fails_no_command(caplog: pytest.LogCap
         raise KeyError("at")
 
     async def test() -> None:
-        appending = Appending(Failing(Written()), NoRequests(), HOST)
+        appending = Appending(Failing(Written()), HOST.chance)
         async with appending.running(failing):
             assert [(await appending.append(*first_raise())).position for _ in range(2)] == [1, 2]
 

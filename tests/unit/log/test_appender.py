@@ -1,7 +1,7 @@
 """What tests/machines/test_appender.py is too random to show every time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import pytest
@@ -164,7 +164,14 @@ def test_an_event_of_the_same_key_that_cannot_be_read_does_not_hold_up_the_rest(
     run_until(there, lambda: bool(before))
     _, told = submitted(here, "b", key="k")
     _, others = submitted(here, "c")
-    with patch.object(Client, "by_command", side_effect=error):
+    found = Client.find
+
+    async def failing(client: Client, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        if key == "command":
+            raise error
+        return await found(client, event, key)
+
+    with patch.object(Client, "find", failing):
         run_until(here, lambda: bool(others))
     assert [type(each) for each in told] == [told_first]
     assert positions(others) == [2]
