@@ -28,6 +28,8 @@ SEVERITIES: dict[str, Severity] = {
 SOURCE_LABELS = ("exported_instance", "instance", "job")
 NAMELESS = "alert"
 """The type of an alert without an `alertname`."""
+ANNOTATION_BYTES = len('"":"",')
+"""The least that an annotation takes in the details."""
 URL_BYTES = 2 * 1024
 """A longer URL is left out: cut, it would lead nowhere."""
 
@@ -133,6 +135,8 @@ def _details(
     left_out = len(_other_labels(alert)) - bounds.LABELS
     if left_out > 0:
         details["labels_left_out"] = left_out
+    if len(alert.annotations) * ANNOTATION_BYTES > bounds.DETAILS_BYTES:
+        return details | {"annotations_left_out": len(alert.annotations)}
     for limit in (bounds.TEXT_BYTES, bounds.TEXT_BYTES // 8, bounds.TEXT_BYTES // 64):
         cut = {
             bounds.cut(name, min(limit, bounds.NAME_BYTES)): bounds.cut(value, limit)

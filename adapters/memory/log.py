@@ -86,6 +86,12 @@ class MemoryLog:
         for start in range(0, len(newest), PAGE_EVENTS):
             yield newest[start : start + PAGE_EVENTS]
 
+    async def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream, in pages."""
+        names = list(self._events.streams)
+        for start in range(0, len(names), PAGE_EVENTS):
+            yield names[start : start + PAGE_EVENTS]
+
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""
         return self._events.streams.get(stream, [])[after : after + limit]

@@ -42,7 +42,8 @@ def check_name(name: str, value: str, limit: int) -> None:
 
 def cut(text: str, limit: int) -> str:
     """Cut a text to `limit` bytes of UTF-8, ending in an ellipsis; replace NUL, which names cannot hold."""
-    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # What is beyond the limit in characters is beyond it in bytes: only a little is encoded of a huge text.
+    text = text[: limit + 1].replace("\0", "\N{REPLACEMENT CHARACTER}")
     raw = text.encode(errors="replace")
     if len(raw) <= limit:
         return raw.decode()

@@ -1,12 +1,15 @@
 """Appends events by group commit, and tells each command in bounded time what became of its event."""
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Generic
 
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
+from core.application.background import Background
 from core.application.bells import Bell
 from core.application.courtesy import Courtesy
 from core.application.ports import TURNS, TurnRequests
@@ -16,6 +19,8 @@ from core.errors import OutcomeUnknown, TocsinError, Unavailable
 from core.host import Host
 from core.log.appender import Appender, Submission
 from core.log.ports import Document, Stamp, Store
+
+logger = logging.getLogger("tocsin.appender")
 
 APPEND_SECONDS = 5.0
 """How long a command waits for its event; then the log is unavailable or the outcome unknown."""
@@ -28,6 +33,47 @@ Committed = Callable[[int, Sequence[Event]], None]
 """Takes the log's newest known position and the events that this process has added to it, in order."""
 
 
+class _Patience(Generic[Document]):
+    """Answers the submissions that waited for APPEND_SECONDS, in order of time: one timer serves all."""
+
+    def __init__(self, appender: Appender[Document]) -> None:
+        self._appender = appender
+        self._waiting: deque[tuple[Submission, asyncio.Future[Event | TocsinError]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, submission: Submission, answer: asyncio.Future[Event | TocsinError]) -> None:
+        """Answer the submission if nobody does so in time."""
+        # What was answered must not keep its event for seconds.
+        self._drop_answered()
+        self._waiting.append((submission, answer))
+        if self._timer is None:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        submission, _ = self._waiting[0]
+        due = submission.since + APPEND_SECONDS
+        self._timer = asyncio.get_running_loop().call_at(due, self._answer_overdue)
+
+    def _answer_overdue(self) -> None:
+        self._timer, now = None, asyncio.get_running_loop().time()
+        while self._waiting and self._waiting[0][0].since + APPEND_SECONDS <= now:
+            submission, answer = self._waiting.popleft()
+            if not answer.done():
+                answer.set_result(self._given_up(submission))
+        self._drop_answered()
+        if self._waiting:
+            self._set_timer()
+
+    def _given_up(self, submission: Submission) -> TocsinError:
+        if self._appender.withdraw(submission):
+            return Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s")
+        return OutcomeUnknown("the write was sent and its answer did not come")
+
+    def _drop_answered(self) -> None:
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
+
+
 class Appending(Generic[Document]):
     """This process's appends to the store (an EventAppender, see core.log.ports); needs `running()`."""
 
@@ -36,6 +82,7 @@ class Appending(Generic[Document]):
         self._chance = host.chance
         self._courtesy = Courtesy(requests, host.ids.new(), self._waiting)
         self._queued = asyncio.Event()
+        self._patience = _Patience(self._appender)
 
     @property
     def counts(self) -> AppendCounts:
@@ -53,14 +100,9 @@ class Appending(Generic[Document]):
 
         submission = Submission(before, event, done, loop.time())
         self._appender.submit(submission)
+        self._patience.watch(submission, answer)
         self._queued.set()
-        try:
-            async with asyncio.timeout(APPEND_SECONDS):
-                result = await answer
-        except TimeoutError:
-            if self._appender.withdraw(submission):
-                raise Unavailable(f"the log could not be written for {APPEND_SECONDS:.0f} s") from None
-            raise OutcomeUnknown("the write was sent and its answer did not come") from None
+        result = await answer
         if isinstance(result, Event):
             return result
         raise result
@@ -77,9 +119,18 @@ class Appending(Generic[Document]):
         self._appender.forget()
 
     @asynccontextmanager
-    async def running(self, committed: Committed = lambda _position, _events: None) -> AsyncIterator[None]:
-        """Append submitted events for as long as the context lasts; call `committed` after each write."""
-        task = asyncio.create_task(self._write(committed), name="appender")
+    async def running(
+        self,
+        committed: Committed = lambda _position, _events: None,
+        background: Background | None = None,
+    ) -> AsyncIterator[None]:
+        """Append submitted events for as long as the context lasts; call `committed` after each write.
+
+        `background` keeps the task that writes, and tells of its failures; None: nobody asks for them.
+        """
+        keeper = background or Background(self._chance)
+        keeping = keeper.keep("the appender", "serving", lambda: self._write(committed))
+        task = asyncio.create_task(keeping, name="appender")
         try:
             yield
         finally:
@@ -98,8 +149,8 @@ class Appending(Generic[Document]):
     async def _write(self, committed: Committed) -> None:
         now = asyncio.get_running_loop().time
         while True:
-            await self._queued.wait()
             self._queued.clear()
+            # Look before waiting: after a failure there may be a queue already.
             while self._appender.waiting:
                 # One turn of the loop: commands that are ready to append share this write.
                 await asyncio.sleep(0)
@@ -108,7 +159,8 @@ class Appending(Generic[Document]):
                 landed = await self._appender.flush()
                 self._tried(now() - began)
                 self.counts.seconds.observe(now() - began)
-                committed(self._appender.tail, landed)
+                _tell(committed, self._appender.tail, landed)
+            await self._queued.wait()
 
     def _tried(self, seconds: float) -> None:
         oldest = self._appender.oldest
@@ -121,3 +173,11 @@ class Appending(Generic[Document]):
 
     async def _pause(self, tries: int) -> None:
         await asyncio.sleep(backoff(tries, 0.01, PAUSE_SECONDS, self._chance()))
+
+
+def _tell(committed: Committed, position: int, landed: Sequence[Event]) -> None:
+    try:
+        committed(position, landed)
+    except Exception:
+        # The events are in the log, where the feed finds them: no command may fail for it.
+        logger.exception("a listener failed at the commit of position %d", position)

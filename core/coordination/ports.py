@@ -1,5 +1,6 @@
 """The ports of coordination: leases, checkpoints, presence, turns."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -60,6 +61,10 @@ class Checkpoints(CheckpointReader, Protocol):
         """
         ...
 
+    async def token(self, projection: str) -> int:
+        """Return the highest lease token that has written the checkpoint, 0 if there is none."""
+        ...
+
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
         """Refuse every earlier holder of the lease from now on, and return the checkpoint.
 
@@ -95,6 +100,20 @@ class Presence(Protocol):
         ...
 
     async def leave(self, process: str) -> None:
+        """Withdraw the process's announcement."""
+        ...
+
+
+class SettingsBoard(Protocol):
+    """The processes' settings as digests, by the server's clock. Both methods raise Unavailable."""
+
+    async def post(
+        self, process: str, digests: Mapping[str, str], seconds: float
+    ) -> Sequence[Mapping[str, str]]:
+        """Announce the digests by their settings' names for `seconds`; return those of the others."""
+        ...
+
+    async def withdraw(self, process: str) -> None:
         """Withdraw the process's announcement."""
         ...
 

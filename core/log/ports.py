@@ -140,6 +140,17 @@ class ReplayReader(EventReader, FoldReader, Protocol):
         ...
 
 
+class StreamLister(Protocol):
+    """Which streams there are."""
+
+    def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream that the log had at the beginning of the call, in pages.
+
+        The cost grows with the streams, not with the events.
+        """
+        ...
+
+
 class Written(msgspec.Struct, frozen=True, gc=False):
     """All documents are majority-committed."""
 
@@ -222,7 +233,7 @@ class Doorbell(Protocol):
     def listen(
         self, moment: object, known: Callable[[], int]
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """Send notices of all that is committed after `moment`, the moment of an earlier page.
+        """Send notices of all that is committed after `moment`, the moment of an earlier page; None: now.
 
         `known` returns the newest position that the listener knows; notices may leave out events up to it.
         When the doorbell breaks, the iterator ends or raises Unavailable: read, then listen anew.

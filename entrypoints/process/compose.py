@@ -1,10 +1,11 @@
 """The composition root: builds the parts of a process on its storage, and runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from adapters.inprocess.turns import StreamTurns
 from adapters.streaming.driver import StreamDriver
@@ -13,8 +14,10 @@ from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.sender import HttpSender
 from core.access.ports import TokenVerifier
 from core.alarm.events import Event
+from core.application.agreement import Agreement, Digests
 from core.application.appending import Appending
 from core.application.authentication import Authentication
+from core.application.background import Background
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
 from core.application.projections.alarms import PROJECTION as ALARMS
@@ -22,13 +25,15 @@ from core.application.projections.kpis import PROJECTION as KPIS
 from core.application.projections.projected_position import ProjectedPosition
 from core.application.projections.projector import Projector
 from core.application.readiness import Readiness
+from core.application.stream_census import StreamCensus
 from core.application.webhooks.administration import WebhookAdministration
+from core.application.webhooks.backlog import RecentBacklog
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts
 from core.delivery.limits import Limits
 from core.log.handler import CommandHandler
 from core.log.known_alarms import KnownAlarms
-from core.outbox.ports import CheckingSender
+from core.outbox.ports import PENDING_DAYS, CheckingSender
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.routes.metrics import MetricSources
@@ -55,11 +60,14 @@ class Process:
     relay: Relay
     store: Storage
     appends: AppendCounts
+    agreement: Agreement
+    background: Background
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
         return MetricSources(
             append=self.appends,
+            agreement=self.agreement,
             feed=self.feed,
             stream=self.stream,
             relay=self.relay,
@@ -67,7 +75,8 @@ class Process:
             traffic=traffic,
             ingested=ingested,
             lags=self.services.lags,
-            outbox=self.store.outbox,
+            outbox=RecentBacklog(self.store.outbox),
+            webhooks=self.store.webhooks,
             now=self.services.clock.now,
         )
 
@@ -79,14 +88,18 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     tokens: TokenVerifier | None = None,
     limits: Limits | None = None,
     webhook_allow: Sequence[str] = (),
+    outbox_days: float = PENDING_DAYS,
+    digests: Digests = dict,
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
     `tokens` verifies callers' tokens; None: there is no authentication. `webhook_allow`: the networks and
-    hosts beyond the public Internet that webhooks may call. `role`: `api` leaves the worker tasks to other
-    processes. `traces` records spans of appends and deliveries.
+    hosts beyond the public Internet that webhooks may call. `outbox_days`: how long a row may be pending.
+    `digests`: those of the settings that all processes must share.
+    `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
+    deliveries.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -95,7 +108,16 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     authentication = Authentication(tokens, store.api_keys, store.revocations, MACHINE)
     async with (
         aclosing(HttpSender(FORMATS, webhook_allow)) as sender,
-        _running(store, authentication, limits, sender, traces, works=role != "api") as process,
+        _running(
+            store,
+            authentication,
+            limits,
+            sender,
+            traces,
+            pending_for=timedelta(days=outbox_days),
+            digests=digests,
+            works=role != "api",
+        ) as process,
     ):
         yield process
 
@@ -108,6 +130,8 @@ async def _running(  # noqa: PLR0913 (as above)
     sender: CheckingSender,
     traces: "Traces | None",
     *,
+    pending_for: timedelta,
+    digests: Digests,
     works: bool,
 ) -> AsyncIterator[Process]:
     await authentication.start()
@@ -117,6 +141,8 @@ async def _running(  # noqa: PLR0913 (as above)
     appending = Appending(store.events, store.turn_requests, MACHINE)
     feed.on_events(appending.learn, appending.forget)
     feed.on_events(known.learn, known.forget)
+    census = StreamCensus(store.log, known.streams, MACHINE.chance)
+    feed.on_reset(census.repeat)
     appender = appending if traces is None else traces.appender(appending)
     handler = CommandHandler(appender, store.log, StreamTurns(), known, store.answers)
     sources = Sources(store.log, store.alarms, store.checkpoints, store.rebuild)
@@ -124,8 +150,15 @@ async def _running(  # noqa: PLR0913 (as above)
         sources, feed.identity, feed.position, authenticate=authentication.caller, limits=limits
     )
     feed.on_events(traced(stream.publish, traces), lambda: stream.reset(feed.identity, feed.position))
-    workers = build_workers(store, feed, handler, sender, host=MACHINE, holder=holder())
+    process = holder()
+    workers = build_workers(
+        store, feed, handler, sender, host=MACHINE, holder=process, pending_for=pending_for
+    )
+    agreement = Agreement(store.settings_board, process, digests, MACHINE.chance)
+    background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), MACHINE.clock)
+    readiness = Readiness(feed, workers.projector, stream, meter, background)
+    readiness.warn_by(agreement.warnings)
     services = Services(
         handler=handler,
         log=store.log,
@@ -135,7 +168,7 @@ async def _running(  # noqa: PLR0913 (as above)
         clock=MACHINE.clock,
         ids=MACHINE.ids,
         projected=ProjectedPosition(ALARMS, store.checkpoints, feed.bells.of).reaches,
-        readiness=Readiness(feed, workers.projector, stream, meter).report,
+        readiness=readiness.report,
         authentication=authentication,
         sessions=stream.sessions_of,
         outgoing=_outgoing(store, sender),
@@ -147,16 +180,33 @@ async def _running(  # noqa: PLR0913 (as above)
         feed.hear(position, events)
         store.ring(position)
 
-    async with appending.running(committed), asyncio.TaskGroup() as tasks:
+    def revocations() -> Coroutine[Any, Any, None]:
+        return authentication.run(lambda: feed.bells.of("revocations"), stream.revoke)
+
+    async with appending.running(committed, background), asyncio.TaskGroup() as tasks:
         parts = [
-            run_while_readable(feed, stream),
-            stream.run(),
-            appending.hold_back_on_request(feed.bells.of),
-            authentication.run(lambda: feed.bells.of("revocations"), stream.revoke),
-            *(workers.running() if works else ()),
+            background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
+            background.keep("the delivery to sessions", "serving", stream.run),
+            background.keep("the count of alarms", "working", census.run),
+            background.keep(
+                "the turn-taking", "working", lambda: appending.hold_back_on_request(feed.bells.of)
+            ),
+            background.keep("the reader of revocations", "serving", revocations),
+            background.keep("the comparison of settings", "working", agreement.run),
+            *(workers.keep(background) if works else ()),
         ]
         under_way = [tasks.create_task(part) for part in parts]
-        yield Process(services, feed, workers.projector, stream, workers.relay, store, appending.counts)
+        yield Process(
+            services,
+            feed,
+            workers.projector,
+            stream,
+            workers.relay,
+            store,
+            appending.counts,
+            agreement,
+            background,
+        )
         for task in under_way:
             task.cancel()
 

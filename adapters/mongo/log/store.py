@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, Literal
 
@@ -78,7 +79,8 @@ class EventStore:
         """Return the event's document and its size in bytes."""
         try:
             raw = bson.encode(event_document(event))
-        except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
+        except Exception as error:
+            # Whatever it is, this event alone is the cause, and the batch must go on without it.
             raise InvalidInput(f"the event cannot be stored: {error}") from error
         return RawBSONDocument(raw), len(raw)
 
@@ -181,17 +183,31 @@ class EventStore:
         return await self._read(command, codec)
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the document of each stream's newest event, by stream; as many as fit one answer."""
-        pipeline = _newest({"stream": {"$in": list(streams)}})
-        answer = await self._read(
-            {
-                "aggregate": EVENTS,
-                "pipeline": pipeline,
-                "cursor": {"batchSize": len(streams)},
-                "readConcern": {"level": "majority"},
-            }
-        )
-        return {document["stream"]: document for document in answer["cursor"]["firstBatch"]}
+        """Return the document of each stream's newest event, by stream."""
+        found: dict[str, dict[str, Any]] = {}
+        missing = list(streams)
+        while missing:
+            answer = await self._read(
+                {
+                    "aggregate": EVENTS,
+                    "pipeline": _newest({"stream": {"$in": missing}}),
+                    # One more than there can be: otherwise the server keeps its cursor open.
+                    "cursor": {"batchSize": len(missing) + 1},
+                    "readConcern": {"level": "majority"},
+                }
+            )
+            cursor = answer["cursor"]
+            found |= {document["stream"]: document for document in cursor["firstBatch"]}
+            if not cursor["id"]:
+                break
+            # One answer holds 16 MiB: ask for the rest anew, since a `getMore` could not be repeated.
+            await self._kill(cursor["id"])
+            missing = [stream for stream in missing if stream not in found]
+        return found
+
+    async def _kill(self, cursor: int) -> None:
+        with suppress(PyMongoError):
+            await self._database.command({"killCursors": EVENTS, "cursors": [cursor]})
 
     async def _read(self, command: Mapping[str, Any], codec: CodecOptions[Any] = CODEC) -> dict[str, Any]:
         """Run a command that returns events, and repeat it after transient errors."""

@@ -18,13 +18,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.streaming.driver import StreamDriver
+from core.application.agreement import Agreement
 from core.application.feed import Feed
 from core.application.lag import Lag
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
 from core.log.handler import CommandHandler
-from core.outbox.ports import Backlog, BacklogReader
+from core.outbox.ports import Backlog, BacklogReader, WebhookDirectory
+from core.outbox.webhook import Webhook
 from core.roles import READERS
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
@@ -40,10 +42,11 @@ routes = Routes("health")
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """Figures that only the store knows: each projection's lag, and the outbox's backlog."""
+    """Figures that only the store knows: each projection's lag, the outbox's backlog, and the webhooks."""
 
     lags: Sequence[Lag]
     backlog: Sequence[Backlog] = ()
+    webhooks: Sequence[Webhook] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class MetricSources:
     """The parts of a process that count, and the readers of the store's figures."""
 
     append: AppendCounts
+    agreement: Agreement
     feed: Feed
     stream: StreamDriver
     relay: Relay
@@ -59,6 +63,7 @@ class MetricSources:
     ingested: IngestCounts
     lags: Callable[[], Awaitable[Sequence[Lag]]]
     outbox: BacklogReader
+    webhooks: WebhookDirectory
     now: Callable[[], datetime]
 
 
@@ -79,7 +84,10 @@ class Metrics:
         return generate_latest(registry)
 
     async def _stored(self) -> StoreFigures:
-        return StoreFigures(await self._sources.lags(), await self._sources.outbox.backlog())
+        sources = self._sources
+        return StoreFigures(
+            await sources.lags(), await sources.outbox.backlog(), await sources.webhooks.all()
+        )
 
 
 @routes.declare(
@@ -106,6 +114,11 @@ class _Snapshot(Collector):
         yield from self._delivery()
         yield from self._commands()
         yield from self._webhooks()
+        yield _gauge(
+            "tocsin_settings_differing",
+            "Settings that another process has otherwise.",
+            len(self.sources.agreement.differing),
+        )
         yield _gauge(
             "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
         )
@@ -193,6 +206,14 @@ def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
         dead.add_metric([each.webhook], each.dead)
         oldest.add_metric([each.webhook], age)
     yield from (pending, dead, oldest)
+    disabled = GaugeMetricFamily(
+        "tocsin_webhook_disabled",
+        "Whether a webhook is disabled; the reason is empty if people disabled it.",
+        labels=["webhook", "reason"],
+    )
+    for webhook in stored.webhooks:
+        disabled.add_metric([webhook.id, webhook.disabled_reason or ""], not webhook.enabled)
+    yield disabled
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

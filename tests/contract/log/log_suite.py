@@ -193,6 +193,12 @@ class LogContract:
         found.sort(key=lambda snapshot: snapshot.position)
         assert found == [last.snapshot for last in lasts]
 
+    async def test_the_streams_come_once_each(self, log: EventLog) -> None:
+        assert [page async for page in log.streams()] == []
+        lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
+        found = [stream async for page in log.streams() for stream in page]
+        assert sorted(found) == sorted(last.stream for last in lasts)
+
     async def test_a_tenant_is_read_by_position(self, log: EventLog) -> None:
         mine = await chain(log, 2)
         before = Alarm.absent(Identity("other", "line/1", "pressure").alarm_id)

@@ -1,6 +1,7 @@
 """What a command is told, and when, if the store does not take its event or does not say whether it did."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from adapters.memory.log import MemoryLog
 from core.alarm.events import Event
 from core.application.appending import APPEND_SECONDS, Appending
+from core.application.background import Background
 from core.application.ports import TurnRequest
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.ports import NotSent, Result, Stamp, Unknown, Written
@@ -78,3 +80,60 @@ def test_what_has_landed_is_told_after_each_write() -> None:
         assert appending.counts.events == len(recorded)
 
     run(test)
+
+
+class Odd(Failing):
+    """A log that raises what no port promises, as often as it is told."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__(Written())
+        self.left = failures
+
+    async def insert(self, documents: Sequence[Event]) -> Result:
+        if self.left:
+            self.left -= 1
+            raise KeyError("at")
+        return await super().insert(documents)
+
+
+def test_the_appender_works_on_after_an_error_that_nobody_foresaw() -> None:
+    async def test() -> None:
+        appending, background = Appending(Odd(1), NoRequests(), HOST), Background(HOST.chance)
+        async with appending.running(background=background):
+            with pytest.raises(OutcomeUnknown):
+                await appending.append(*first_raise())
+            # Whoever sent the event is told at once.
+            assert asyncio.get_running_loop().time() < 1.0
+            assert background.troubles("serving") == [
+                "the appender failed with KeyError and is started again"
+            ]
+            assert (await appending.append(*first_raise())).position == 1
+
+    run(test)
+
+
+def test_what_waits_when_the_appender_fails_is_written_afterwards() -> None:
+    async def test() -> None:
+        appending = Appending(Odd(1), NoRequests(), HOST)
+        async with appending.running():
+            # The second event of an alarm waits for the first.
+            both = [appending.append(*first_raise("pump")) for _ in range(2)]
+            first, second = await asyncio.gather(*both, return_exceptions=True)
+        assert isinstance(first, OutcomeUnknown)
+        assert isinstance(second, Event)
+
+    run(test)
+
+
+def test_a_listener_of_commits_that_fails_fails_no_command(caplog: pytest.LogCaptureFixture) -> None:
+    def failing(*_: object) -> None:
+        raise KeyError("at")
+
+    async def test() -> None:
+        appending = Appending(Failing(Written()), NoRequests(), HOST)
+        async with appending.running(failing):
+            assert [(await appending.append(*first_raise())).position for _ in range(2)] == [1, 2]
+
+    with caplog.at_level(logging.ERROR, "tocsin.appender"):
+        run(test)
+    assert "KeyError" in caplog.text

@@ -95,7 +95,9 @@ async def test_suppression_is_not_up_to_an_operator(http: httpx.AsyncClient) -> 
 
 
 async def test_a_command_on_an_unknown_alarm_is_answered_404(http: httpx.AsyncClient) -> None:
-    assert problem(await post(http, "/v1/alarms/none/acknowledge", revision=1)) == (404, "unknown_alarm")
+    for alarm_id in ("none", "*"):
+        unknown = await post(http, f"/v1/alarms/{alarm_id}/acknowledge", revision=1)
+        assert problem(unknown) == (404, "unknown_alarm")
     assert problem(await post(http, "/v1/clear", source="x", type="y")) == (404, "unknown_alarm")
 
 
