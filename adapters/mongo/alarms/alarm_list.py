@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
@@ -156,11 +156,11 @@ class MongoAlarmList:
         """Replace older rows, and with `upsert` add missing ones; return the indexes of what collided."""
         if not documents:
             return ()
-        writes: list[InsertOne[Document] | ReplaceOne[Document]] = [
+        writes = [
             # An alarm's first row: inserting it costs the server half as much as an upsert.
             InsertOne(row)
             if upsert and row["revision"] == 1
-            else ReplaceOne({"_id": row["_id"], "position": {older: row["position"]}}, row, upsert=upsert)
+            else UpdateOne({"_id": row["_id"]}, _replacement(row, older), upsert=upsert)
             for row in documents
         ]
         try:
@@ -168,6 +168,14 @@ class MongoAlarmList:
         except BulkWriteError as error:
             return duplicates(error)
         return ()
+
+
+def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]:
+    """Return the update that puts the row in place of an older one or of none; any other row stays."""
+    # Found by `_id` alone, a row needs no query plan; of an update that is a pipeline the server works out
+    # what it changes, so indexes of other fields cost less than when a row is replaced whole.
+    replaced = {"$cond": [{older: ["$position", row["position"]]}, {"$literal": row}, "$$ROOT"]}
+    return [{"$replaceWith": replaced}]
 
 
 def _decoded(documents: Sequence[RawBSONDocument], size: int) -> Iterator[Document]:
