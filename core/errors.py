@@ -17,6 +17,7 @@ TocsinError
 ├─ UnknownRow         the tenant's outbox has no such row
 ├─ Conflict           the state of a webhook or a row forbids the change
 ├─ AddressRefused     a webhook must not call this address
+├─ UnusableKeySet     the keys of an issuer cannot be had
 └─ StartupRefused     this process must not start; the message says why
 """
 
@@ -152,6 +153,10 @@ class Conflict(TocsinError):
 
 class AddressRefused(TocsinError):
     """The address must not be called; the message says why, but reveals no resolved address."""
+
+
+class UnusableKeySet(TocsinError):
+    """A key set cannot be read, or holds no key that can be used; the message says why, in one line."""
 
 
 class StartupRefused(TocsinError):

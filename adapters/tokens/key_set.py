@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 
-from core.errors import TocsinError
+from core.errors import UnusableKeySet
 
 logger = logging.getLogger("tocsin.tokens")
 
@@ -19,10 +19,6 @@ RSA_BITS = 2048
 
 Keys = dict[str | None, tuple[PyJWK, str]]
 """Public keys and their algorithms, by kid."""
-
-
-class UnusableKeySet(TocsinError):
-    """The key set cannot be read, or has no key that can verify tokens."""
 
 
 def keys_of(raw: bytes) -> Keys:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from adapters.tokens.key_set import KEY_SET_BYTES, Keys, UnusableKeySet, keys_of
-from core.errors import StartupRefused
+from adapters.tokens.key_set import KEY_SET_BYTES, Keys, keys_of
+from core.errors import StartupRefused, UnusableKeySet
 
 FETCH_SECONDS = 5.0
 """How long fetching a key set may take."""
