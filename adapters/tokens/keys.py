@@ -9,11 +9,11 @@ from datetime import datetime
 from jwt import PyJWK
 
 from adapters.tokens.claims import ANY, Meant, claims_of
-from adapters.tokens.key_set import Keys, UnusableKeySet
+from adapters.tokens.key_set import Keys
 from adapters.tokens.key_sources import KeySource
 from adapters.tokens.signature import header, verified
 from core.access.callers import Caller
-from core.errors import Unauthenticated
+from core.errors import Unauthenticated, UnusableKeySet
 
 logger = logging.getLogger("tocsin.tokens")
 
