@@ -26,6 +26,7 @@ from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.mongo.wire.held_connections import HeldConnections
 from core.application.ports import TURNS
 from core.application.replay.whatif import DatedLog
 from core.errors import StartupRefused
@@ -69,6 +70,7 @@ class _Link:
     """A connection, the log on it, and the doorbell that goes with both (see Storage)."""
 
     connection: Database
+    commands: HeldConnections
     events: EventStore
     log: MongoLog
     doorbell: Doorbell
@@ -99,6 +101,7 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         await built.presence.create()
         yield built
     finally:
+        await link.commands.close()
         link.connection.client.close()
 
 
@@ -140,16 +143,18 @@ async def dated_log(settings: Settings) -> AsyncIterator[DatedLog]:
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> _Link:
     if kind == "changestream":
         connection = connect(uri, database)
-        events = EventStore(connection)
+        commands = HeldConnections(connection)
+        events = EventStore(connection, commands)
         log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection)
-        return _Link(connection, events, log, doorbell, lambda _: None)
+        return _Link(connection, commands, events, log, doorbell, lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = WriteMonitor(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
-    store = JournaledStore(connection)
+    commands = HeldConnections(connection)
+    store = JournaledStore(connection, commands)
     log, local = MongoLog(connection, store), LocalDoorbell()
     bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
-    return _Link(connection, store, log, bell, bell.ring)
+    return _Link(connection, commands, store, log, bell, bell.ring)
 
 
 def _redis(

@@ -21,6 +21,7 @@ from adapters.mongo.errors import (
     unavailable,
     write_failure,
 )
+from adapters.mongo.wire.commands import Commands, DriverCommands
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
 from core.log.ports import START, Duplicate, Page, Rejected, Result, Stamp, Unknown, Written
@@ -65,8 +66,9 @@ class EventStore:
     side, and the driver never repeats the command on its own.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
         self._database = database
+        self._commands = commands or DriverCommands(database)
 
     async def create_indexes(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
@@ -84,12 +86,12 @@ class EventStore:
         """Insert in order, up to the first that fails, in one command, majority and journaled."""
         command = {
             "insert": EVENTS,
-            "documents": list(documents),
             "ordered": True,
             "writeConcern": {"w": "majority", "j": True, "wtimeout": WRITE_MS},
         }
         try:
-            answer = await self._database.command(command)
+            raw = [document.raw for document in documents]
+            answer = await self._commands.run(command, documents=("documents", raw))
         except PyMongoError as error:
             return write_failure(error)
         return _result(answer)
