@@ -145,7 +145,7 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
         connection = connect(uri, database)
         commands = HeldConnections(connection)
         events = EventStore(connection, commands)
-        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection)
+        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection, commands)
         return _Link(connection, commands, events, log, doorbell, lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = WriteMonitor(TOPICS, lambda topic: bell.ring(topics=(topic,)))
