@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import CODEC, WRITE_MS, Database
@@ -194,11 +194,7 @@ class EventStore:
 
     async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Run a command that returns events, and repeat it after transient errors."""
-        return await retried(
-            lambda: self._database.command(
-                dict(command), codec_options=CODEC, read_preference=ReadPreference.PRIMARY
-            )
-        )
+        return dict(await retried(lambda: self._commands.run(command)))
 
 
 def _newest(condition: Mapping[str, Any]) -> list[dict[str, Any]]:
