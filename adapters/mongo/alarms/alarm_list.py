@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Literal
 
-from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, ReplaceOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
@@ -151,11 +151,11 @@ class MongoAlarmList:
         """Replace older rows, and with `upsert` add missing ones; return the indexes of what collided."""
         if not documents:
             return ()
-        writes: list[InsertOne[Document] | ReplaceOne[Document]] = [
+        writes = [
             # An alarm's first row: inserting it costs the server half as much as an upsert.
             InsertOne(row)
             if upsert and row["revision"] == 1
-            else ReplaceOne({"_id": row["_id"], "position": {older: row["position"]}}, row, upsert=upsert)
+            else UpdateOne({"_id": row["_id"]}, _replacement(row, older), upsert=upsert)
             for row in documents
         ]
         try:
@@ -163,3 +163,11 @@ class MongoAlarmList:
         except BulkWriteError as error:
             return duplicates(error)
         return ()
+
+
+def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]:
+    """Return the update that puts the row in place of an older one or of none; any other row stays."""
+    # Found by `_id` alone, a row needs no query plan; from an update that is a pipeline the server finds out
+    # what has changed, and leaves the other indexes alone: the terms, above all.
+    replaced = {"$cond": [{older: ["$position", row["position"]]}, {"$literal": row}, "$$ROOT"]}
+    return [{"$replaceWith": replaced}]

@@ -17,6 +17,8 @@ from core.errors import LogMismatch, Unavailable
 from core.log.ports import ProjectionReader
 
 BATCH_EVENTS = 1_000
+LONGEST_REST_SECONDS = 0.5
+"""How long the projector rests at most because its last batch was slow."""
 
 
 class Projector(Worker):
@@ -51,7 +53,7 @@ class Projector(Worker):
                         return
                     at = to
                 if len(events) < BATCH_EVENTS:
-                    await asyncio.sleep(began + self._model.pace - clock())
+                    await asyncio.sleep(rest(clock() - began, self._model.pace))
 
     async def _project(self, events: Sequence[Event], at: Checkpoint, lease: Lease) -> Checkpoint | None:
         """Write one batch; None: another process moved the checkpoint."""
@@ -73,3 +75,13 @@ class Projector(Worker):
         self.logger.error("position %d of %s is of another log: rebuilding", at.position, self._projection)
         await self._model.start_over(lease, at)
         return await self._model.checkpoints.load(self._projection)
+
+
+def rest(took: float, pace: float) -> float:
+    """Return how long to rest after a batch that was not full and took so many seconds.
+
+    The next batch starts `pace` seconds after this one did. If this one took more than half of that, the
+    machine is busy, and the rest is as long as the batch: commands get their share, and the next batch finds
+    more events of the same alarms, which cost one row.
+    """
+    return max(pace - took, min(took, LONGEST_REST_SECONDS))

@@ -13,7 +13,7 @@ from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE
-from core.application.projections.projector import Projector
+from core.application.projections.projector import LONGEST_REST_SECONDS, Projector, rest
 from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable
@@ -202,3 +202,11 @@ async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None
         await storage.reached(len(history.events))
     assert opened == [0, 3]
     assert await storage.rows() == history.fold()
+
+
+@pytest.mark.parametrize(
+    ("took", "pause"),
+    [(0.0, 0.05), (0.01, 0.04), (0.025, 0.025), (0.04, 0.04), (0.2, 0.2), (30.0, LONGEST_REST_SECONDS)],
+)
+def test_the_projector_rests_as_long_as_a_slow_batch_took(took: float, pause: float) -> None:
+    assert rest(took, pace=0.05) == pytest.approx(pause)
