@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -35,6 +36,8 @@ class HeldConnections:
         self._free: list[HeldConnection] = []
         self._held: set[HeldConnection] = set()
         self._opening: set[asyncio.Task[HeldConnection | None]] = set()
+        # While MongoDB is away each opening blocks its thread for seconds: nobody else may wait for these.
+        self._threads = ThreadPoolExecutor(HELD, thread_name_prefix="held-connections")
         self._ended = False
         try:
             check_fit(self._client)
@@ -82,6 +85,7 @@ class HeldConnections:
         for connection in tuple(self._held):
             self._drop(connection)
         self._free.clear()
+        self._threads.shutdown(wait=False)
 
     async def _take(self) -> HeldConnection | None:
         """Return a connection for one user, None where the driver is to run the command."""
@@ -104,7 +108,8 @@ class HeldConnections:
 
     async def _open(self) -> HeldConnection | None:
         try:
-            connection = HeldConnection(await asyncio.to_thread(Checkout, self._client))
+            loop = asyncio.get_running_loop()
+            connection = HeldConnection(await loop.run_in_executor(self._threads, Checkout, self._client))
         except ConfigurationError as reason:
             self._leave_to_driver(reason)
             return None

@@ -1,12 +1,11 @@
 """Commands over held connections, on a real replica set: answers, errors, and what closes a connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import bson
 import pytest
-import pytest_asyncio
 from pymongo.errors import (
     AutoReconnect,
     DocumentTooLarge,
@@ -35,13 +34,6 @@ POINT = "failCommand"
 HELD_UP_MS = 2_000
 NOT_PRIMARY = 10107
 THINGS = [bson.encode({"_id": number, "text": "x" * 100}) for number in range(1, 6)]
-
-
-@pytest_asyncio.fixture
-async def held(connected: Database) -> AsyncIterator[HeldConnections]:
-    held = HeldConnections(connected)
-    yield held
-    await held.close()
 
 
 @pytest.fixture
