@@ -13,10 +13,10 @@ from adapters.mongo.wire.commands import Commands
 COMMAND_BYTES = 8 * 1024 * 1024
 """How large a command grows before the next one is begun; MongoDB takes six times as much."""
 
-Row = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
-async def insert_rows(commands: Commands, collection: str, rows: Sequence[Row]) -> list[int]:
+async def insert_rows(commands: Commands, collection: str, rows: Sequence[Fields]) -> list[int]:
     """Insert the rows, in no order; return the indexes of those whose keys exist already.
 
     Raises:
@@ -25,12 +25,12 @@ async def insert_rows(commands: Commands, collection: str, rows: Sequence[Row]) 
     return await _write(commands, {"insert": collection}, "documents", rows)
 
 
-async def update_rows(commands: Commands, collection: str, updates: Sequence[Row]) -> list[int]:
+async def update_rows(commands: Commands, collection: str, updates: Sequence[Fields]) -> list[int]:
     """Run the updates, `{q, u, upsert}`, in no order; otherwise as `insert_rows` does."""
     return await _write(commands, {"update": collection}, "updates", updates)
 
 
-async def _write(commands: Commands, command: Row, field: str, rows: Sequence[Row]) -> list[int]:
+async def _write(commands: Commands, command: Fields, field: str, rows: Sequence[Fields]) -> list[int]:
     whole = {**command, "ordered": False, "writeConcern": MAJORITY_WRITE.document}
     met: list[int] = []
     for first, encoded in _parts(rows):
@@ -39,7 +39,7 @@ async def _write(commands: Commands, command: Row, field: str, rows: Sequence[Ro
     return met
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, list[bytes]]]:
+def _parts(rows: Sequence[Fields]) -> Iterator[tuple[int, list[bytes]]]:
     """Yield the rows, encoded, in parts of one command each, with the index of each part's first."""
     first, part, size = 0, list[bytes](), 0
     for index, row in enumerate(rows):
@@ -53,7 +53,7 @@ def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, list[bytes]]]:
         yield first, part
 
 
-def collided(answer: Row) -> Sequence[int]:
+def collided(answer: Fields) -> Sequence[int]:
     """Return the indexes of writes that met a duplicate key. Raises PyMongoError for any other error."""
     if "writeErrors" not in answer and "writeConcernError" not in answer:
         return ()
