@@ -17,7 +17,7 @@ BENCH_ARGS ?=
 DEMO ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults clean
+.PHONY: help run test lint format bench faults siege clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(TOOLS) ## Run the benches: ratios to a floor measured in the same run
 
 faults: $(TOOLS) ## Run all fault tests, each long one for TOCSIN_FAULT_SECONDS (180)
 	$(BIN)/python -m pytest tests/faults -s
+
+siege: $(TOOLS) ## Attack two servers under load, for TOCSIN_SIEGE_SECONDS (60)
+	$(BIN)/python -m pytest tests/faults/test_siege.py -s
 
 clean: ## Remove .venv and caches; the data in .tocsin stays
 	rm -rf $(VENV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -27,12 +27,14 @@ class Histogram:
 class AppendCounts:
     """Counts of appending: events that landed, batches by size and duration, and conflicts."""
 
-    __slots__ = ("conflicts", "events", "seconds", "sizes")
+    __slots__ = ("conflicts", "events", "forwarded", "seconds", "sizes")
 
     def __init__(self) -> None:
         self.events = 0
         self.conflicts = 0
         """How often another process took a position or a revision first."""
+        self.forwarded = 0
+        """How many events went to the process that appends for all."""
         self.sizes = Histogram(SIZES)
         self.seconds = Histogram(SECONDS)
 

@@ -28,6 +28,8 @@ SEVERITIES: dict[str, Severity] = {
 SOURCE_LABELS = ("exported_instance", "instance", "job")
 NAMELESS = "alert"
 """The type of an alert without an `alertname`."""
+ANNOTATION_BYTES = len('"":"",')
+"""The least that an annotation takes in the details."""
 URL_BYTES = 2 * 1024
 """A longer URL is left out: cut, it would lead nowhere."""
 
@@ -45,8 +47,8 @@ def commands_of(
 ) -> list[Raise | Clear]:
     """Return a command for each alert, in order: firing raises, resolved clears.
 
-    Texts too long for an alarm are cut, since no bound may lose an alert. A severity that is not in
-    `severities` (in lower case) counts as indeterminate; the details keep its name.
+    Texts too long for an alarm are cut, and controls in names replaced, since no bound may lose an alert. A
+    severity that is not in `severities` (in lower case) counts as indeterminate; the details keep its name.
     """
     return [_command(alert, webhook, tenant, context, severities) for alert in webhook.alerts]
 
@@ -59,7 +61,7 @@ def _command(
     severities: Mapping[str, Severity],
 ) -> Raise | Clear:
     identity, began = _identity(alert, webhook, tenant), _time(alert.starts_at)
-    origin = bounds.cut(alert.fingerprint or _digest(alert.labels), bounds.NAME_BYTES)
+    origin = bounds.cut_name(alert.fingerprint or _digest(alert.labels), bounds.NAME_BYTES)
     if alert.status == "resolved":
         made = context(identity.source, _time(alert.ends_at))
         return Clear(context=made, alarm_id=identity.alarm_id, origin=origin, since=began)
@@ -81,8 +83,8 @@ def _identity(alert: Alert, webhook: AlertmanagerWebhook, tenant: str) -> Identi
     rest = _other_labels(alert)
     return Identity(
         tenant=tenant,
-        source=bounds.cut(source, bounds.NAME_BYTES),
-        type=bounds.cut(alert.labels.get("alertname") or NAMELESS, bounds.NAME_BYTES),
+        source=bounds.cut_name(source, bounds.NAME_BYTES),
+        type=bounds.cut_name(alert.labels.get("alertname") or NAMELESS, bounds.NAME_BYTES),
         qualifier=_digest(rest) if rest else "",
     )
 
@@ -113,7 +115,7 @@ def _text(alert: Alert) -> str:
 
 def _labels(alert: Alert) -> dict[str, str]:
     kept, limit = sorted(_other_labels(alert).items())[: bounds.LABELS], bounds.LABEL_BYTES
-    return {bounds.cut(name, limit): bounds.cut(value, limit) for name, value in kept}
+    return {bounds.cut_name(name, limit): bounds.cut(value, limit) for name, value in kept}
 
 
 def _severity(alert: Alert) -> str:
@@ -133,6 +135,8 @@ def _details(
     left_out = len(_other_labels(alert)) - bounds.LABELS
     if left_out > 0:
         details["labels_left_out"] = left_out
+    if len(alert.annotations) * ANNOTATION_BYTES > bounds.DETAILS_BYTES:
+        return details | {"annotations_left_out": len(alert.annotations)}
     for limit in (bounds.TEXT_BYTES, bounds.TEXT_BYTES // 8, bounds.TEXT_BYTES // 64):
         cut = {
             bounds.cut(name, min(limit, bounds.NAME_BYTES)): bounds.cut(value, limit)

@@ -29,6 +29,11 @@ class MemoryCheckpoints:
         kept = self.kept.get(projection)
         return NO_CHECKPOINT if kept is None else kept.checkpoint
 
+    async def token(self, projection: str) -> int:
+        """Return the highest lease token that has written the checkpoint, 0 if there is none."""
+        kept = self.kept.get(projection)
+        return 0 if kept is None else kept.token
+
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Move forward to `to`; False, and nothing changed: not allowed."""
         kept = self.kept.get(projection, KeptCheckpoint())

@@ -80,11 +80,21 @@ class MemoryLog:
         events = self._events.streams.get(stream)
         return events[-1] if events else None
 
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event."""
+        return await self.newest(stream)
+
     async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages."""
         newest = [events[-1].snapshot for events in self._events.streams.values()]
         for start in range(0, len(newest), PAGE_EVENTS):
             yield newest[start : start + PAGE_EVENTS]
+
+    async def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream, in pages."""
+        names = list(self._events.streams)
+        for start in range(0, len(names), PAGE_EVENTS):
+            yield names[start : start + PAGE_EVENTS]
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from core.outbox.ports import Backlog, OutboxQuery
+from core.outbox.ports import EXPIRED, Backlog, OutboxQuery
 from core.outbox.row import Row, Settlement
 
 
@@ -63,9 +63,30 @@ class MemoryOutbox:
         key = (row.position, row.webhook)
         if key not in self.rows or self.rows[key].state != "dead":
             return False
-        self.rows[key] = replace(self.rows[key], state="pending", attempts=0, next_at=now)
+        self.rows[key] = replace(self.rows[key], state="pending", attempts=0, next_at=now, revived_at=now)
         self._changed()
         return True
+
+    async def expire(self, before: datetime, now: datetime) -> int:
+        """Make the pending rows dead that were routed, and last revived, before."""
+        old = [
+            key
+            for key, row in self.rows.items()
+            if row.state == "pending"
+            and row.routed_at < before
+            and (row.revived_at or row.routed_at) < before
+        ]
+        for key in old:
+            self.rows[key] = replace(self.rows[key], state="dead", error=EXPIRED, settled_at=now)
+        self._changed()
+        return len(old)
+
+    async def hasten(self, row: Row, now: datetime) -> None:
+        """Make a pending row due, and those of its alarm and webhook before it."""
+        for each in await self.lane(row.webhook, row.alarm_id, len(self.rows)):
+            if each.position <= row.position:
+                self.rows[each.position, each.webhook] = replace(each, next_at=min(now, each.next_at))
+        self._changed()
 
     async def overtaken(self, row: Row) -> bool:
         """Tell whether the row's alarm and webhook have a later row, in any state."""
@@ -90,11 +111,10 @@ class MemoryOutbox:
     async def backlog(self) -> Sequence[Backlog]:
         """Count pending and dead rows, for each webhook that has any."""
         found: dict[tuple[str, str], Backlog] = {}
-        for row in self.rows.values():
+        for _, row in sorted(self.rows.items()):
             known = found.get((row.webhook, row.tenant), Backlog(webhook=row.webhook, tenant=row.tenant))
             if row.state == "pending":
-                oldest = row.routed_at if known.oldest is None else min(known.oldest, row.routed_at)
-                known = replace(known, pending=known.pending + 1, oldest=oldest)
+                known = replace(known, pending=known.pending + 1, oldest=known.oldest or row.routed_at)
             elif row.state == "dead":
                 known = replace(known, dead=known.dead + 1)
             else:

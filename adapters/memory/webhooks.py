@@ -1,6 +1,6 @@
 """Webhooks in memory, for tests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,10 @@ class MemoryWebhooks:
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
         return [webhook for _, webhook in sorted(self._webhooks.items())]
+
+    async def stored(self, webhook_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that a webhook has."""
+        return frozenset(webhook_ids) & self._webhooks.keys()
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
         """Return a tenant's webhooks, in order of id."""
@@ -58,6 +62,12 @@ class MemoryWebhooks:
         webhook = self._webhooks.get(webhook_id)
         if webhook is not None:
             self._put(msgspec.structs.replace(webhook, rescans=webhook.rescans + 1))
+
+    async def take_over(self, since: int, by: int) -> None:
+        """Have a router cover each webhook that has joined, but for those that a late one let join."""
+        for webhook in await self.all():
+            if webhook.joined and (webhook.joined_by == 0 or webhook.joined_by >= since):
+                self._put(msgspec.structs.replace(webhook, joined_by=max(by, webhook.joined_by)))
 
     async def rewind(self, position: int) -> None:
         """Set back to the position every webhook routed further: the log after it has changed."""

@@ -1,7 +1,8 @@
 """Checks a MongoDB before a process starts on it; every refusal is one clear line."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from pymongo import IndexModel
@@ -10,8 +11,9 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from adapters.mongo.alarms.alarm_list import ALARMS
 from adapters.mongo.alarms.alarm_list import INDEXES as ALARM_INDEXES
 from adapters.mongo.client import Database, Document, connect
-from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.errors import BULK_SECONDS, is_transient, retried
 from adapters.mongo.log.journal import JOURNAL
+from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.log.store import INDEXES as EVENT_INDEXES
 from core.errors import StartupRefused, Unavailable
@@ -21,6 +23,8 @@ logger = logging.getLogger("tocsin.start")
 DoorbellKind = Literal["changestream", "local", "redis"]
 
 OLDEST = (5, 0)
+SELECTION_MS = 500
+"""Shorter than elsewhere, and tried again as often: a process that is told to end waits for the last one."""
 
 _UNAUTHORIZED = 13
 _AUTHENTICATION_FAILED = 18
@@ -36,21 +40,51 @@ async def check(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind)
 
     Raises:
         StartupRefused: only people can mend what is wrong; the message says what it is.
+        Unavailable: MongoDB cannot be reached, or has no primary; it may be back at any time.
     """
-    connection = connect(uri, database)
-    try:
-        hello = await retried(lambda: connection.client.admin.command("hello"))
-        build = await retried(lambda: connection.client.admin.command("buildInfo"))
-        check_version(build["versionArray"])
-        kind = choose_doorbell(hello, wanted)
-        await _check_events(connection, hello)
+    async with _checking(uri, database, "readWrite") as connection:
+        kind = await _check_server(connection, wanted)
         await _check_writable(connection)
         await _check_indexes(connection, EVENTS, EVENT_INDEXES)
         await _check_indexes(connection, ALARMS, ALARM_INDEXES)
+    return kind
+
+
+async def check_log(uri: str, database: str, wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
+    """Check the server, and that the database has a log, without writing; return the doorbell to use.
+
+    Raises:
+        StartupRefused: there is no log, or only people can mend what is wrong; the message says what it is.
+        Unavailable: MongoDB cannot be reached, or has no primary.
+    """
+    async with _checking(uri, database, "read") as connection:
+        kind = await _check_server(connection, wanted)
+        _, identity = await MongoLog(connection).glance()
+        if not identity:
+            raise StartupRefused(
+                f"the database {database} holds no log: name another with --database, or let a server make it"
+            )
+    return kind
+
+
+@asynccontextmanager
+async def _checking(uri: str, database: str, role: str) -> AsyncIterator[Database]:
+    """Yield a connection for checks; `role`: what the user needs, for the message."""
+    connection = connect(uri, database, selection_ms=SELECTION_MS)
+    try:
+        yield connection
     except Unavailable as error:
-        raise _refusal(error, database) from error
+        raise _reason(error, database, role) from error
     finally:
         connection.client.close()
+
+
+async def _check_server(connection: Database, wanted: Literal["auto"] | DoorbellKind) -> DoorbellKind:
+    hello = await retried(lambda: connection.client.admin.command("hello"))
+    build = await retried(lambda: connection.client.admin.command("buildInfo"))
+    check_version(build["versionArray"])
+    kind = choose_doorbell(hello, wanted)
+    await _check_events(connection, hello)
     return kind
 
 
@@ -146,18 +180,18 @@ def _shape(index: Mapping[str, Any]) -> Document:
     return {"key": [(field, int(direction)) for field, direction in key], **options}
 
 
-def _refusal(error: Unavailable, database: str) -> StartupRefused:
+def _reason(error: Unavailable, database: str, role: str) -> StartupRefused | Unavailable:
     cause = error.__cause__
-    if isinstance(cause, OperationFailure):
+    if isinstance(cause, OperationFailure) and not is_transient(cause):
         if cause.code in (_AUTHENTICATION_FAILED, _ATLAS_ERROR):
             return StartupRefused("MongoDB does not accept the user name or the password of the URI")
         if cause.code == _UNAUTHORIZED:
             return StartupRefused(
-                f"the MongoDB user lacks rights that Tocsin needs in the database {database} (readWrite):"
+                f"the MongoDB user lacks rights that Tocsin needs in the database {database} ({role}):"
                 f" {_detail(cause)}"
             )
         return StartupRefused(f"MongoDB: {_detail(cause)}")
-    return StartupRefused(f"MongoDB cannot be reached: {_detail(cause)}" if cause else str(error))
+    return Unavailable(f"MongoDB cannot be reached: {_detail(cause)}" if cause else str(error))
 
 
 def _detail(error: BaseException) -> str:

@@ -33,8 +33,16 @@ RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument
 AWARE: CodecOptions[Document] = CodecOptions(document_class=dict, tz_aware=True, tzinfo=UTC)
 
 
-def connect(uri: str, database: str, listeners: Sequence[CommandListener] = ()) -> Database:
+def connect(
+    uri: str,
+    database: str,
+    listeners: Sequence[CommandListener] = (),
+    *,
+    selection_ms: int = SELECTION_MS,
+) -> Database:
     """Return the database; nothing is sent yet. Close it with `database.client.close()`.
+
+    `selection_ms`: how long one try waits for a primary.
 
     Raises:
         StartupRefused: the URI or the database's name is malformed.
@@ -42,7 +50,7 @@ def connect(uri: str, database: str, listeners: Sequence[CommandListener] = ()) 
     try:
         client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
             uri,
-            serverSelectionTimeoutMS=SELECTION_MS,
+            serverSelectionTimeoutMS=selection_ms,
             connectTimeoutMS=CONNECT_MS,
             socketTimeoutMS=SOCKET_MS,
             maxPoolSize=POOL,

@@ -139,6 +139,7 @@ class StreamDriver:
         )
         peer = Peer(wire, allowance)
         session = self._delivery.connect(encoding, peer, datetime.now(UTC), caller, single=single)
+        wire.filled = partial(self._sending.filled, session)
         wire.resumed = partial(self._sending.resumed, session)
         self.opened += 1
         self._draining.opened(session)
@@ -147,7 +148,7 @@ class StreamDriver:
         try:
             yield session
         finally:
-            wire.resumed = None
+            wire.filled = wire.resumed = None
             self._forget(session)
 
     def _forget(self, session: Session[Peer]) -> None:

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adapters.streaming.peer import Peer
+from adapters.streaming.snapshot_places import SnapshotPlaces
 from core.alarm.alarm import Alarm
 from core.application.checkpoints import belongs
 from core.application.log_tail import tail_up_to
@@ -15,7 +18,7 @@ from core.application.waiting import closing
 from core.backoff import backoff
 from core.coordination.ports import Checkpoint, CheckpointReader
 from core.delivery.delivery import Delivery
-from core.delivery.pages import PAGE_EVENTS
+from core.delivery.pages import page_end
 from core.delivery.requests import NeedPage, NeedSnapshot, NeedTail, Request
 from core.delivery.session import Subscription
 from core.errors import LogMismatch, Unavailable
@@ -26,7 +29,7 @@ logger = logging.getLogger("tocsin.delivery")
 
 PAGE_READS = 4
 """How many pages of the log are read at once."""
-LIST_READS = 16
+LIST_READS = 4
 """How many pages of the alarm list are read at once."""
 SCAN_TRIES = 5
 """How often a scan is tried while the list is being swapped, or is not yet of this log."""
@@ -54,19 +57,38 @@ class Fetching:
         self._wake = wake
         self._page_reads = asyncio.Semaphore(PAGE_READS)
         self._list_reads = asyncio.Semaphore(LIST_READS)
+        self._places = SnapshotPlaces()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to fetch what was requested since the last call."""
         for request in self._delivery.requests():
-            task = asyncio.get_running_loop().create_task(self._fetch(request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if isinstance(request, NeedSnapshot):
+                self._queue(request)
+            else:
+                self._begin(self._fetch(request))
 
     def stop(self) -> None:
         """Fetch nothing more."""
         for task in self._tasks:
             task.cancel()
+
+    def _begin(self, fetching: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(fetching)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _queue(self, request: NeedSnapshot) -> None:
+        """Begin the snapshot, or let it wait for those that its session has asked for before."""
+        peer: Peer = request.subscription.session.peer
+        peer.snapshots.append(request)
+        if len(peer.snapshots) == 1:
+            self._begin(self._one_by_one(peer.snapshots))
+
+    async def _one_by_one(self, snapshots: deque[NeedSnapshot]) -> None:
+        while snapshots:
+            await self._fetch(snapshots[0])
+            snapshots.popleft()
 
     async def _fetch(self, request: Request) -> None:
         try:
@@ -91,7 +113,8 @@ class Fetching:
             tries += 1
             try:
                 async with self._page_reads:
-                    page = await self._sources.log.read(request.number * PAGE_EVENTS, PAGE_EVENTS)
+                    limit = page_end(request.number) - request.after
+                    page = await self._sources.log.read(request.after, limit)
                 self._delivery.page(request, page.events)
             except (Unavailable, LogMismatch) as error:
                 logger.warning("reading the log again for sessions that are behind: %s", error)
@@ -106,16 +129,23 @@ class Fetching:
             self._delivery.give_up(request, str(error))
 
     async def _snapshot(self, request: NeedSnapshot) -> None:
+        session = request.subscription.session
         try:
-            for tries in range(SCAN_TRIES):
-                if tries:
-                    await asyncio.sleep(backoff(tries, 0.1, RETRY_SECONDS, random.random()))
-                if await self._scan(request.subscription):
-                    self._delivery.snapshot_ended(request.subscription)
-                    return
-            self._delivery.give_up(request, "the alarm list is being rebuilt; try again")
+            async with self._places.taken(session.tenant, session.subject):
+                await self._try_scan(request)
         except Unavailable as error:
             self._delivery.give_up(request, str(error))
+
+    async def _try_scan(self, request: NeedSnapshot) -> None:
+        for tries in range(SCAN_TRIES):
+            if tries:
+                await asyncio.sleep(backoff(tries, 0.1, RETRY_SECONDS, random.random()))
+            if not request.subscription.scanning:
+                return
+            if await self._scan(request.subscription):
+                self._delivery.snapshot_ended(request.subscription)
+                return
+        self._delivery.give_up(request, "the alarm list is being rebuilt; try again")
 
     async def _scan(self, subscription: Subscription[Peer]) -> bool:
         """Send the alarm list once; False: it was swapped meanwhile, or belongs to a replaced log."""

@@ -1,9 +1,11 @@
 """One client's connection as the driver sees it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+from core.delivery.requests import NeedSnapshot
 from core.rates import TokenBucket
 
 Message = MutableMapping[str, Any]
@@ -13,6 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 class Wire(Protocol):
     """Writes to an accepted WebSocket or to a response (see adapters.uvicorn)."""
 
+    filled: Callable[[], None] | None
     resumed: Callable[[], None] | None
 
     def write(self, frame: bytes) -> bool:
@@ -25,15 +28,17 @@ class Wire(Protocol):
 
 
 class Peer:
-    """A client's socket, its allowance, and the wait until the socket has taken data."""
+    """A client's socket, its allowance, its snapshots, and the wait until the socket has taken data."""
 
-    __slots__ = ("allowance", "blocked_at", "room", "wire", "write")
+    __slots__ = ("allowance", "blocked_at", "room", "snapshots", "wire", "write")
 
     def __init__(self, wire: Wire, allowance: TokenBucket) -> None:
         self.wire = wire
         # A token for each message that the client may send.
         self.allowance = allowance
         self.write = wire.write
+        # The snapshot that is under way, and those that wait for it to end.
+        self.snapshots: deque[NeedSnapshot] = deque()
         # Since when the socket has been full, by the loop's clock.
         self.blocked_at = 0.0
         # Set once the waiting answers have been sent, or the session is over.

@@ -41,6 +41,11 @@ class Sending:
                 if more:
                     await asyncio.sleep(0)
 
+    def filled(self, session: Session[Peer]) -> None:
+        """Send nothing more to a session whose socket is full, until it takes data again."""
+        if session not in self._blocked:
+            self._block(session)
+
     def resumed(self, session: Session[Peer]) -> None:
         """Go on with a session whose socket takes data again."""
         self._blocked.pop(session, None)
@@ -69,7 +74,7 @@ class Sending:
                     self._counts.close(payload.code)
                     session.peer.wire.close(payload.code, payload.reason)
                 elif not session.peer.write(payload):
-                    self._block(session)
+                    self.filled(session)
                 elif session.peer.room is not None and session.answered:
                     session.peer.make_room()
             if perf_counter() > until:

@@ -1,7 +1,7 @@
 """The claims that a token's payload must hold, and its period of validity."""
 
 from datetime import UTC, datetime
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
@@ -29,6 +29,8 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exp: NumericDate
     nbf: NumericDate = 0
     iat: NumericDate | None = None
+    iss: Any = None
+    aud: Any = None
 
     def caller(self, now: datetime) -> Caller:
         """Return the token's caller. Raises Unauthenticated: it has expired, or is not valid yet."""
@@ -47,15 +49,39 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return caller
 
 
+class Meant(msgspec.Struct, frozen=True, kw_only=True):
+    """Which issuer's tokens count, and for which audience they must be; "": any."""
+
+    issuer: str = ""
+    audience: str = ""
+
+    def check(self, claims: Claims) -> None:
+        """Raise Unauthenticated unless the token is of this issuer and for this audience."""
+        if self.issuer and claims.iss != self.issuer:
+            raise Unauthenticated("token_invalid", "the token is of another issuer (iss)")
+        named = claims.aud if isinstance(claims.aud, list) else [claims.aud]
+        if self.audience and self.audience not in named:
+            raise Unauthenticated("token_invalid", "the token is for another audience (aud)")
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The claims of a token that is meant so."""
+        return {name: value for name, value in (("iss", self.issuer), ("aud", self.audience)) if value}
+
+
+ANY = Meant()
+
 _decoder = msgspec.json.Decoder(Claims)
 
 
-def claims_of(payload: bytes) -> Claims:
+def claims_of(payload: bytes, meant: Meant = ANY) -> Claims:
     """Decode a payload whose signature was verified. Raises Unauthenticated, naming the error."""
     try:
-        return _decoder.decode(payload)
+        claims = _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unauthenticated("token_invalid", f"the token's claims: {error}") from None
+    meant.check(claims)
+    return claims
 
 
 def _time(seconds: float) -> datetime:

@@ -1,66 +1,77 @@
-"""RS256 and ES256: tokens of an issuer whose public keys are in a JWKS file (RFC 7517)."""
+"""RS256 and ES256: tokens of an issuer whose public keys are in a key set (JWKS, RFC 7517)."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-import jwt
-import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt import PyJWK
 
-from adapters.tokens.claims import claims_of
+from adapters.tokens.claims import ANY, Meant, claims_of
+from adapters.tokens.key_set import Keys, UnusableKeySet
+from adapters.tokens.key_sources import KeySource
 from adapters.tokens.signature import header, verified
 from core.access.callers import Caller
-from core.errors import StartupRefused, Unauthenticated
+from core.errors import Unauthenticated
 
 logger = logging.getLogger("tocsin.tokens")
 
-REREAD_SECONDS = 60.0
-"""The shortest time between two reads of the file, whatever keys tokens name."""
-FILE_BYTES = 1024 * 1024
-RSA_BITS = 2048
-"""The least that RS256 takes (RFC 7518 §3.3)."""
-
-Keys = dict[str | None, tuple[PyJWK, str]]
-
-
-class _Unusable(Exception):
-    """The file has no key that can verify tokens."""
+AGAIN_SECONDS = 10.0
+"""The shortest time between two reads for unknown keys, whatever keys tokens name."""
+KEPT_SECONDS = 3600.0
+"""How long keys are used whose source cannot be read any more."""
 
 
 class KeySetTokens:
-    """Verifies tokens by the keys in a file (see core.access.ports.TokenVerifier).
+    """Verifies tokens by the keys of a source (see core.access.ports.TokenVerifier).
 
-    A token with an unknown key makes it read the file again.
-
-    Raises:
-        StartupRefused: the file has no usable key.
+    Keys are read when a token comes: anew once they are no longer fresh, and for an unknown key, with a
+    bound. Keys that left the source end. A source that cannot be read leaves the keys as they are, for a
+    bounded time.
     """
 
-    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._file = file
+    def __init__(
+        self,
+        source: KeySource,
+        keys: Keys | None = None,
+        meant: Meant = ANY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._meant = meant
         self._clock = clock
-        try:
-            self._keys = _read(file)
-        except _Unusable as error:
-            raise StartupRefused(f"the JWKS file {file} cannot be used: {error}") from error
-        self._read_at = clock()
+        self._keys: Keys = keys or {}
+        self._read_at = self._tried_at = float("-inf") if keys is None else clock()
+        self._reading: asyncio.Task[None] | None = None
+
+    async def prepare(self, token: str) -> None:
+        """Read the keys anew if they are old or the token's is unknown, in bounded time."""
+        now = self._clock()
+        unknown = self._find(header(token).get("kid")) is None
+        old = now - self._read_at >= self._source.fresh_seconds
+        if not (old or unknown):
+            return
+        failed = self._tried_at > self._read_at
+        if self._reading is None:
+            pause = AGAIN_SECONDS if failed else min(AGAIN_SECONDS, self._source.fresh_seconds)
+            if now - self._tried_at < pause:
+                return
+            self._tried_at = now
+            self._reading = asyncio.create_task(self._read())
+        # Of a source that failed, only tokens that need new keys wait.
+        if unknown or not failed:
+            await asyncio.shield(self._reading)
 
     def verify(self, token: str, now: datetime) -> Caller:
         """Return the token's caller. Raises Unauthenticated."""
         key, algorithm = self._key(header(token).get("kid"))
-        return claims_of(verified(token, key, algorithm)).caller(now)
+        return claims_of(verified(token, key, algorithm), self._meant).caller(now)
 
     def _key(self, kid: str | None) -> tuple[PyJWK, str]:
+        if self._clock() - self._read_at > self._source.fresh_seconds + KEPT_SECONDS:
+            raise Unauthenticated("token_invalid", "the issuer's keys have not been read for too long")
         found = self._find(kid)
-        if found is None and self._clock() - self._read_at >= REREAD_SECONDS:
-            self._reread()
-            found = self._find(kid)
         if found is None:
             raise Unauthenticated("token_invalid", "the token's key (kid) is not known")
         return found
@@ -70,52 +81,11 @@ class KeySetTokens:
             return next(iter(self._keys.values()))
         return self._keys.get(kid)
 
-    def _reread(self) -> None:
-        self._read_at = self._clock()
+    async def _read(self) -> None:
         try:
-            self._keys = _read(self._file)
-        except _Unusable as error:
-            logger.error("the JWKS file %s: %s; the keys read before are kept", self._file, error)  # noqa: TRY400 (the message says it all)
-
-
-def _read(file: Path) -> Keys:
-    try:
-        with file.open("rb") as opened:
-            raw = opened.read(FILE_BYTES + 1)
-        if len(raw) > FILE_BYTES:
-            raise _Unusable(f"it has more than {FILE_BYTES} bytes")
-        listed = msgspec.json.decode(raw, type=dict[str, Any])["keys"]
-        keys = _usable(msgspec.convert(listed, list[dict[str, Any]]))
-    except OSError as error:
-        raise _Unusable(error.strerror or "it cannot be read") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, RecursionError) as error:
-        raise _Unusable("it is not a JSON object with a list of `keys`") from error
-    if not keys:
-        raise _Unusable(f"it has no key for RS256 (of {RSA_BITS} bits or more) or ES256")
-    return keys
-
-
-def _usable(listed: list[dict[str, Any]]) -> Keys:
-    """Return the public keys by kid; every reader of the file could mint tokens with a symmetric key."""
-    keys: Keys = {}
-    for each in listed:
-        algorithm = {"RSA": "RS256", "EC": "ES256"}.get(str(each.get("kty")))
-        if algorithm is None or each.get("alg", algorithm) != algorithm or each.get("use", "sig") != "sig":
-            continue
-        try:
-            key = PyJWK(each, algorithm)
-        except (jwt.PyJWTError, ValueError, TypeError, KeyError):
-            logger.warning("a key of the JWKS file is malformed: kid %r", each.get("kid"))
-            continue
-        if _fits(key):
-            keys[each.get("kid")] = (key, algorithm)
-        else:
-            logger.warning("a key of the JWKS file is too weak, or private: kid %r", each.get("kid"))
-    return keys
-
-
-def _fits(key: PyJWK) -> bool:
-    public = key.key
-    if isinstance(public, RSAPublicKey):
-        return public.key_size >= RSA_BITS
-    return isinstance(public, EllipticCurvePublicKey) and public.curve.name == "secp256r1"
+            self._keys = await self._source.read() or self._keys
+            self._read_at = self._tried_at
+        except UnusableKeySet as error:
+            logger.error("%s: %s; the keys read before are kept for a time", self._source, error)  # noqa: TRY400 (the message says it all)
+        finally:
+            self._reading = None

@@ -3,8 +3,12 @@
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
 
 from adapters.uvicorn.wire import CUT_SECONDS, WIRE, ResumingProtocol
+
+FRAGMENTS = 256
+"""How many frames one message may come in: empty ones would not count against its bytes."""
 
 
 class StreamProtocol(ResumingProtocol, WebSocketsSansIOProtocol):
@@ -15,6 +19,8 @@ class StreamProtocol(ResumingProtocol, WebSocketsSansIOProtocol):
     """
 
     _took_at = 0.0
+    # The answer to the newest ping, for a client that does not read the answers (RFC 6455 §5.5.3).
+    _pong = b""
 
     async def run_asgi(self) -> None:
         """Run the application, with the extension in its scope."""
@@ -45,9 +51,29 @@ class StreamProtocol(ResumingProtocol, WebSocketsSansIOProtocol):
             self.transport.resume_reading()
         self._cut_later()
 
+    def handle_ping(self) -> None:
+        """Answer a ping; while the socket is full, keep the answer to the newest one only."""
+        # The first of the pings that came together brings the answers to all of them.
+        pong = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(pong)
+        elif pong:
+            self._pong = pong
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a further frame of a message, or refuse a message of too many."""
+        if len(self.frames) >= FRAGMENTS:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many frames")
+            self.handle_parser_exception()
+        else:
+            super().handle_cont(event)
+
     def resume_writing(self) -> None:
         """Go on after `pause_writing`."""
         self._took_at = self.loop.time()
+        pong, self._pong = self._pong, b""
+        if pong and not self.close_sent:
+            self.transport.write(pong)
         super().resume_writing()
 
     def keepalive_timeout(self) -> None:

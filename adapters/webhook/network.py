@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpcore
 import httpx
@@ -15,6 +17,11 @@ RESOLVERS = 32
 """How many names are resolved at once, each in a thread of its own."""
 ADDRESSES = 4
 """How many of a name's addresses are tried."""
+
+READ_BYTES = 4 * 1024
+"""How much of an answer is parsed at once: interim answers and small chunks cost far more than they weigh."""
+ANSWER_BYTES = 256 * 1024
+"""How much a receiver may send in answer to one request, headers, interim answers and framing included."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return the addresses of a host; raises OSError."""
@@ -49,6 +56,44 @@ class Resolver:
             done.exception()
 
 
+class BoundedStream(httpcore.AsyncNetworkStream):
+    """A connection that parses little at once, and ends an answer that goes on for too long."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._left = ANSWER_BYTES
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 (httpcore's)
+        """Read the next bytes. Raises httpcore.ReadError: the answer is too long."""
+        if self._left <= 0:
+            raise httpcore.ReadError("the answer goes on for too long")
+        read = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
+        self._left -= len(read)
+        return read
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 (httpcore's)
+        """Write a part of a request; the answer to it may again be as long as any."""
+        self._left = ANSWER_BYTES
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the signature is httpcore's)
+    ) -> httpcore.AsyncNetworkStream:
+        """Encrypt the connection."""
+        return BoundedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what is known about the connection."""
+        return self._stream.get_extra_info(info)
+
+
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only where the guard allows; TLS and the Host header keep the name."""
 
@@ -69,9 +114,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = httpcore.ConnectError("the host's name has no address")
         for address in await self._allowed(host, port):
             try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
+                stream = await self._backend.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            else:
+                return BoundedStream(stream)
         raise failure
 
     async def connect_unix_socket(

@@ -1,6 +1,7 @@
 """Calls webhooks over HTTP."""
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -18,6 +19,8 @@ from core.errors import AddressRefused, InvalidInput
 from core.outbox.ports import Formats, WebhookMessage
 from core.outbox.schedule import CallResult
 from core.outbox.webhook import Webhook
+
+logger = logging.getLogger("tocsin.webhook")
 
 CALL_SECONDS = 15.0
 """How long a call may take, from resolving the name to reading the answer."""
@@ -109,6 +112,10 @@ class HttpSender:
             answer = CallResult(error=f"no answer within {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
             answer = CallResult(error=_reason(error))
+        except Exception as error:
+            # The libraries promise no complete list of errors, and the receiver chooses what they parse.
+            logger.exception("an answer of %s was not understood", urlsplit(url).hostname)
+            answer = CallResult(error=f"the answer was not understood: {type(error).__name__}")
         return CallResult(answer.status, answer.error, answer.retry_after, monotonic() - began)
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> CallResult:

@@ -23,6 +23,10 @@ TOO_MANY_API_KEYS = Refusal(
 class TokenVerifier(Protocol):
     """Verifies tokens that a trusted issuer has signed."""
 
+    async def prepare(self, token: str) -> None:
+        """Get the key of the token if it may be new, in bounded time; `verify` tells whether there is one."""
+        ...
+
     def verify(self, token: str, now: datetime) -> Caller:
         """Return the token's caller. Raises Unauthenticated."""
         ...

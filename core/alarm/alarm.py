@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from functools import lru_cache
+from hashlib import sha1
 from typing import Any, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -19,6 +20,12 @@ SEVERITY_RANK: dict[Severity, int] = {"indeterminate": 0, "warning": 1, "minor":
 
 # Part of every alarm id: changing it would split each alarm's history in two.
 ALARM_NAMESPACE = UUID("5f0b7c9e-6a6d-5b52-9d0c-7a1f2c3d4e5f")
+_NAMESPACE = ALARM_NAMESPACE.bytes
+
+ALARM_ID_LENGTH = 36
+"""That of a UUID; nothing longer can be an alarm's id."""
+REMEMBERED_LENGTH = 2_048
+"""The longest identity, without its tenant, whose id is remembered."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -90,13 +97,24 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
     @property
     def alarm_id(self) -> str:
         """The alarm's id: UUIDv5 of the JSON array of the four parts."""
-        return _alarm_id(self.tenant, self.source, self.type, self.qualifier)
+        # Parts beyond their bounds are refused later, and must not stay in memory until then and after.
+        is_short = len(self.source) + len(self.type) + len(self.qualifier) <= REMEMBERED_LENGTH
+        made = _remembered_id if is_short else _alarm_id
+        return made(self.tenant, self.source, self.type, self.qualifier)
+
+
+def _alarm_id(*parts: str) -> str:
+    # `uuid5` of the standard library does the same in four times the time.
+    named = _NAMESPACE + msgspec.json.encode(parts)
+    value = bytearray(sha1(named, usedforsecurity=False).digest()[:16])
+    value[6] = value[6] & 0x0F | 0x50
+    value[8] = value[8] & 0x3F | 0x80
+    text = value.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 # Each command needs the id several times, and hashing costs more than deciding.
-@lru_cache(maxsize=4_096)
-def _alarm_id(*parts: str) -> str:
-    return str(uuid5(ALARM_NAMESPACE, msgspec.json.encode(parts).decode()))
+_remembered_id = lru_cache(maxsize=4_096)(_alarm_id)
 
 
 def state_of(alarm: Alarm) -> State:

@@ -3,6 +3,7 @@
 Each check raises InvalidInput, naming the part and its bound.
 """
 
+import re
 from collections.abc import Iterator
 from math import isfinite
 from typing import Any
@@ -20,6 +21,10 @@ ORIGINS = 16
 NAME_BYTES = 512
 """Identity parts, origins, event types and causes."""
 
+CONTROLS = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+"""The controls (C0, DEL, C1) and the line separators, as a class of characters in regular expressions."""
+
+_CONTROL = re.compile(f"[{CONTROLS}]")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -40,9 +45,28 @@ def check_name(name: str, value: str, limit: int) -> None:
         raise InvalidInput(f"{name} must not contain NUL")
 
 
+def check_printed_name(name: str, value: str, limit: int) -> None:
+    """Check a text that people and programs tell alarms apart by: it has no control character."""
+    check_text(name, value, limit)
+    if has_controls(value):
+        raise InvalidInput(f"{name} must not contain control characters or line separators")
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether the text contains a control character or a line separator."""
+    # `isprintable` is quick, and strict: it also rejects spaces and joiners of other scripts.
+    return not text.isprintable() and _CONTROL.search(text) is not None
+
+
+def cut_name(text: str, limit: int) -> str:
+    """Cut a text as `cut` does; replace every control character, visibly."""
+    return cut(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text), limit)
+
+
 def cut(text: str, limit: int) -> str:
     """Cut a text to `limit` bytes of UTF-8, ending in an ellipsis; replace NUL, which names cannot hold."""
-    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    # What is beyond the limit in characters is beyond it in bytes: only a little is encoded of a huge text.
+    text = text[: limit + 1].replace("\0", "\N{REPLACEMENT CHARACTER}")
     raw = text.encode(errors="replace")
     if len(raw) <= limit:
         return raw.decode()
@@ -54,7 +78,7 @@ def check_labels(labels: dict[str, str]) -> None:
     if len(labels) > LABELS:
         raise InvalidInput(f"labels must be at most {LABELS}, not {len(labels)}")
     for key, value in labels.items():
-        check_name("a label's name", key, LABEL_BYTES)
+        check_printed_name("a label's name", key, LABEL_BYTES)
         check_text("a label's value", value, LABEL_BYTES)
 
 

@@ -113,12 +113,12 @@ def check_raise(command: Raise) -> None:
     for name, value in (("source", identity.source), ("type", identity.type)):
         if not value:
             raise InvalidInput(f"{name} must not be empty")
-        bounds.check_text(name, value, bounds.NAME_BYTES)
-    bounds.check_text("qualifier", identity.qualifier, bounds.NAME_BYTES)
+        bounds.check_printed_name(name, value, bounds.NAME_BYTES)
+    bounds.check_printed_name("qualifier", identity.qualifier, bounds.NAME_BYTES)
     bounds.check_text("text", command.text, bounds.TEXT_BYTES)
     bounds.check_text("event_type", command.event_type or "", bounds.NAME_BYTES)
     bounds.check_text("probable_cause", command.probable_cause or "", bounds.NAME_BYTES)
-    bounds.check_name("origin", command.origin, bounds.NAME_BYTES)
+    bounds.check_printed_name("origin", command.origin, bounds.NAME_BYTES)
     bounds.check_labels(command.labels)
     if command.details:
         bounds.check_details(command.details)

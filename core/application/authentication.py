@@ -24,6 +24,8 @@ logger = logging.getLogger("tocsin.authentication")
 CACHED_KEYS = 10_000
 KEY_CACHE_SECONDS = 60.0
 """How long a cached key is used without another lookup; a revocation removes it sooner."""
+UNKNOWN_KEY_SECONDS = 1.0
+"""How long an unknown key is refused without another lookup, which delays its first use elsewhere."""
 LONGEST_PAUSE_SECONDS = 2.0
 KEY_SUBJECT = "key:"
 """The prefix of an API key's subject; the key's name follows."""
@@ -56,6 +58,8 @@ class Authentication:
         self._revocations = Revocations()
         # By key id, least recently used first, each with the loop's time of its lookup.
         self._cache: OrderedDict[str, tuple[ApiKey, float]] = OrderedDict()
+        # The ids that no key had, the oldest lookup first.
+        self._unknown: OrderedDict[str, float] = OrderedDict()
 
     @property
     def required(self) -> bool:
@@ -73,6 +77,7 @@ class Authentication:
             raise Unauthenticated("token_missing", "send `Authorization: Bearer` with a token or an API key")
         matched = _KEY.fullmatch(credential)
         if matched is None:
+            await self._tokens.prepare(credential)
             caller = self._tokens.verify(credential, self._clock.now())
         else:
             caller = await self._caller_with_key(*matched.groups())
@@ -96,6 +101,7 @@ class Authentication:
             expires_at=expires_at,
         )
         await self._keys.add(key)
+        self._unknown.pop(key.id, None)
         return NewKey(key, f"tck_{key.id}_{secret}")
 
     async def keys_of(self, tenant: str) -> Sequence[ApiKey]:
@@ -187,9 +193,15 @@ class Authentication:
         if cached is not None and clock() - cached[1] < KEY_CACHE_SECONDS:
             self._cache.move_to_end(key_id)
             return cached[0]
+        if clock() - self._unknown.get(key_id, float("-inf")) < UNKNOWN_KEY_SECONDS:
+            return None
         key = await self._keys.find(key_id)
         if key is None:
             self._cache.pop(key_id, None)
+            self._unknown.pop(key_id, None)
+            self._unknown[key_id] = clock()
+            if len(self._unknown) > CACHED_KEYS:
+                self._unknown.popitem(last=False)
             return None
         self._cache[key_id] = (key, clock())
         self._cache.move_to_end(key_id)

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections import deque
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 
 from core.alarm.events import Event
 from core.application.bells import Bells
 from core.application.checkpoints import contains
 from core.application.ports import Clients
+from core.application.recent_events import RecentEvents
+from core.application.reconnecting import LONGEST_PAUSE_SECONDS, Reconnecting
 from core.backoff import backoff
 from core.errors import Unavailable, UnknownEvent
 from core.host import Chance
@@ -19,11 +20,8 @@ from core.log.ports import START, Doorbell, FeedReader, Notice, Page, Stamp
 logger = logging.getLogger("tocsin.feed")
 
 PAGE_EVENTS = 1_000
-RECENT_EVENTS = 5_000
-"""How many events a follower can be behind before it reads the log itself."""
 GRACE_SECONDS = 0.2
 """How long the doorbell may take to bring events known from elsewhere, before the feed reads the log."""
-LONGEST_PAUSE_SECONDS = 2.0
 
 
 class _Skipped(Exception):
@@ -50,13 +48,14 @@ class Feed:
         self._last: Stamp = START
         self._identity = ""
         self._heard = 0
-        self._recent: deque[Event] = deque(maxlen=RECENT_EVENTS)
-        self._takers: list[Taker] = []
+        self._recent = RecentEvents()
+        # Each with its reset, for a taker that fails.
+        self._takers: list[tuple[Taker, Callable[[], None]]] = []
         self._resets: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
         self._moved = asyncio.Event()
         self._behind = asyncio.Event()
-        self._failures = 0
+        self._reconnecting = Reconnecting(chance, logger)
         self.bells = Bells()
         """They ring when the doorbell names their collection, and whenever it was away."""
         self.live = False
@@ -82,9 +81,10 @@ class Feed:
     def on_events(self, taker: Taker, reset: Callable[[], None]) -> None:
         """Call `taker` with every batch, in order without a gap, and `reset` when the log is replaced.
 
-        The feed calls both directly, so neither may block.
+        The feed calls both directly, so neither may block. A taker that fails harms no other: the error is
+        logged and its `reset` called, after which it goes on behind those events.
         """
-        self._takers.append(taker)
+        self._takers.append((taker, reset))
         self.on_reset(reset)
 
     def on_reset(self, reset: Callable[[], None]) -> None:
@@ -114,12 +114,16 @@ class Feed:
         """
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._stay_connected())
+                tasks.create_task(self._reconnecting.run(self._follow_doorbell))
                 tasks.create_task(self._chase())
         except* UnknownEvent as group:
             self.stopped = next(error for error in group.exceptions if isinstance(error, UnknownEvent))
             logger.error("stopped: %s", self.stopped)  # noqa: TRY400 (one clear line is the point)
             self._moved.set()
+
+    async def ring_on(self) -> None:
+        """Go on ringing the bells for ever, without reading events; for a feed that has stopped."""
+        await self._reconnecting.run(self._ring_bells)
 
     async def follow(self, after: int) -> AsyncIterator[Sequence[Event]]:
         """Yield every event after a position, in batches, in order, for ever.
@@ -148,20 +152,11 @@ class Feed:
         first = self.position - len(self._recent)
         if after < first:
             return None
-        return list(islice(self._recent, after - first, after - first + PAGE_EVENTS))
+        return self._recent.skipping(after - first, PAGE_EVENTS)
 
-    async def _stay_connected(self) -> None:
-        while True:
-            try:
-                await self._connected()
-            except _Skipped:
-                continue
-            except Unavailable as error:
-                self._failures += 1
-                logger.log(
-                    logging.INFO if self._failures == 1 else logging.WARNING, "reconnecting: %s", error
-                )
-                await asyncio.sleep(backoff(self._failures, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
+    async def _follow_doorbell(self) -> None:
+        with suppress(_Skipped):
+            await self._connected()
 
     async def _connected(self) -> None:
         await self._check_log()
@@ -174,10 +169,19 @@ class Feed:
             self.live = True
             try:
                 async for notice in notices:
-                    self._failures = 0
+                    self._reconnecting.succeeded()
                     await self._handle(notice)
             finally:
                 self.live = False
+        raise Unavailable("the doorbell ended")
+
+    async def _ring_bells(self) -> None:
+        # Of an event that only a newer version can read, the doorbell must not bring anything.
+        async with self._doorbell.listen(None, lambda: sys.maxsize) as notices:
+            self.bells.ring_all()
+            async for notice in notices:
+                self._reconnecting.succeeded()
+                self.bells.ring(notice.topics)
         raise Unavailable("the doorbell ended")
 
     async def _handle(self, notice: Notice) -> None:
@@ -192,7 +196,7 @@ class Feed:
             raise _Skipped
         if notice.position > self.position and not notice.events:
             # This doorbell brings no events: don't wait for them.
-            await self._catch_up()
+            await self._catch_up(notice.position)
 
     async def _chase(self) -> None:
         """Read the events that no doorbell brought; just after a failover that may take a few tries."""
@@ -202,18 +206,21 @@ class Feed:
             await asyncio.sleep(GRACE_SECONDS + backoff(tries, 0.01, LONGEST_PAUSE_SECONDS, self._chance()))
             if self._heard > self.position:
                 with suppress(Unavailable):
-                    await self._catch_up()
+                    await self._catch_up(self._heard)
             tries += 1
             if self._heard <= self.position:
                 tries = 0
                 self._behind.clear()
 
-    async def _catch_up(self) -> Page:
+    async def _catch_up(self, to: int | None = None) -> Page:
+        """Read on to the position, None: to the log's end; return the page read last."""
         async with self._reading:
             while True:
-                page = await self._log.read(self.position, PAGE_EVENTS)
+                before = self.position
+                page = await self._log.read(before, PAGE_EVENTS)
                 self._take(page.events)
-                if len(page.events) < PAGE_EVENTS // 2:
+                # A short page is not the log's end: an answer holds so many bytes. Only an empty one is.
+                if self.position == before or (to is not None and self.position >= to):
                     return page
 
     def _take(self, events: Sequence[Event]) -> None:
@@ -228,10 +235,14 @@ class Feed:
             return
         fresh = events[known:end]
         newest = fresh[-1]
-        self._recent.extend(fresh)
+        self._recent.add(fresh)
         self._last = Stamp(newest.position, newest.event_id, newest.at)
-        for taker in self._takers:
-            taker(fresh)
+        for taker, reset in self._takers:
+            try:
+                taker(fresh)
+            except Exception:
+                logger.exception("a listener failed at events up to %d and starts over", newest.position)
+                _isolated(reset)
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
@@ -245,7 +256,7 @@ class Feed:
             self._recent.clear()
             await self.start()
             for reset in self._resets:
-                reset()
+                _isolated(reset)
 
     async def _is_same_log(self) -> bool:
         if await self._log.identity() != self._identity:
@@ -254,7 +265,19 @@ class Feed:
         return await contains(self._log, self._last)
 
 
+def _isolated(reset: Callable[[], None]) -> None:
+    try:
+        reset()
+    except Exception:
+        logger.exception("a listener could not start over")
+
+
 async def run_while_readable(feed: Feed, clients: Clients) -> None:
-    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes."""
+    """Run the feed; when it stops at an event of a newer version, send the clients to newer processes.
+
+    The bells ring on: who is refused from now on must be refused here, too.
+    """
     await feed.run()
-    await clients.drain()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(feed.ring_on())
+        tasks.create_task(clients.drain())

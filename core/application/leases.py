@@ -1,6 +1,7 @@
 """Keeps a lease while work goes on, and tells when it is lost."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from core.application.waiting import loop_time
@@ -8,6 +9,26 @@ from core.coordination.ports import Lease, Leases
 from core.errors import Unavailable
 
 LEASE_SECONDS = 4.0
+
+
+class ConditionalLeases:
+    """Leases that this process takes and keeps only while `fault` names none: else another must lead."""
+
+    def __init__(self, leases: Leases, fault: Callable[[], str | None]) -> None:
+        self._leases = leases
+        self._fault = fault
+
+    async def acquire(self, name: str, holder: str, seconds: float) -> Lease | None:
+        """Take the lease if it is free and this process has no fault."""
+        return None if self._fault() else await self._leases.acquire(name, holder, seconds)
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Extend the lease; False: it was lost, or this process has a fault."""
+        return not self._fault() and await self._leases.renew(lease, seconds)
+
+    async def release(self, lease: Lease) -> None:
+        """Release the lease at once."""
+        await self._leases.release(lease)
 
 
 async def renew_until_lost(leases: Leases, lease: Lease, seconds: float, until: float | None = None) -> str:

@@ -2,39 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
-
-import msgspec
 
 from core.alarm.events import Event
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
 from core.log.ports import StreamReader
 
-TURNS = "turns"
-"""The doorbell's topic that rings when a process asks for its turn."""
 
+class StoreClock(Protocol):
+    """The store's clock, which all processes share."""
 
-class TurnRequest(msgspec.Struct, frozen=True, gc=False):
-    """A process's request that others hold back their appends for `seconds`, until its event has landed.
-
-    `waited`: for how many seconds that event has waited.
-    """
-
-    process: str
-    event_id: str
-    waited: float
-    seconds: float
-
-
-class TurnRequests(Protocol):
-    """The newest request of any process. Requests may be lost: nothing may rest on them."""
-
-    async def ask(self, request: TurnRequest) -> None:
-        """Replace the newest request, and ring the doorbell for TURNS. Raises Unavailable."""
-        ...
-
-    async def newest(self) -> tuple[int, TurnRequest] | None:
-        """Return how many requests there were, and the newest; None before the first. Raises Unavailable."""
+    async def now(self) -> datetime:
+        """Return its time (UTC) at some moment of this call. Raises Unavailable."""
         ...
 
 

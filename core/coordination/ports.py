@@ -1,5 +1,6 @@
 """The ports of coordination: leases, checkpoints, presence, turns."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -41,6 +42,25 @@ class Leases(Protocol):
         ...
 
 
+class Holder(msgspec.Struct, frozen=True, gc=False):
+    """The process that holds a lease, and the address, `host:port`, at which it listens for the others."""
+
+    name: str
+    address: str
+
+
+class AppenderLease(Protocol):
+    """Where the holder of a lease can be reached."""
+
+    async def announce(self, lease: Lease, address: str) -> None:
+        """Record the holder's address; nothing happens if the lease was lost."""
+        ...
+
+    async def holder(self, name: str) -> Holder | None:
+        """Return who holds the lease now and has announced an address, None if nobody."""
+        ...
+
+
 class CheckpointReader(Protocol):
     """Reads how far each projection is."""
 
@@ -58,6 +78,10 @@ class Checkpoints(CheckpointReader, Protocol):
         The move is refused if the generation is another, a later holder of the lease has written, or the
         checkpoint is further already.
         """
+        ...
+
+    async def token(self, projection: str) -> int:
+        """Return the highest lease token that has written the checkpoint, 0 if there is none."""
         ...
 
     async def fence(self, projection: str, lease: Lease) -> Checkpoint | None:
@@ -95,6 +119,20 @@ class Presence(Protocol):
         ...
 
     async def leave(self, process: str) -> None:
+        """Withdraw the process's announcement."""
+        ...
+
+
+class SettingsBoard(Protocol):
+    """The processes' settings as digests, by the server's clock. Both methods raise Unavailable."""
+
+    async def post(
+        self, process: str, digests: Mapping[str, str], seconds: float
+    ) -> Sequence[Mapping[str, str]]:
+        """Announce the digests by their settings' names for `seconds`; return those of the others."""
+        ...
+
+    async def withdraw(self, process: str) -> None:
         """Withdraw the process's announcement."""
         ...
 

@@ -63,11 +63,15 @@ class CatchUp(Generic[PeerT]):
         return [each for each in self._waiting.get(request.number, ()) if each.stage is Stage.PAGE]
 
     def page(self, request: NeedPage, events: Sequence[Event]) -> Sequence[Subscription[PeerT]]:
-        """Take a page; return the subscriptions that it serves. Raises LogMismatch at a gap."""
+        """Take what a read brought of a page; return the subscriptions that it serves.
+
+        Raises:
+            LogMismatch: the events do not directly follow the request's position.
+        """
         if request.epoch != self._epoch:
             return ()
-        self._pages.keep(request.number, events)
-        reached = events[-1].position if events else 0
+        self._pages.keep(request.number, request.after, events)
+        reached = min(events[-1].position, page_end(request.number)) if events else request.after
         waiting = self.waiting_for(request)
         self._waiting.pop(request.number, None)
         served = [each for each in waiting if each.cursor < reached]
@@ -75,7 +79,9 @@ class CatchUp(Generic[PeerT]):
             subscription.page_came()
         if len(served) < len(waiting):
             self._waiting[request.number] = [each for each in waiting if each.cursor >= reached]
-            self._requests.add(NeedPage(request.number, self._epoch, request.tries + 1))
+            # A short read is not the log's end: an answer holds so many bytes. Only an empty one makes wait.
+            tries = 0 if events else request.tries + 1
+            self._requests.add(NeedPage(request.number, self._epoch, reached, tries))
         return served
 
     def _entries(self, subscription: Subscription[PeerT]) -> Sequence[EncodedEvent]:
@@ -91,5 +97,6 @@ class CatchUp(Generic[PeerT]):
         number = page_of(subscription.cursor + 1)
         if number not in self._waiting:
             self._waiting[number] = []
-            self._requests.add(NeedPage(number, self._epoch))
+            after = self._pages.read_up_to(subscription.cursor)
+            self._requests.add(NeedPage(number, self._epoch, after))
         self._waiting[number].append(subscription)

@@ -8,13 +8,14 @@ from core.delivery.session import Subscription
 
 
 class NeedPage(msgspec.Struct, frozen=True, gc=False):
-    """A page of the log: hand `Delivery.page` as much of it as exists.
+    """A page of the log after a position on it: hand `Delivery.page` what one read brings.
 
-    `tries`: how often the page was read and was too short; wait longer each time.
+    `tries`: how often in a row a read brought nothing; wait longer each time.
     """
 
     number: int
     epoch: int
+    after: int
     tries: int = 0
 
 

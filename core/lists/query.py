@@ -179,6 +179,15 @@ def page_of(query: AlarmQuery, rows: Sequence[Alarm]) -> AlarmPage:
     return AlarmPage(alarms, query.order.place(alarms[-1]) if more else None)
 
 
+def within(query: AlarmQuery, page: AlarmPage, size: int) -> AlarmPage:
+    """Return as many of the page's rows as have `size` bytes of JSON, at least one; the rest comes next."""
+    for count, alarm in enumerate(page.alarms):
+        size -= len(msgspec.json.encode(alarm))
+        if size < 0 < count:
+            return AlarmPage(page.alarms[:count], query.order.place(page.alarms[count - 1]))
+    return page
+
+
 def matches(query: AlarmQuery, alarm: Alarm) -> bool:
     """Tell whether the list shows the alarm, on any page."""
     return (

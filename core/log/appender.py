@@ -5,7 +5,8 @@ The caller runs `flush` again and again, never twice at once.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, assert_never
 
 import msgspec
@@ -13,8 +14,17 @@ import msgspec
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.alarm.evolution import place
+from core.alarm.weight import memory_of
 from core.counters import AppendCounts
-from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
+from core.errors import (
+    DuplicateCommand,
+    InvalidInput,
+    OutcomeUnknown,
+    RevisionConflict,
+    TocsinError,
+    Unavailable,
+    UnknownEvent,
+)
 from core.log.ports import (
     Document,
     Duplicate,
@@ -30,6 +40,8 @@ from core.log.ports import (
 BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024
 QUEUE_SUBMISSIONS = 20_000
+QUEUE_BYTES = 64 * 1024 * 1024
+"""How many bytes the events take together that have no outcome yet."""
 STAMPS = 2 * BATCH_EVENTS
 
 
@@ -39,7 +51,7 @@ class Submission:
     `since` is when the event was submitted, in seconds of any clock that the caller chooses.
     """
 
-    __slots__ = ("before", "done", "event", "since", "under_way")
+    __slots__ = ("_done", "answered", "before", "event", "in_doubt", "since", "size", "under_way")
 
     def __init__(
         self,
@@ -50,10 +62,20 @@ class Submission:
     ) -> None:
         self.before = before
         self.event = event
-        self.done = done
+        self._done = done
         self.since = since
-        # Whether a batch holds the event: from then on it may land without an answer.
+        self.size = _size(event)
+        self.answered = False
+        # Whether a batch holds the event, or another process: from then on it may land without an answer.
         self.under_way = False
+        # Whether it may have landed before it came into this queue.
+        self.in_doubt = False
+
+    def settle(self, result: Event | TocsinError) -> None:
+        """Tell the result, unless one was told before."""
+        if not self.answered:
+            self.answered = True
+            self._done(result)
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
@@ -75,21 +97,16 @@ class Appender(Generic[Document]):
         self._store = store
         self._pause = pause
         self._queue: deque[Submission] = deque()
+        # Of all submissions that have no outcome yet, whether queued or under way.
+        self._bytes = 0
         self._tail: Stamp | None = None
         self._landed: list[Event] = []
         self.counts = AppendCounts()
-        self.losing = False
-        """Whether the last batch landed nothing because other processes took its positions."""
 
     @property
     def waiting(self) -> int:
         """How many submissions are queued."""
         return len(self._queue)
-
-    @property
-    def oldest(self) -> Submission | None:
-        """The first submission in the queue, None if the queue is empty."""
-        return self._queue[0] if self._queue else None
 
     @property
     def tail(self) -> int:
@@ -100,14 +117,18 @@ class Appender(Generic[Document]):
         """Queue the submission. Raises Unavailable when the queue is full."""
         if len(self._queue) >= QUEUE_SUBMISSIONS:
             raise Unavailable(f"{QUEUE_SUBMISSIONS} commands are waiting already")
+        if self._bytes and self._bytes + submission.size > QUEUE_BYTES:
+            raise Unavailable(f"commands of {QUEUE_BYTES >> 20} MiB are waiting already")
+        self._bytes += submission.size
         self._queue.append(submission)
 
     def withdraw(self, submission: Submission) -> bool:
-        """Remove the submission from the queue; return False if it is under way and may land."""
+        """Remove the submission from the queue; return False if it may land nevertheless."""
         if submission.under_way:
             return False
         self._queue.remove(submission)
-        return True
+        self._bytes -= submission.size
+        return not submission.in_doubt
 
     def learn(self, stamp: Stamp) -> None:
         """Move the known tail to this majority-committed event, if it is newer."""
@@ -121,7 +142,8 @@ class Appender(Generic[Document]):
     async def flush(self) -> Sequence[Event]:
         """Write one batch. Each of its submissions is then done, or back in the queue and not in the log.
 
-        Returns the events that this call added to the log, in order.
+        Returns the events that this call added to the log, in order. What the store raises against its port
+        is raised, once the submissions of the batch are told that their outcome is unknown.
         """
         self._landed = []
         if self._tail is None:
@@ -134,7 +156,8 @@ class Appender(Generic[Document]):
         if remaining:
             self.counts.sizes.observe(len(remaining))
         while remaining:
-            result = await self._store.insert([placed.document for placed in remaining])
+            with self._answered(remaining):
+                result = await self._store.insert([placed.document for placed in remaining])
             if isinstance(result, NotSent) and not in_doubt:
                 self._requeue(remaining)
                 remaining = []
@@ -158,9 +181,8 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                sent[result.index].submission.done(
-                    Unavailable(f"the store refused the event: {result.detail}")
-                )
+                refused = Unavailable(f"the store refused the event: {result.detail}")
+                self._finish(sent[result.index].submission, refused)
                 self._requeue(sent[result.index + 1 :])
                 return [], True
             case NotSent() | Unknown():
@@ -185,7 +207,7 @@ class Appender(Generic[Document]):
             except InvalidInput as error:
                 # The submission has left the queue for good, so nobody can withdraw it.
                 submission.under_way = True
-                submission.done(error)
+                self._finish(submission, error)
                 continue
             if batch and size + length > BATCH_BYTES:
                 self._queue.appendleft(submission)
@@ -198,15 +220,17 @@ class Appender(Generic[Document]):
         return batch
 
     def _land(self, landed: Sequence[_Placed[Document]]) -> None:
-        if landed:
-            self.losing = False
         if self._tail is not None:
             # Without a tail, the log was replaced meanwhile and the events may be in the old one.
             self._landed += [placed.event for placed in landed]
         self.counts.events += len(landed)
         for placed in landed:
             self.learn(_stamp(placed.event))
-            placed.submission.done(placed.event)
+            self._finish(placed.submission, placed.event)
+
+    def _finish(self, submission: Submission, outcome: Event | TocsinError) -> None:
+        self._bytes -= submission.size
+        submission.settle(outcome)
 
     def _requeue(self, left: Sequence[_Placed[Document]]) -> None:
         for placed in left:
@@ -219,9 +243,10 @@ class Appender(Generic[Document]):
         Return what to send again at the same positions, and False if the store cannot tell yet.
         """
         try:
-            if key == "position":
-                return await self._settle_position(left)
-            return await self._settle_key(left, key)
+            with self._answered(left):
+                if key == "position":
+                    return await self._settle_position(left)
+                return await self._settle_key(left, key)
         except Unavailable:
             return left, False
 
@@ -241,31 +266,76 @@ class Appender(Generic[Document]):
         self._land(left[:landed])
         # Other events hold these positions now, so no late insert of these can land any more.
         self.learn(newest)
-        self.losing = landed == 0
         self.counts.conflicts += 1
         self._requeue(left[landed:])
+        return [], True
+
+    @contextmanager
+    def _answered(self, under_way: Sequence[_Placed[Document]]) -> Iterator[None]:
+        """Tell them that their outcome is unknown if the store raises what its port does not name."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except Exception:
+            for placed in under_way:
+                unknown = OutcomeUnknown("the write was sent and its answer could not be read")
+                self._finish(placed.submission, unknown)
+            raise
+
+    async def _recorded(self, event: Event) -> TocsinError | None:
+        """Return what tells of the event recorded with this Idempotency-Key, None if it is not there yet."""
+        try:
+            recorded = await self._store.find(event, "command")
+        except Unavailable:
+            raise
+        except UnknownEvent as error:
+            return error
+        except Exception as error:  # noqa: BLE001 (it is the answer to this command, and harms no other)
+            kind = type(error).__name__
+            return Unavailable(f"the event recorded with this Idempotency-Key cannot be read: {kind}")
+        return None if recorded is None else DuplicateCommand(recorded)
+
+    def _conflicted(self, left: list[_Placed[Document]]) -> tuple[list[_Placed[Document]], bool]:
+        first, event = left[0], left[0].event
+        self.counts.conflicts += 1
+        conflict = RevisionConflict(f"{event.stream} has a revision {event.revision} already")
+        self._finish(first.submission, conflict)
+        self._requeue(left[1:])
         return [], True
 
     async def _settle_key(
         self, left: list[_Placed[Document]], key: str
     ) -> tuple[list[_Placed[Document]], bool]:
         first, event = left[0], left[0].event
-        landed = await self._store.find(event.event_id)
+        if key == "revision":
+            holder = await self._store.stamp_of(event.stream, event.revision)
+            # Just after a failover the majority view may be older than the event that the write met.
+            if holder is None:
+                return left, False
+            if holder.event_id != event.event_id:
+                return self._conflicted(left)
+        landed = await self._store.find(event, "event_id")
         if landed is not None:
             self.learn(_stamp(landed))
-            first.submission.done(landed)
+            self._finish(first.submission, landed)
             if landed.position == event.position:
                 return left[1:], True
-        elif key == "revision":
-            self.counts.conflicts += 1
-            first.submission.done(RevisionConflict(f"{event.stream} has a revision {event.revision} already"))
         else:
-            recorded = await self._store.by_command(event.tenant, event.command_id or "")
+            recorded = await self._recorded(event)
             if recorded is None:
                 return left, False
-            first.submission.done(DuplicateCommand(recorded))
+            self._finish(first.submission, recorded)
         self._requeue(left[1:])
         return [], True
+
+
+def _size(event: Event) -> int:
+    try:
+        return memory_of(event)
+    except (UnicodeError, OverflowError):
+        # The store will refuse it.
+        return 0
 
 
 def _stamp(event: Event) -> Stamp:

@@ -1,5 +1,6 @@
 """Handles a command: decides on the alarm as it stands, appends, decides again after a conflict."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -25,6 +26,9 @@ from core.log.snapshots import alarm_after
 DECISIONS = 16
 """How often a command is decided before the handler gives up."""
 
+ReadNewest = Callable[[str], Awaitable[Event | None]]
+"""Reads a stream's newest event."""
+
 IDEMPOTENCY_KEY_REUSED = Refusal(
     "idempotency_key_reused",
     "invalid",
@@ -44,7 +48,7 @@ class CommandHandler:
     """Handles commands on one log.
 
     A decision that writes may rest on remembered state: the log's unique (stream, revision) rejects it if
-    that state is old. A refusal or "nothing changed" rests on a fresh read.
+    that state is old. A refusal or "nothing changed" rests on a confirmed read: it is linearizable.
     """
 
     def __init__(
@@ -62,6 +66,10 @@ class CommandHandler:
         self._answers = answers
         self.counts: dict[tuple[str, str], int] = {}
         """How many commands had each outcome, by the command's and the outcome's name."""
+
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """Return the alarm as it stands at some moment of this call. Raises UnknownEvent, Unavailable."""
+        return await self._seen(alarm_id, self._log.confirmed)
 
     async def handle(self, command: Command) -> Outcome:
         """Carry the command out; when this returns, its event is majority-committed.
@@ -118,52 +126,45 @@ class CommandHandler:
         return outcome
 
     async def _in_turn(self, command: Command) -> Outcome:
-        async with self._turns.turn(command.alarm_id):
-            remembered = self._known.get(command.alarm_id)
-            if remembered is not None:
-                outcome = await self._try(command, remembered)
-                if outcome is not None:
-                    return outcome
-            return await self._decide_freshly(command)
-
-    async def _try(self, command: Command, remembered: Alarm) -> Outcome | None:
-        """Carry the command out on remembered state; return None where it needs a fresh read."""
-        try:
-            event = decide(remembered, command)
-        except Refused:
-            return None
-        if event is None:
-            return None
-        try:
-            return await self._append(remembered, event)
-        except RevisionConflict:
-            return None
-
-    async def _decide_freshly(self, command: Command) -> Outcome:
-        for _ in range(DECISIONS):
-            alarm = await self._read(command.alarm_id)
-            event = decide(alarm, command)
-            if event is None:
-                return Outcome(None, alarm)
-            try:
-                return await self._append(alarm, event)
-            except RevisionConflict:
-                continue
+        alarm_id = command.alarm_id
+        async with self._turns.turn(alarm_id):
+            alarm = self._known.get(alarm_id) or await self._seen(alarm_id, self._log.newest)
+            for _ in range(DECISIONS):
+                try:
+                    return await self._carry_out(command, alarm)
+                except RevisionConflict:
+                    alarm = await self._seen(alarm_id, self._log.newest)
         raise Unavailable(f"other commands changed the alarm {DECISIONS} times meanwhile")
+
+    async def _carry_out(self, command: Command, alarm: Alarm) -> Outcome:
+        """Append what the command changes. Raises RevisionConflict, and what `handle` raises."""
+        event = _change(alarm, command)
+        if event is None:
+            # The alarm may have changed on another process, or on a primary that replaced the one asked.
+            alarm = await self._seen(command.alarm_id, self._log.confirmed)
+            event = decide(alarm, command)
+        return Outcome(None, alarm) if event is None else await self._append(alarm, event)
 
     async def _append(self, before: Alarm, event: Event) -> Outcome:
         recorded = await self._appender.append(before, event)
         self._known.see(recorded.alarm)
         return Outcome(recorded, recorded.alarm)
 
-    async def _read(self, alarm_id: str) -> Alarm:
-        newest = await self._log.newest(alarm_id)
-        read = Alarm.absent(alarm_id) if newest is None else await alarm_after(self._log, newest)
+    async def _seen(self, alarm_id: str, read: ReadNewest) -> Alarm:
+        newest = await read(alarm_id)
+        alarm = Alarm.absent(alarm_id) if newest is None else await alarm_after(self._log, newest)
         if newest is not None:
-            self._known.see(read)
+            self._known.see(alarm)
         # A new primary's majority view may lag behind what this process has seen committed.
-        remembered = self._known.get(alarm_id)
-        return read if remembered is None else remembered
+        return self._known.get(alarm_id) or alarm
+
+
+def _change(alarm: Alarm, command: Command) -> Event | None:
+    """Return the event that the command adds to the alarm, None if it changes nothing or is refused."""
+    try:
+        return decide(alarm, command)
+    except Refused:
+        return None
 
 
 def _first_outcome(event: Event, command_hash: str) -> Outcome:

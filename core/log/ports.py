@@ -107,7 +107,18 @@ class StreamReader(FoldReader, Protocol):
 
 
 class DecisionReader(StreamReader, Protocol):
-    """Reads for deciding a command: its alarm's stream, and the event of its Idempotency-Key."""
+    """Reads for deciding a command: its alarm's stream, and the event of its Idempotency-Key.
+
+    `confirmed` and `by_command` are linearizable: they see every event that was acknowledged, to whomever,
+    before the call. `newest` may miss some: a primary that was just replaced can still answer it.
+    """
+
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event, None if the stream is empty; costs a write that changes nothing.
+
+        Calls that come at the same time share one read.
+        """
+        ...
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
         """Return the event recorded with this Idempotency-Key, None if there is none."""
@@ -131,6 +142,17 @@ class ReplayReader(EventReader, FoldReader, Protocol):
 
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages, as of the beginning of the call or later.
+
+        The cost grows with the streams, not with the events.
+        """
+        ...
+
+
+class StreamLister(Protocol):
+    """Which streams there are."""
+
+    def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream that the log had at the beginning of the call, in pages.
 
         The cost grows with the streams, not with the events.
         """
@@ -187,12 +209,12 @@ class Store(Protocol[Document]):
         """Return at most `limit` stamps of positions >= first, in order."""
         ...
 
-    async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id, None if there is none."""
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        """Return the stamp of the stream's event of this revision, None if there is none."""
         ...
 
-    async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event with this Idempotency-Key, None if there is none."""
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        """Return the event that has the id, or the Idempotency-Key, of this one; None if there is none."""
         ...
 
     async def tail(self) -> Stamp:
@@ -219,7 +241,7 @@ class Doorbell(Protocol):
     def listen(
         self, moment: object, known: Callable[[], int]
     ) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """Send notices of all that is committed after `moment`, the moment of an earlier page.
+        """Send notices of all that is committed after `moment`, the moment of an earlier page; None: now.
 
         `known` returns the newest position that the listener knows; notices may leave out events up to it.
         When the doorbell breaks, the iterator ends or raises Unavailable: read, then listen anew.

@@ -3,7 +3,7 @@
 Every method that reads or writes webhooks and rows raises Unavailable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -19,11 +19,21 @@ KEPT_SECONDS = 7 * 24 * 3600
 so that it can be retried. Both stay equally long: a dead row never outlives a row that overtook it."""
 
 
+PENDING_DAYS = 7.0
+"""How long a row may be pending, unless the settings say otherwise."""
+EXPIRED = "it was pending for too long"
+"""The error of a row that was given up for its age."""
+
+
 class WebhookDirectory(Protocol):
     """The webhooks of all tenants, as the relay and the file of webhooks need them."""
 
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
+        ...
+
+    async def stored(self, webhook_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that a webhook has, of whatever tenant or version."""
         ...
 
     async def change(self, tenant: str, webhook_id: str, changes: Mapping[str, Any]) -> Webhook | None:
@@ -33,6 +43,13 @@ class WebhookDirectory(Protocol):
 
 class RoutedWebhooks(WebhookDirectory, Protocol):
     """The webhooks, as the router needs them."""
+
+    async def take_over(self, since: int, by: int) -> None:
+        """Have the router with the lease token `by` cover each webhook that has joined.
+
+        Left out are those that a router with a token below `since` let join: others had led before it did.
+        """
+        ...
 
     async def rewind(self, position: int) -> None:
         """Lower every `after` to the position at most: the log behind it was replaced."""
@@ -81,7 +98,7 @@ class OutboxQuery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Backlog(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How many rows of a webhook are pending and dead, and since when the oldest is pending."""
+    """How many rows of a webhook are pending and dead, and when the first pending one was routed."""
 
     webhook: str
     tenant: str
@@ -107,7 +124,7 @@ class RoutedRows(Protocol):
 
 
 class PendingRows(Protocol):
-    """The outbox, as the relay empties it."""
+    """The outbox, as the relay empties it. A row that cannot be read becomes dead rather than be returned."""
 
     async def waiting(self) -> frozenset[str]:
         """Return the webhooks that have a pending row."""
@@ -123,6 +140,10 @@ class PendingRows(Protocol):
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """Record the outcomes of different rows; a row that is not pending stays unchanged."""
+        ...
+
+    async def expire(self, before: datetime, now: datetime) -> int:
+        """Make the pending rows dead that were routed, and last revived, before; return their number."""
         ...
 
     async def remove(self, webhook: str) -> None:
@@ -143,6 +164,10 @@ class TenantRows(Protocol):
 
     async def revive(self, row: Row, now: datetime) -> bool:
         """Make a dead row pending, as if never tried; return False if it is not dead."""
+        ...
+
+    async def hasten(self, row: Row, now: datetime) -> None:
+        """Make a pending row due, and those of its alarm and webhook that must go before it."""
         ...
 
     async def overtaken(self, row: Row) -> bool:

@@ -15,7 +15,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The event at `position` for `webhook`; the pair is unique.
 
     `body` is the same on every try (b"" once delivered). `next_at`: the earliest time of the next try.
-    `settled_at`, `status` (HTTP) and `error` are those of the latest try.
+    `settled_at`, `status` (HTTP) and `error` are those of the latest try. `revived_at`: when it was last made
+    pending again.
     """
 
     position: int
@@ -33,6 +34,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     settled_at: datetime | None = None
     status: int | None = None
     error: str | None = None
+    revived_at: datetime | None = None
 
     @property
     def id(self) -> str:

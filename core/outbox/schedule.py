@@ -60,5 +60,6 @@ def settle(row: Row, answer: CallResult, now: datetime, chance: float) -> Settle
 def wait_seconds(attempts: int, retry_after: float | None, chance: float) -> float:
     """Return the seconds to wait after the n-th failed try (n = 1, 2, ...)."""
     scheduled = SCHEDULE_SECONDS[min(attempts, len(SCHEDULE_SECONDS) - 1)]
-    requested = min(max(retry_after or 0.0, 0.0), RETRY_AFTER_SECONDS)
+    # The comparison is also false for what is no number.
+    requested = min(retry_after, RETRY_AFTER_SECONDS) if retry_after is not None and retry_after > 0 else 0.0
     return max(scheduled, requested) * (1 + JITTER * chance)

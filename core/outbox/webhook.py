@@ -47,10 +47,12 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """A webhook of a tenant.
 
     The webhook gets every matching event of a position > `after`. Until it has `joined` the others, `after`
-    also says how far its events are routed; from then on, the router's checkpoint does. A disabled webhook is
-    neither routed for nor sent to, and goes on from there when enabled again. `secrets`: the newest first.
-    `rescans` counts how often its rows had to be read anew. `from_file`: the file of webhooks defines it, and
-    changes belong there.
+    also says how far its events are routed; from then on, the router's checkpoint does. `joined_by`: the
+    lease token of the router that let it join or took it over, so that a leader that slept cannot make it
+    join in arrears; 0: of an earlier version. A disabled webhook is neither routed for nor sent to, and goes
+    on from there when enabled again. `gone` counts how often an answer of 410 disabled it. `secrets`: the
+    newest first. `rescans` counts how often its rows had to be read anew. `from_file`: the file of webhooks
+    defines it, and changes belong there.
     """
 
     id: str
@@ -65,7 +67,9 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     disabled_reason: str | None = None
     after: int = 0
     joined: bool = False
+    joined_by: int = 0
     rescans: int = 0
+    gone: int = 0
     from_file: bool = False
     created_at: datetime
 

@@ -6,7 +6,7 @@ from entrypoints.cli.printing import out
 from entrypoints.cli.runner import run
 from entrypoints.process.coexistence import alone
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import storage
+from entrypoints.process.storage import existing, storage
 
 
 def show_log(settings: Settings) -> None:
@@ -21,7 +21,7 @@ def reset_log_identity(settings: Settings) -> None:
 
 async def print_log(settings: Settings, console: Console) -> None:
     """Print the log's identity, newest position and feed. Raises StartupRefused, Unavailable."""
-    async with storage(settings) as store:
+    async with existing(settings) as store:
         tail = await store.log.tail()
         recorded = f", recorded at {tail.at.isoformat()}" if tail.at else ""
         console.print(f"identity  {await store.log.identity()}")

@@ -16,7 +16,7 @@ from entrypoints.cli.printing import out, say
 from entrypoints.cli.runner import finish, run
 from entrypoints.process.compose import retrying
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import storage
+from entrypoints.process.storage import existing, storage
 
 UNDELIVERED: frozenset[RowState] = frozenset(get_args(RowState)) - {"delivered"}
 OfWebhook = Annotated[str | None, typer.Option("--webhook", help="Only rows of this webhook.")]
@@ -49,7 +49,7 @@ def retry_outbox(
 
 async def list_rows(settings: Settings, query: OutboxQuery, console: Console) -> None:
     """Print rows, the oldest first. Raises StartupRefused, Unavailable."""
-    async with storage(settings) as store:
+    async with existing(settings) as store:
         rows = await store.outbox.page(query)
     for row in rows:
         due = f", next try {row.next_at.isoformat(timespec='seconds')}" if row.state == "pending" else ""

@@ -15,7 +15,7 @@ from entrypoints.cli.progress import SHOWN, progress_on
 from entrypoints.cli.runner import finish
 from entrypoints.process.host import holder
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import storage
+from entrypoints.process.storage import existing, storage
 
 
 def rebuild_alarms(
@@ -65,7 +65,7 @@ async def replay_figures(settings: Settings, console: Console) -> int:
 async def check_list(settings: Settings, console: Console) -> int:
     """Compare the alarm list with the log; return the exit code: 1 if any row differs."""
     count = 0
-    async with storage(settings) as store:
+    async with existing(settings) as store:
         model = AlarmModel(store.alarms, store.checkpoints, store.rebuild)
         with progress_on(console) as progress:
             async for difference in check_alarms(store.log, model, progress):

@@ -1,5 +1,6 @@
 """`tocsin serve` and `tocsin worker`: run processes on an existing MongoDB."""
 
+import os
 import sys
 from dataclasses import replace
 
@@ -25,7 +26,8 @@ def worker(settings: Settings) -> None:
 
 def _children(settings: Settings) -> list[list[str]]:
     """Return the children's commands: this process's own, with overriding options at the end."""
-    itself = [sys.executable, "-m", "entrypoints.cli", *sys.argv[1:], "--processes", "1"]
+    child = [sys.executable, "-m", "entrypoints.cli.child", str(os.getpid())]
+    itself = [*child, *sys.argv[1:], "--processes", "1"]
     if settings.own_ports:
         return [[*itself, "--port", str(settings.port + index)] for index in range(settings.processes)]
     return [[*itself, "--shared-port"] for _ in range(settings.processes)]

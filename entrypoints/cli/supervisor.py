@@ -68,8 +68,13 @@ class Supervisor:
 
     async def _live(self, index: int) -> int:
         """Run one child until it exits or the supervisor ends it; return its exit code."""
-        # In a session of its own: Ctrl-C reaches the supervisor alone, which then ends each child once.
-        child = await asyncio.create_subprocess_exec(*self._commands[index], start_new_session=True)
+        child = await asyncio.create_subprocess_exec(
+            *self._commands[index],
+            # Its end tells the child that the supervisor is gone, where Linux does not (see `child`).
+            stdin=asyncio.subprocess.PIPE,
+            # Ctrl-C reaches the supervisor alone, which then ends each child once.
+            start_new_session=True,
+        )
         self._children[index] = child
         logger.info("process %d has pid %d", index, child.pid)
         exited = asyncio.ensure_future(child.wait())

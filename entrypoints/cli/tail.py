@@ -17,7 +17,7 @@ from entrypoints.client.stream import TocsinStream
 from entrypoints.client.subscription import StartOver
 from entrypoints.process.compose import feeding
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import storage
+from entrypoints.process.storage import existing
 
 logger = logging.getLogger("tocsin.tail")
 
@@ -49,7 +49,7 @@ async def follow(settings: Settings, after: int | None, console: Console, *, as_
         StartupRefused: on this MongoDB only the server's own process hears of new events.
         Unavailable: MongoDB cannot be reached.
     """
-    async with storage(settings) as store, feeding(store) as feed:
+    async with existing(settings) as store, feeding(store) as feed:
         start = feed.position if after is None else after
         async for events in feed.follow(start):
             for event in events:

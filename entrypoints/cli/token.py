@@ -33,15 +33,21 @@ def token(
     """Print a token signed with TOCSIN_AUTH_SECRET, to try things out or for scripts."""
     roles = frozenset(each.value for each in role)
     try:
-        write_line(out, minted(settings.auth_secret, sub, tenant, roles, ttl))
+        write_line(out, minted(settings, sub, tenant, roles, ttl))
     except TocsinError as error:
         raise refused(error) from None
 
 
-def minted(secret: str | None, subject: str, tenant: str, roles: frozenset[str], life: str) -> str:
+def minted(settings: Settings, subject: str, tenant: str, roles: frozenset[str], life: str) -> str:
     """Return a signed token. Raises StartupRefused: the secret is missing, or something is out of bounds."""
     caller = Caller(tenant=tenant, subject=subject, roles=frozenset(role for role in ROLES if role in roles))
-    return signed_token(secret, caller, lifetime(life))
+    return signed_token(
+        settings.auth_secret,
+        caller,
+        lifetime(life),
+        issuer=settings.auth_issuer,
+        audience=settings.auth_audience,
+    )
 
 
 def lifetime(text: str) -> timedelta:

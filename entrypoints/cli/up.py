@@ -64,7 +64,7 @@ def _token(settings: Settings) -> str | None:
         raise StartupRefused(
             "--demo signs its own token, so it needs TOCSIN_AUTH_SECRET, or no authentication"
         )
-    return minted(settings.auth_secret, "demo-plant", DEFAULT_TENANT, frozenset({"source"}), DEMO_TTL)
+    return minted(settings, "demo-plant", DEFAULT_TENANT, frozenset({"source"}), DEMO_TTL)
 
 
 def _welcome(url: str, uri: str, console: Console) -> None:

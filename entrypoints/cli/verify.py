@@ -7,7 +7,7 @@ from entrypoints.cli.printing import out, say
 from entrypoints.cli.progress import SHOWN, progress_on
 from entrypoints.cli.runner import finish
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import storage
+from entrypoints.process.storage import existing
 
 
 def verify(settings: Settings) -> None:
@@ -18,7 +18,7 @@ def verify(settings: Settings) -> None:
 async def verify_log(settings: Settings, console: Console) -> int:
     """Check the log; return the exit code: 1 if anything is wrong."""
     count = 0
-    async with storage(settings) as store:
+    async with existing(settings) as store:
         with progress_on(console) as progress:
             async for finding in findings_of(store.log, progress):
                 count += 1

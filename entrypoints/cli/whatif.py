@@ -10,7 +10,7 @@ from rich.table import Table
 
 from core.access.callers import DEFAULT_TENANT
 from core.alarm.alarm import SEVERITY_RANK, Severity
-from core.application.replay.whatif import Comparison, compared
+from core.application.replay.whatif import Comparison, DatedLog, compared
 from core.errors import StartupRefused, TocsinError
 from core.kpi.figures import Kpi
 from core.kpi.rules import Rules
@@ -18,7 +18,7 @@ from entrypoints.cli.parameters import Json, Tenant
 from entrypoints.cli.printing import out, write_json
 from entrypoints.cli.runner import refused, run
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import dated_log
+from entrypoints.process.storage import existing
 
 TIMES = ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]
 """The formats of a time; all are UTC."""
@@ -75,8 +75,8 @@ async def show_whatif(
     as_json: bool,
 ) -> None:
     """Print the tenant's figures before and after. Raises StartupRefused, Unavailable."""
-    async with dated_log(settings) as log:
-        found = await compared(log, tenant, *period, rules)
+    async with existing(settings) as store:
+        found = await compared(DatedLog(store.log, store.history), tenant, *period, rules)
     if as_json:
         write_json(console, found)
     else:

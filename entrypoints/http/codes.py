@@ -8,6 +8,7 @@ from core.access.ports import TOO_MANY_API_KEYS, UNKNOWN_API_KEY
 from core.alarm.commands import REFUSALS
 from core.errors import Refusal, RefusalKind
 from core.log.handler import IDEMPOTENCY_KEY_REUSED
+from entrypoints.http.json_pieces import ELEMENT_BYTES
 from entrypoints.http.limits import BODY_BYTES, COMMANDS, INGEST_BYTES, in_mebibytes
 
 
@@ -77,7 +78,10 @@ _OWN: dict[str, Code] = {
     ),
     "not_projected_yet": Code(503, "the list did not reach `min_position` in time", "try again"),
     "payload_too_large": Code(
-        503, f"the ingested payload is larger than {in_mebibytes(INGEST_BYTES)}", "send smaller groups"
+        503,
+        f"the ingested payload is larger than {in_mebibytes(INGEST_BYTES)},"
+        f" or one alert in it than {in_mebibytes(ELEMENT_BYTES)}",
+        "send smaller groups",
     ),
     "too_many_sessions": Code(
         503, "the process has no room for more sessions", "try again, or another process"

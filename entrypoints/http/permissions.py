@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from starlette.routing import BaseRoute, Route
 
 from core.roles import ADMINS, READERS, Roles
+from entrypoints.http.matching import Matching
 from entrypoints.http.operations import Operation, is_guarded
 
 _AREA = 3
@@ -15,23 +16,15 @@ class Permissions:
     """The roles of every operation, by method and path."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
-        self._declared = {(each.method, each.template): each for each in operations}
-        self._places = sorted(
-            {
-                place
-                for each in operations
-                for place, part in enumerate(each.template.split("/"))
-                if part == "*"
-            }
-        )
+        self._matching = Matching(operations)
         self._areas = _areas(operations)
 
     def roles_for(self, method: str, path: str) -> Roles | None:
         """Return the roles that may call the method of the path; None: everybody."""
         method = "GET" if method == "HEAD" else method
-        operation = self._operation(method, path)
-        if operation is not None:
-            return operation.roles
+        matched = self._matching.find(method, path)
+        if matched is not None:
+            return matched.operation.roles
         if not is_guarded(path):
             return None
         # A guarded path does not reveal to everybody that it does not exist.
@@ -39,30 +32,16 @@ class Permissions:
 
     def looks_itself(self, method: str, path: str) -> bool:
         """Return whether the operation looks for a credential itself, if the header has none."""
-        operation = self._declared.get((method, path))
-        return operation is not None and operation.credential_in_body
+        matched = self._matching.find(method, path)
+        return matched is not None and matched.operation.credential_in_body
 
     def check(self, routes: Iterable[BaseRoute]) -> None:
         """Raise ValueError for a route on a guarded path that no operation declares."""
         for route in routes:
             if isinstance(route, Route) and is_guarded(route.path):
                 for method in (route.methods or set()) - {"HEAD"}:
-                    if self._operation(method, route.path) is None:
+                    if self._matching.find(method, route.path) is None:
                         raise ValueError(f"{method} {route.path} is declared by no operation")
-
-    def _operation(self, method: str, path: str) -> Operation | None:
-        operation = self._declared.get((method, path))
-        if operation is not None:
-            return operation
-        parts = path.split("/")
-        for place in self._places:
-            if place < len(parts) and parts[place]:
-                part, parts[place] = parts[place], "*"
-                operation = self._declared.get((method, "/".join(parts)))
-                if operation is not None:
-                    return operation
-                parts[place] = part
-        return None
 
 
 def _areas(operations: Iterable[Operation]) -> dict[tuple[str, str], Roles]:

@@ -1,6 +1,7 @@
 """Every refusal and every error as `application/problem+json` (RFC 9457)."""
 
 import logging
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +25,8 @@ from core.errors import (
 from entrypoints.http.codes import code_of
 
 logger = logging.getLogger("tocsin.http")
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 RETRY_AFTER_SECONDS = 1
 
@@ -136,7 +139,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     return _answered(problem_of(error))
 
 
-HANDLERS = {
+KNOWN: Mapping[type[Exception], Handler] = {
     Problem: on_known,
     Refused: on_known,
     Unauthenticated: on_known,
@@ -146,5 +149,12 @@ HANDLERS = {
     TooBroad: on_known,
     HTTPException: on_http_exception,
     ClientDisconnect: on_disconnect,
-    Exception: on_error,
 }
+"""What answers each kind of error that is no fault of the server."""
+HANDLERS: Mapping[Any, Handler] = {**KNOWN, Exception: on_error}
+"""The same, and what answers all others, as Starlette takes them."""
+
+
+def handler_of(error: Exception) -> Handler | None:
+    """Return what answers the error; None: it is a fault of the server."""
+    return next((KNOWN[kind] for kind in type(error).__mro__ if kind in KNOWN), None)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from core.access.callers import ANYONE, Caller
+from core.alarm.alarm import ALARM_ID_LENGTH
 from core.alarm.commands import Command
 from core.alarm.context import Context
 from core.alarm.events import Actor, ActorKind
@@ -83,6 +84,14 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise Problem(422, "invalid", "the body is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "malformed_json", str(error)) from None
+
+
+def alarm_id_of(request: Request) -> str:
+    """Return the alarm's id in the path. Raises Problem 404: it is too long to be one."""
+    alarm_id: str = request.path_params["alarm_id"]
+    if len(alarm_id) > ALARM_ID_LENGTH:
+        raise Problem(404, "unknown_alarm", "there is no such alarm: an id is a UUID")
+    return alarm_id
 
 
 def context(

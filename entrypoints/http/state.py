@@ -1,6 +1,7 @@
 """What the handlers of one application share, as one object."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -9,12 +10,24 @@ from starlette.requests import Request
 
 from adapters.streaming.driver import StreamDriver
 from core.access.callers import DEFAULT_TENANT
+from core.application.places import Places
 from entrypoints.http.admission import Admission
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.services import Services
 
 ADDING_UP = 2
 """How many requests may add up buckets at the same time."""
+
+COSTLY_QUERIES = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""How many queries that look at many alarms run at the same time: each can keep a core of mongod busy."""
+QUERIES_WAITING = 32
+QUERY_SECONDS = 5.0
+"""How long a costly query waits for its place."""
+LARGE_PAYLOADS = 2
+"""How many payloads of more than 1 MiB are read and carried out at the same time."""
+PAYLOADS_WAITING = 16
+PAYLOAD_SECONDS = 5.0
+"""How long a large payload waits for its place."""
 
 TenantOf = Callable[[str], str | None]
 """Returns the tenant of a routing key; None: there is no such key."""
@@ -24,7 +37,15 @@ def _default_tenant(_: str) -> str | None:
     return DEFAULT_TENANT
 
 
-async def _no_metrics() -> bytes:
+def _costly_queries() -> Places:
+    return Places("costly queries", COSTLY_QUERIES, QUERIES_WAITING, QUERY_SECONDS)
+
+
+def _large_payloads() -> Places:
+    return Places("large payloads", LARGE_PAYLOADS, PAYLOADS_WAITING, PAYLOAD_SECONDS)
+
+
+async def _no_metrics(_: str) -> bytes:
     return b""
 
 
@@ -33,7 +54,10 @@ class AppState:
     """The process's services, and what belongs to HTTP alone.
 
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
-    `adding_up`: taken by a request while it adds up buckets. `metrics` returns the text of `/metrics`.
+    `adding_up`: taken by a request while it adds up buckets. `costly_queries`: the places of queries that
+    look at many alarms: as of a moment, by words, exports, counts. `large_payloads`: those of ingested
+    payloads beyond 1 MiB, whose bodies stay in memory until they are carried out. `metrics` returns the text
+    of `/metrics` for a tenant's caller.
     """
 
     services: Services
@@ -42,7 +66,9 @@ class AppState:
     tenant_of: TenantOf = _default_tenant
     ingested: IngestCounts = field(default_factory=IngestCounts)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
-    metrics: Callable[[], Awaitable[bytes]] = _no_metrics
+    costly_queries: Places = field(default_factory=_costly_queries)
+    large_payloads: Places = field(default_factory=_large_payloads)
+    metrics: Callable[[str], Awaitable[bytes]] = _no_metrics
 
 
 def share(app: Starlette, state: AppState) -> None:

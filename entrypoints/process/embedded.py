@@ -1,15 +1,18 @@
 """Runs the MongoDB of `tocsin up`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
+from core.application.waiting import cancelled
+from entrypoints.process.host import MACHINE
 
 
 @asynccontextmanager
 async def embedded_mongodb(folder: Path, mongod: str | None) -> AsyncIterator[str]:
-    """Run a mongod on the folder while the context lasts; yield its URI.
+    """Run a mongod on the folder while the context lasts, and start it again if it ends; yield its URI.
 
     `mongod` names the program; None: the one on PATH, or else the embedded one.
 
@@ -17,4 +20,8 @@ async def embedded_mongodb(folder: Path, mongod: str | None) -> AsyncIterator[st
         StartupRefused: mongod is missing or does not start.
     """
     async with EmbeddedMongod(folder, find_mongod(mongod)) as running:
-        yield running.uri
+        keeping = asyncio.create_task(running.keep_running(MACHINE.chance), name="mongod")
+        try:
+            yield running.uri
+        finally:
+            await cancelled([keeping])

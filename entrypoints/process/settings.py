@@ -9,6 +9,7 @@ from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, L
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
+from core.outbox.ports import PENDING_DAYS
 from entrypoints.http.loopback import is_loopback
 from entrypoints.process.setting_declaration import Command, setting
 
@@ -92,10 +93,19 @@ class Settings:
         panel=ACCESS,
         secret=True,
     )
-    auth_jwks: Path | None = setting(
-        "A JWKS file with the public keys that verify tokens (RS256, ES256).",
+    auth_jwks: str | None = setting(
+        "The public keys that verify tokens (RS256, ES256): a JWKS file, or its https address at the issuer.",
         default=None,
         of=SERVERS,
+        panel=ACCESS,
+    )
+    auth_issuer: str = setting(
+        "The issuer whose tokens count (iss); empty: any.", default="", of=(*SERVERS, "token"), panel=ACCESS
+    )
+    auth_audience: str = setting(
+        "The audience that tokens must be for (aud); needed with --auth-jwks. Empty: any.",
+        default="",
+        of=(*SERVERS, "token"),
         panel=ACCESS,
     )
     command_rate: float = setting(
@@ -116,6 +126,14 @@ class Settings:
         of=SERVERS,
         panel=WEBHOOKS,
         parse=_listed,
+    )
+    outbox_days: float = setting(
+        "How many days what a webhook is to get may wait before it is given up.",
+        default=PENDING_DAYS,
+        of=SERVERS,
+        panel=WEBHOOKS,
+        least=0.01,
+        most=3_650,
     )
     webhooks_file: Path | None = setting(
         "A file of webhooks, JSON or TOML, read at start-up.", default=None, of=SERVERS, panel=WEBHOOKS
@@ -193,6 +211,15 @@ class Settings:
     shared_port: bool = setting(
         "Let other processes listen on the port as well.", default=False, of=SERVE, panel=PROCESSES
     )
+    peer_host: str = setting(
+        "Where this process listens for the others of its log, and where they reach it.",
+        default="127.0.0.1",
+        of=SERVERS,
+        panel=PROCESSES,
+    )
+    peer_port: int = setting(
+        "The port there; 0: any.", default=0, of=SERVERS, panel=PROCESSES, least=0, most=65_535
+    )
     role: ProcessRole = setting(
         "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
         default="all",
@@ -242,4 +269,9 @@ class Settings:
         if self.auth_secret is not None and self.auth_jwks is not None:
             raise StartupRefused(
                 "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
+            )
+        if self.auth_jwks is not None and not self.auth_audience:
+            raise StartupRefused(
+                "TOCSIN_AUTH_JWKS needs TOCSIN_AUTH_AUDIENCE: the issuer's tokens for other applications"
+                " would get in"
             )

@@ -11,24 +11,24 @@ from adapters.mongo.access.revocations import MongoRevocations
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
 from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.alarms.rebuild import MongoAlarmRebuild
-from adapters.mongo.checks import DoorbellKind, check
+from adapters.mongo.checks import DoorbellKind, check, check_log
 from adapters.mongo.client import Database, connect
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.coordination.clock import MongoClock
 from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.peer_key import MongoPeerKey
 from adapters.mongo.coordination.presence import MongoPresence
+from adapters.mongo.coordination.settings_board import MongoSettingsBoard
 from adapters.mongo.kpis import MongoKpiBuckets
 from adapters.mongo.log.answers import MongoAnswers
 from adapters.mongo.log.doorbell import TOPICS, ChangeStreamDoorbell
 from adapters.mongo.log.journal import JournaledStore
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EventStore
-from adapters.mongo.log.turn_requests import MongoTurnRequests
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from adapters.mongo.wire.held_connections import HeldConnections
-from core.application.ports import TURNS
-from core.application.replay.whatif import DatedLog
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.settings import Settings
@@ -61,8 +61,10 @@ class Storage:
     outbox: MongoOutbox
     kpis: MongoKpiBuckets
     presence: MongoPresence
+    settings_board: MongoSettingsBoard
     events: EventStore
-    turn_requests: MongoTurnRequests
+    peer_key: MongoPeerKey
+    clock: MongoClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         await built.outbox.create()
         await built.kpis.create()
         await built.presence.create()
+        await built.settings_board.create()
         yield built
     finally:
         await link.commands.close()
@@ -125,19 +128,44 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         outbox=MongoOutbox(connection),
         kpis=MongoKpiBuckets(connection, link.commands),
         presence=MongoPresence(connection),
+        settings_board=MongoSettingsBoard(connection),
         events=link.events,
-        turn_requests=MongoTurnRequests(connection),
+        peer_key=MongoPeerKey(connection),
+        clock=MongoClock(connection),
     )
 
 
 @asynccontextmanager
-async def dated_log(settings: Settings) -> AsyncIterator[DatedLog]:
-    """Connect to the log of a database without writing anything. Raises StartupRefused."""
-    connection = connect(settings.mongodb_uri, settings.database)
+async def existing(settings: Settings) -> AsyncIterator[Storage]:
+    """Connect to a database that has a log, to read it: nothing is created and nothing written.
+
+    On a standalone it shows events that are not yet in the journal, and that a kill of mongod may undo: to
+    exclude that, it would have to write.
+
+    Raises:
+        StartupRefused: the database has no log, or cannot be used.
+        Unavailable: MongoDB cannot be reached.
+    """
+    uri, database = settings.mongodb_uri, settings.database
+    kind = await check_log(uri, database, settings.feed)
+    link = _reading_link(kind, connect(uri, database), database, settings.redis_url)
     try:
-        yield DatedLog(MongoLog(connection), MongoAlarmHistory(connection))
+        yield _built(kind, link)
     finally:
-        connection.client.close()
+        await link.commands.close()
+        link.connection.client.close()
+
+
+def _reading_link(kind: DoorbellKind, connection: Database, database: str, redis_url: str | None) -> _Link:
+    commands = HeldConnections(connection)
+    events = EventStore(connection, commands)
+    log = MongoLog(connection, events)
+    doorbell: Doorbell = LocalDoorbell()
+    if kind == "changestream":
+        doorbell = ChangeStreamDoorbell(connection, commands)
+    if kind == "redis":
+        doorbell = _redis(redis_url, database, LocalDoorbell(), log, lambda _: None)
+    return _Link(connection, commands, events, log, doorbell, lambda _: None)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> _Link:
@@ -153,12 +181,16 @@ def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) ->
     commands = HeldConnections(connection)
     store = JournaledStore(connection, commands)
     log, local = MongoLog(connection, store), LocalDoorbell()
-    bell = local if kind == "local" else _redis(redis_url, database, local, log, store)
+    bell = local if kind == "local" else _redis(redis_url, database, local, log, store.journaled)
     return _Link(connection, commands, store, log, bell, bell.ring)
 
 
 def _redis(
-    url: str | None, database: str, local: LocalDoorbell, log: MongoLog, store: JournaledStore
+    url: str | None,
+    database: str,
+    local: LocalDoorbell,
+    log: MongoLog,
+    journaled: Callable[[int], None],
 ) -> "RedisDoorbell":
     if not url:
         raise StartupRefused("the feed redis needs a server: name it in TOCSIN_REDIS_URL or --redis-url")
@@ -166,5 +198,5 @@ def _redis(
         from adapters.redis.doorbell import RedisDoorbell  # noqa: PLC0415 (an optional dependency)
     except ModuleNotFoundError as error:
         raise StartupRefused("the feed redis needs its client: pip install 'tocsin[redis]'") from error
-    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta", TURNS}
-    return RedisDoorbell(url, channel, local, log, journaled=store.journaled, topics=topics)
+    channel, topics = f"tocsin:{database}", set(TOPICS) - {"meta"}
+    return RedisDoorbell(url, channel, local, log, journaled=journaled, topics=topics)

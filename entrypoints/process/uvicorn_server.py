@@ -5,7 +5,8 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -40,7 +41,7 @@ async def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then drain and end; call `started` once signals are handled."""
     server = _Server(_config(app, settings))
-    ending = _signalled()
+    ending = signalled()
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         started()
@@ -58,8 +59,20 @@ async def serve(
         server.should_exit = True
 
 
-def _signalled() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set from now on."""
+@asynccontextmanager
+async def serving(app: ASGIApp, settings: Settings, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve while the context lasts, without sessions and without a look at signals."""
+    server = _Server(_config(app, settings))
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = server.force_exit = True
+        await running
+
+
+def signalled() -> asyncio.Event:
+    """Return an event that SIGINT and SIGTERM set, until the next call: that one's event takes over."""
     ending, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ending.set)

@@ -11,8 +11,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapters.mongo.client import connect
+from adapters.mongo.coordination.leases import MongoLeases
+from adapters.mongo.coordination.peer_key import MongoPeerKey
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
+from adapters.peers.network import PeerNetwork
 from core.application.feed import Feed
+from core.application.one_appender import OneAppender
+from core.application.workers.leader import Candidate
 from tests.bench.table import Row, median, percentile
 from tests.kit.appending import first_raise
 from tests.kit.hosts import HOST
@@ -137,8 +142,15 @@ async def _log(uri: str, name: str) -> AsyncIterator[WritableLog]:
     feed = Feed(log, ChangeStreamDoorbell(database), HOST.chance)
     feed.on_events(log.learn, log.forget)
     await feed.start()
-    async with log.running(feed.hear), asyncio.TaskGroup() as tasks:
-        work = [tasks.create_task(each) for each in (feed.run(), log.hold_back_on_request(feed.bells.of))]
+    holder, key = HOST.ids.new(), await MongoPeerKey(database).read()
+    async with (
+        log.running(feed.hear),
+        PeerNetwork.joined(key, holder, log.accept, host="127.0.0.1", port=0) as network,
+        asyncio.TaskGroup() as tasks,
+    ):
+        leases = MongoLeases(database)
+        one = OneAppender(Candidate(leases, holder, HOST.chance), leases, network, log)
+        work = [tasks.create_task(each) for each in (feed.run(), one.hold(), one.follow())]
         yield log
         for each in work:
             each.cancel()

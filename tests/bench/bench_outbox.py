@@ -30,7 +30,7 @@ from tests.bench.bench_log import decided
 from tests.bench.table import Row as Figure
 from tests.bench.table import median
 from tests.kit.hosts import HOST, candidate
-from tests.kit.outgoing import SECRET
+from tests.kit.outgoing import AGES, SECRET
 
 ROWS = 10_000
 ROUNDS = 3
@@ -82,7 +82,7 @@ async def _relayed(uri: str, hook: Webhook, rows: list[Row]) -> float:
         await webhooks.add(hook)
         for start in range(0, ROWS, 1_000):
             await outbox.add(rows[start : start + 1_000])
-        parts = RelayParts(webhooks, outbox, sender, lambda _: asyncio.Event(), HOST.clock, HOST.chance)
+        parts = RelayParts(webhooks, outbox, sender, lambda _: asyncio.Event(), HOST.clock, HOST.chance, AGES)
         relay = Relay(parts, candidate(MemoryLeases()))
         began = time.perf_counter()
         working = asyncio.create_task(relay.run())

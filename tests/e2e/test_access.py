@@ -111,7 +111,9 @@ def mint(sub: str, tenant: str) -> str:
     ("options", "says"),
     [
         (["--auth-secret", "x" * 31], "at least 32 bytes"),
-        (["--auth-jwks", "/nowhere.json"], "No such file"),
+        (["--auth-jwks", "/nowhere.json", "--auth-audience", "tocsin"], "No such file"),
+        (["--auth-jwks", "http://issuer.example/keys", "--auth-audience", "tocsin"], "https"),
+        (["--auth-jwks", "/nowhere.json"], "TOCSIN_AUTH_AUDIENCE"),
         (["--auth-jwks", "/nowhere.json", "--auth-secret", "x" * 32], "not both"),
         (["--host", "0.0.0.0"], "without authentication"),
     ],

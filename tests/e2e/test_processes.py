@@ -119,6 +119,23 @@ async def test_processes_are_renewed_one_by_one_and_no_event_is_lost(supervised:
             os.kill(pid, 0)
 
 
+async def test_a_killed_supervisor_takes_its_processes_along(supervised: TocsinServer) -> None:
+    await until_started(supervised, 2)
+    pids = children(supervised).values()
+    os.kill(supervised.process.pid, signal.SIGKILL)
+    await eventually("both are gone", lambda: not any(runs(pid) for pid in pids) or None)
+    async with supervised.client() as http:
+        with pytest.raises(httpx.ConnectError):
+            await http.get("/healthz")
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended may wait for its new parent to notice."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
 def test_what_must_not_start_is_not_tried_again(tmp_path: Path) -> None:
     server = TocsinServer(
         tmp_path, "mongodb://127.0.0.1:1", "any", options=["--processes", "2", "--host", "0.0.0.0"]

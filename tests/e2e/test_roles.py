@@ -1,10 +1,13 @@
 """Processes that only serve, and one that only works."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from adapters.mongo.client import Database
+from adapters.mongo.log.store import EVENTS
 from tests.kit.mongods import Mongod
 from tests.kit.servers import TocsinServer
 
@@ -31,6 +34,23 @@ async def test_a_worker_projects_what_a_server_records(
                 async with worker.client() as of_worker:
                     assert (await of_worker.get("/v1/alarms")).status_code == 404
                     assert ROLE in (await of_worker.get("/metrics")).text
+
+
+async def test_a_server_without_a_worker_says_so_and_stays_ready(
+    tmp_path: Path, mongodb_uri: str, database: str, connected: Database
+) -> None:
+    api = TocsinServer(tmp_path, mongodb_uri, database, options=("--role", "api"))
+    with api:
+        async with api.client() as http:
+            assert (await http.post("/v1/alarms", json=RAISE)).status_code == 201
+            long_ago = datetime.now(UTC) - timedelta(minutes=1)
+            await connected[EVENTS].update_one({"_id": 1}, {"$set": {"at": long_ago}})
+            ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["status"], ready.json()["reasons"]) == (200, "ready", [])
+    assert [warning.partition(" is ")[0] for warning in ready.json()["warnings"]] == [
+        "the projection alarms",
+        "the projection kpis",
+    ]
 
 
 def test_on_a_standalone_a_process_has_no_other_role(

@@ -97,8 +97,13 @@ def prove(history: History, faults: Iterable[str]) -> list[Violation]:
 
 
 def violations(history: History) -> list[Violation]:
-    """Return everything that is wrong with the history."""
-    found = [*_log(history.log), *_operations(history)]
+    """Return everything that is wrong with the history of a whole log."""
+    return [*positions(history.log), *judged(history)]
+
+
+def judged(history: History) -> list[Violation]:
+    """Return what is wrong with the history of one tenant, whose events are not the log's only ones."""
+    found = [*_events(history.log), *_operations(history)]
     for client in history.clients:
         found += _delivered(client, history.log)
     return found + list(_read_model(history))
@@ -109,11 +114,15 @@ def key_of(event: Event) -> str:
     return event.command_id or event.alarm.text
 
 
-def _log(log: Sequence[Event]) -> Iterator[Violation]:
-    for expected, event in enumerate(log, 1):
+def positions(log: Iterable[Event], after: int = 0) -> Iterator[Violation]:
+    """Return the first place where the positions after that one leave a gap."""
+    for expected, event in enumerate(log, after + 1):
         if event.position != expected:
             yield Violation("position gap", f"{event.position} stands where {expected} should")
             break
+
+
+def _events(log: Sequence[Event]) -> Iterator[Violation]:
     revisions: Counter[str] = Counter()
     for event in log:
         revisions[event.stream] += 1
@@ -132,20 +141,20 @@ def _operations(history: History) -> Iterator[Violation]:
     known = {operation.key: operation for operation in history.operations}
     for operation in known.values():
         yield from _operation(operation, places.get(operation.key, []))
-    for key, positions in places.items():
+    for key, found in places.items():
         if key not in known:
-            yield Violation("invented", f"nobody asked for {key!r} at {positions}")
+            yield Violation("invented", f"nobody asked for {key!r} at {found}")
 
 
-def _operation(operation: Operation, positions: list[int]) -> Iterator[Violation]:
-    if len(positions) > 1:
-        yield Violation("duplicated", f"{operation.key} is at {positions}")
-    if operation.outcome == "refused" and positions:
-        yield Violation("resurrected", f"{operation.key} was refused and is at {positions}")
-    if operation.outcome == "ok" and not positions:
+def _operation(operation: Operation, places: list[int]) -> Iterator[Violation]:
+    if len(places) > 1:
+        yield Violation("duplicated", f"{operation.key} is at {places}")
+    if operation.outcome == "refused" and places:
+        yield Violation("resurrected", f"{operation.key} was refused and is at {places}")
+    if operation.outcome == "ok" and not places:
         yield Violation("lost", f"{operation.key} was acknowledged at {operation.position}")
-    if operation.outcome == "ok" and positions and operation.position not in positions:
-        yield Violation("misplaced", f"{operation.key}: {operation.position} answered, {positions} recorded")
+    if operation.outcome == "ok" and places and operation.position not in places:
+        yield Violation("misplaced", f"{operation.key}: {operation.position} answered, {places} recorded")
 
 
 def _delivered(client: Client, log: Sequence[Event]) -> Iterator[Violation]:

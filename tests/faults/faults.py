@@ -9,6 +9,7 @@ from typing import Any
 
 from bson import Timestamp
 
+from tests.kit.attackers.hell import Hell
 from tests.kit.framing import command
 from tests.kit.mongods import Mongod
 from tests.kit.proxy import Proxy
@@ -44,6 +45,7 @@ class World:
     front: Front
     database: str
     random: random.Random
+    hell: Hell
     fired: Counter[str] = field(default_factory=Counter)
 
     async def mend(self) -> None:

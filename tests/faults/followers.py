@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from websockets.exceptions import WebSocketException
 
@@ -35,8 +35,17 @@ async def follow_feed(
             await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def follow_stream(servers: Sequence[TocsinServer], client: Client, seed: int) -> None:
-    """Record what the WebSocket of one server or another sends, for ever."""
+async def follow_stream(
+    servers: Sequence[TocsinServer],
+    client: Client,
+    seed: int,
+    credentials: Mapping[str, str] | None = None,
+    silence: float = SILENCE_SECONDS,
+) -> None:
+    """Record what the WebSocket of one server or another sends, for ever.
+
+    `credentials` say who asks; after `silence` seconds without a message another server is tried.
+    """
     chance = random.Random(seed)
     subscription = {"filter": {"sources": sorted(client.sources)}} if client.sources else {}
     log: str | None = None
@@ -45,11 +54,11 @@ async def follow_stream(servers: Sequence[TocsinServer], client: Client, seed: i
         try:
             async with (
                 asyncio.timeout(None) as patience,
-                streaming(server.ws_url, after=client.until, log=log, **subscription) as connection,
+                streaming(server.ws_url, client.until, log, credentials, **subscription) as connection,
             ):
                 log = connection.log
                 while True:
-                    patience.reschedule(asyncio.get_running_loop().time() + SILENCE_SECONDS)
+                    patience.reschedule(asyncio.get_running_loop().time() + silence)
                     await _take(connection, client)
         except (OSError, WebSocketException, TimeoutError):
             await asyncio.sleep(AGAIN_SECONDS)

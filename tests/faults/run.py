@@ -23,11 +23,14 @@ from tests.faults.checker import Client, History, Violation, prove
 from tests.faults.faults import FAULTS, Front, World
 from tests.faults.followers import follow_feed, follow_stream
 from tests.faults.load import SOURCES, Load
+from tests.faults.outside import receiver_from_hell
+from tests.kit.attackers.hell import receiving_from_hell
 from tests.kit.replicasets import ReplicaSet
 from tests.kit.servers import TocsinServer
 from tests.kit.waiting import eventually
 
 SERVERS = 3
+OPTIONS = ("--webhook-allow", "127.0.0.0/8")
 SETTLE_SECONDS = 60.0
 """How long servers and clients may take, once all is whole again, until they have caught up."""
 
@@ -102,6 +105,8 @@ async def run(
 ) -> Verdict:
     """Let every one of the faults happen to a replica set and its servers, as `prove_on` does."""
     async with _world(nodes, database, folder, seed) as world:
+        if receiver_from_hell.__name__ in faults:
+            await _announce(world)
         chosen = {name: FAULTS[name] for name in faults}
         return await prove_on(world, chosen, Source(nodes.uri, database), seed=seed, seconds=seconds)
 
@@ -138,7 +143,7 @@ async def prove_on(
         for task in tasks:
             task.cancel()
     log = await _log(source.uri, source.database)
-    alarms = await _alarms(world.servers[0], log[-1].position)
+    alarms = await listed(world.servers[0], log[-1].position)
     history = History(load.operations, clients, log, alarms, world.fired)
     found = prove(history, faults)
     return Verdict(seed, time.monotonic() - began, history, found, load.longest_stall, load.wrong)
@@ -160,14 +165,25 @@ def _clients() -> list[Client]:
 @asynccontextmanager
 async def _world(nodes: ReplicaSet, database: str, folder: Path, seed: int) -> AsyncIterator[World]:
     chance = random.Random(seed)
-    async with Front(nodes.primary().port) as front, AsyncExitStack() as stack:
+    async with (
+        Front(nodes.primary().port) as front,
+        receiving_from_hell() as hell,
+        AsyncExitStack() as stack,
+    ):
         retry = f"&retryWrites={'true' if seed % 2 else 'false'}"
         uris = [nodes.uri] * (SERVERS - 1) + [front.uri + retry]
-        servers = [TocsinServer(folder, uri, database) for uri in uris]
+        servers = [TocsinServer(folder, uri, database, options=OPTIONS) for uri in uris]
         for server in servers:
             stack.callback(server.kill)
             await asyncio.to_thread(server.start)
-        yield World(nodes, servers, front, database, chance)
+        yield World(nodes, servers, front, database, chance, hell)
+
+
+async def _announce(world: World) -> None:
+    """Make a webhook of each way in which the receiver from hell answers."""
+    async with world.servers[0].client() as http:
+        for url in world.hell.urls.values():
+            (await http.post("/v1/webhooks", json={"url": url})).raise_for_status()
 
 
 async def _strike(world: W, faults: Mapping[str, Callable[[W], Awaitable[None]]], until: float) -> None:
@@ -193,13 +209,15 @@ async def _log(uri: str, database: str) -> list[Event]:
         connection.client.close()
 
 
-async def _alarms(server: TocsinServer, position: int) -> dict[str, Alarm]:
-    """Read the whole list as soon as it has reached the position."""
+async def listed(
+    server: TocsinServer, position: int, credentials: Mapping[str, str] | None = None
+) -> dict[str, Alarm]:
+    """Read the whole list as soon as it has reached the position; `credentials`: who asks."""
     found: dict[str, Alarm] = {}
     parameters: dict[str, str | int] = {"state": "all", "limit": 1_000, "min_position": position}
     async with server.client() as http:
         while True:
-            answer = await http.get("/v1/alarms", params=parameters)
+            answer = await http.get("/v1/alarms", params=parameters, headers=credentials)
             answer.raise_for_status()
             page = msgspec.json.decode(answer.content, type=_Alarms)
             found |= {alarm.id: alarm for alarm in page.alarms}

@@ -5,14 +5,19 @@ import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
+from tests.kit.disks import SmallDisk
 from tests.kit.mongods import Mongod
 from tests.kit.proxy import Proxy
 from tests.kit.redis import RedisServer
 from tests.kit.servers import TocsinServer
+from tests.kit.waiting import eventually
 
 PAUSE_SECONDS = 3.0
 SILENT_SECONDS = 3.0
+FULL_SECONDS = 60.0
+NO_SPACE = "No space left on device"
 
 
 @dataclass
@@ -24,6 +29,7 @@ class Standalone:
     random: random.Random
     redis: RedisServer | None = None
     messages: Proxy | None = None
+    disk: SmallDisk | None = None
     fired: Counter[str] = field(default_factory=Counter)
 
     async def mend(self) -> None:
@@ -31,6 +37,8 @@ class Standalone:
         if self.messages is not None:
             self.messages.dropping = False
             self.messages.cut()
+        if self.disk is not None:
+            await asyncio.to_thread(self.disk.clear)
         for broken in (self.mongod, self.redis, *self.servers):
             if broken is not None:
                 await asyncio.to_thread(broken.heal)
@@ -80,8 +88,23 @@ async def messages_dropped(world: Standalone) -> None:
     await asyncio.sleep(SILENT_SECONDS)
 
 
+async def disk_full(world: Standalone) -> None:
+    """What mongod has journaled is there when it is started again with room to write."""
+    assert world.disk is not None
+    await asyncio.to_thread(world.disk.fill)
+    full = partial(_out_of_space, world.mongod)
+    await eventually("mongod has met the end of the disk", full, FULL_SECONDS)
+    await world.moment(2.0)
+    await asyncio.to_thread(world.mongod.kill)
+
+
+def _out_of_space(mongod: Mongod) -> bool:
+    return not mongod.alive or NO_SPACE in mongod.process.output()
+
+
 Fault = Callable[[Standalone], Awaitable[None]]
 LOCAL: dict[str, Fault] = {
     each.__name__: each for each in (mongod_killed, mongod_paused, server_killed, server_paused)
 }
+DISK: dict[str, Fault] = {disk_full.__name__: disk_full}
 REDIS: dict[str, Fault] = LOCAL | {each.__name__: each for each in (redis_killed, messages_dropped)}

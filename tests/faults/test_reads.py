@@ -38,7 +38,7 @@ async def test_no_read_shows_what_the_majority_does_not_have(three_nodes: Replic
         assert (await log.glance())[0] == 0
         assert (await log.read(0, 10)).events == []
         assert await log.newest(event.stream) is None
-        assert await store.find(event.event_id) is None
+        assert await store.find(event, "event_id") is None
         assert await store.stamps(1, 10) == []
     finally:
         await asyncio.to_thread(three_nodes.heal)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.run import Source, prove_on
-from tests.faults.standalone import LOCAL, REDIS, Fault, Standalone
+from tests.faults.standalone import DISK, LOCAL, REDIS, Fault, Standalone
 from tests.faults.test_faults import SECONDS, SEED
 from tests.kit import framing
+from tests.kit.disks import SmallDisk
 from tests.kit.mongods import Mongod
 from tests.kit.proxy import Proxy
 from tests.kit.redis import RedisServer
@@ -19,6 +20,8 @@ from tests.kit.servers import TocsinServer
 
 pytestmark = pytest.mark.faults
 
+DISK_MB = 400
+"""Room for a journal and a little more."""
 SHORT = ("mongod_killed", "server_killed", "redis_killed", "messages_dropped")
 
 
@@ -62,6 +65,13 @@ async def test_one_process_on_a_standalone_loses_nothing(
 ) -> None:
     async with local(standalone, database, tmp_path) as world:
         await shown(world, short(LOCAL), Source(standalone.uri, database, None), seconds=0.0)
+
+
+async def test_a_full_disk_loses_nothing(database: str, tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "disk", DISK_MB) as disk, Mongod(tmp_path / "disk" / "mongod") as mongod:
+        async with local(mongod, database, tmp_path) as world:
+            world.disk = disk
+            await shown(world, DISK, Source(mongod.uri, database, None), seconds=0.0)
 
 
 async def test_several_processes_with_redis_lose_nothing(

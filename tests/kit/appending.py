@@ -1,5 +1,6 @@
 """Events to append, each the first of an alarm of its own."""
 
+import asyncio
 import uuid
 from datetime import UTC, datetime
 
@@ -22,6 +23,35 @@ def first_raise(source: str | None = None) -> tuple[Alarm, Event]:
     event = decide(before, Raise(context=context, identity=identity, severity="major", text="12 bar"))
     assert event is not None
     return before, event
+
+
+def large_raise(number: int = 0) -> tuple[Alarm, Event]:
+    """Return an alarm that was never raised, and its first event: about as large as an event can be."""
+    identity = Identity("default", f"large/{number}", "overpressure")
+    actor = Actor(identity.source, "source")
+    context = Context(event_id=str(uuid_utils.uuid7()), tenant="default", actor=actor, now=datetime.now(UTC))
+    command = Raise(
+        context=context,
+        identity=identity,
+        severity="major",
+        text="t" * 4_000,
+        details={"log": "d" * 15_000},
+        labels={f"{label:03}".ljust(225, "n"): "v" * 225 for label in range(32)},
+    )
+    before = Alarm.absent(identity.alarm_id)
+    event = decide(before, command)
+    assert event is not None
+    return before, event
+
+
+async def append_large(log: EventLog, count: int) -> list[Event]:
+    """Append the first events of that many alarms, `large/0` and on; return them as recorded."""
+    recorded: list[Event] = []
+    # So many at once are written well within the time that an append may take.
+    for start in range(0, count, 100):
+        some = [log.append(*large_raise(number)) for number in range(start, min(start + 100, count))]
+        recorded += await asyncio.gather(*some)
+    return recorded
 
 
 async def appended(log: EventLog, count: int) -> list[Event]:

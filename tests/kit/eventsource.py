@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from tests.kit.tokens import bearing
+
 SECONDS = 20.0
 """How long a test waits for the next event."""
 
@@ -93,10 +95,13 @@ class EventSource:
 
 @asynccontextmanager
 async def event_source(
-    url: str, last_id: str | None = None, **parameters: str | int
+    url: str,
+    last_id: str | None = None,
+    credential: str | None = None,
+    **parameters: str | int,
 ) -> AsyncIterator[EventSource]:
-    """Open an event stream."""
-    headers = {"Accept": "text/event-stream"}
+    """Open an event stream; `credential`: a token or an API key."""
+    headers = {"Accept": "text/event-stream", **(bearing(credential) if credential else {})}
     if last_id is not None:
         headers["Last-Event-ID"] = last_id
     timeout = httpx.Timeout(SECONDS)

@@ -99,7 +99,7 @@ class HttpStage:
             yield client
 
     async def _readiness(self) -> ReadinessReport:
-        return ReadinessReport(self.reasons, await self._lags())
+        return ReadinessReport(self.reasons, await self._lags(), [])
 
     async def _lags(self) -> list[Lag]:
         at = (await self.checkpoints.load(PROJECTION)).position

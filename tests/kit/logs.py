@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from core.log.ports import DecisionReader, EventAppender, QueryReader, ReplayReader
+from core.log.ports import DecisionReader, EventAppender, QueryReader, ReplayReader, StreamLister
 
 
-class EventLog(EventAppender, DecisionReader, QueryReader, ReplayReader, Protocol):
+class EventLog(EventAppender, DecisionReader, QueryReader, ReplayReader, StreamLister, Protocol):
     """Every port of the log at once, as its adapters implement them."""

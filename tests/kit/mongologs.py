@@ -5,7 +5,6 @@ from bson.raw_bson import RawBSONDocument
 from adapters.mongo.client import Database
 from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EventStore
-from adapters.mongo.log.turn_requests import MongoTurnRequests
 from core.application.appending import Appending
 from tests.kit.hosts import HOST
 
@@ -16,4 +15,4 @@ class WritableLog(MongoLog, Appending[RawBSONDocument]):
     def __init__(self, database: Database, store: EventStore | None = None) -> None:
         events = store or EventStore(database)
         MongoLog.__init__(self, database, events)
-        Appending.__init__(self, events, MongoTurnRequests(database), HOST)
+        Appending.__init__(self, events, HOST.chance)

@@ -1,6 +1,6 @@
 """Webhooks and rows to test with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from core.lists.filter import Filter
@@ -8,6 +8,8 @@ from core.outbox.row import Row
 from core.outbox.webhook import Webhook, secret_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AGES = timedelta(days=3_650)
+"""For how long rows may be pending where a test's rows were routed at NOON and its clock is the machine's."""
 SECRET = secret_of(bytes(range(32)))
 
 

@@ -1,6 +1,7 @@
 """A webhook's receiver that misbehaves on demand: a real HTTP server, and what it was sent."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,11 +10,41 @@ from typing import Any, Literal
 import msgspec
 
 Behaviour = Literal[
-    "ok", "error", "hang", "slow", "close", "half", "redirect", "gone", "flood", "drip", "later", "garbage"
+    "ok",
+    "error",
+    "hang",
+    "slow",
+    "close",
+    "half",
+    "redirect",
+    "gone",
+    "flood",
+    "drip",
+    "later",
+    "garbage",
+    "absurd",
+    "headers",
+    "interim",
+    "bomb",
+    "length",
+    "longer",
 ]
 
-FAILING: tuple[Behaviour, ...] = ("error", "hang", "close", "half", "redirect", "later", "garbage")
+FAILING: tuple[Behaviour, ...] = (
+    *("error", "hang", "close", "half", "redirect", "later", "garbage"),
+    *("absurd", "headers", "interim", "length"),
+)
 """Those after which an event has not been taken."""
+
+
+HELL: tuple[Behaviour, ...] = (*FAILING, "gone", "flood", "drip", "bomb", "longer")
+"""Everything that a receiver may do but answer as it should."""
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+BOMB = gzip.compress(bytes(16 * 1024 * 1024))
+"""A thousandth of what it becomes if it is decoded."""
+ABSURD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+"""A Retry-After that no calendar holds."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +123,13 @@ class Receiver:
 async def _behave(behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
     """Answer; tell whether the connection may be used again."""
     match behaviour:
-        case "ok" | "error" | "gone" | "redirect" | "later":
+        case "ok" | "error" | "gone" | "redirect" | "later" | "absurd":
             status = {"ok": "204 OK", "error": "500 No", "gone": "410 Gone", "redirect": "302 Found"}
-            more = {"redirect": "Location: /elsewhere\r\n", "later": "Retry-After: 77\r\n"}.get(behaviour, "")
+            more = {
+                "redirect": "Location: /hook\r\n",
+                "later": "Retry-After: 77\r\n",
+                "absurd": f"Retry-After: {ABSURD}\r\n",
+            }.get(behaviour, "")
             first = status.get(behaviour, "503 Later")
             length = "" if behaviour == "ok" else "Content-Length: 0\r\n"
             writer.write(f"HTTP/1.1 {first}\r\n{more}{length}\r\n".encode())
@@ -114,15 +149,40 @@ async def _behave(behaviour: Behaviour, writer: asyncio.StreamWriter) -> bool:
         case "garbage":
             writer.write(b"\x00\xff not HTTP at all\r\n\r\n")
             await writer.drain()
-        case "flood" | "drip":
-            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            while True:
-                writer.write(b"1000\r\n" + bytes(0x1000) + b"\r\n" if behaviour == "flood" else b"1\r\nx\r\n")
-                await writer.drain()
-                await asyncio.sleep(0 if behaviour == "flood" else 0.01)
+        case "flood" | "drip" | "headers" | "interim":
+            await _go_on(behaviour, writer)
+        case "bomb" | "length" | "longer":
+            writer.write(_mislabelled(behaviour))
+            await writer.drain()
         case "close":
             pass
     return False
+
+
+async def _go_on(behaviour: Behaviour, writer: asyncio.StreamWriter) -> None:
+    """Begin an answer that never ends."""
+    begin, more = {
+        "flood": (CHUNKED, b"1000\r\n" + bytes(0x1000) + b"\r\n"),
+        "drip": (CHUNKED, b"1\r\nx\r\n"),
+        "headers": (b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 1_000),
+    }.get(behaviour, (b"", b"HTTP/1.1 103 Hints\r\n\r\n" * 1_000))
+    writer.write(begin)
+    while True:
+        writer.write(more)
+        await writer.drain()
+        await asyncio.sleep(0.01 if behaviour == "drip" else 0)
+
+
+def _mislabelled(behaviour: Behaviour) -> bytes:
+    """An answer whose body is not what its headers say."""
+    match behaviour:
+        case "bomb":
+            head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB)
+            return head + BOMB
+        case "length":
+            return b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nbody"
+        case _:
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nand then it closes"
 
 
 @asynccontextmanager

@@ -137,12 +137,19 @@ class Client:
             lambda: [stamp_of(event) for event in self._seen() if event.position >= first][:limit]
         )
 
-    async def find(self, event_id: str) -> Event | None:
-        return await Read(lambda: next((e for e in self._seen() if e.event_id == event_id), None))
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        wanted = (stream, revision)
+        return await Read(
+            lambda: next((stamp_of(e) for e in self._seen() if (e.stream, e.revision) == wanted), None)
+        )
 
-    async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        wanted = (tenant, command_id)
-        return await Read(lambda: next((e for e in self._seen() if (e.tenant, e.command_id) == wanted), None))
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        def same(other: Event) -> bool:
+            if key == "event_id":
+                return other.event_id == event.event_id
+            return (other.tenant, other.command_id) == (event.tenant, event.command_id)
+
+        return await Read(lambda: next((other for other in self._seen() if same(other)), None))
 
     async def tail(self) -> Stamp:
         return await Read(lambda: stamp_of(self._seen()[-1]) if self._seen() else START)

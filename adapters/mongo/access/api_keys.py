@@ -8,6 +8,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.log.batched_reads import BatchedReads
 from core.access.ports import API_KEYS, TOO_MANY_API_KEYS, ApiKey
 from core.errors import Refused
 
@@ -21,6 +22,8 @@ class MongoApiKeys:
 
     def __init__(self, database: Database) -> None:
         self._keys = database[KEYS]
+        # Anybody may make up keys: however many they are, few commands look for them.
+        self._found = BatchedReads(self._find)
 
     async def create(self) -> None:
         """Make sure the index exists. Raises Unavailable."""
@@ -37,7 +40,7 @@ class MongoApiKeys:
 
     async def find(self, key_id: str) -> ApiKey | None:
         """Return the key, of any tenant; None if there is none (any more)."""
-        found = await retried(lambda: self._keys.find_one({"_id": key_id}))
+        found = await self._found.get(key_id)
         return None if found is None else _key(found)
 
     async def of_tenant(self, tenant: str) -> Sequence[ApiKey]:
@@ -50,6 +53,11 @@ class MongoApiKeys:
     async def remove(self, tenant: str, key_id: str) -> None:
         """Remove a key, if it is there."""
         await retried(lambda: self._keys.delete_one({"_id": key_id, "tenant": tenant}))
+
+    async def _find(self, ids: Sequence[str]) -> dict[str, Document]:
+        wanted = {"_id": {"$in": list(ids)}}
+        found = await retried(lambda: self._keys.find(wanted).to_list(None))
+        return {document["_id"]: document for document in found}
 
 
 def _document(key: ApiKey) -> Document:

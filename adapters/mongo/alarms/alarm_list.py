@@ -1,18 +1,21 @@
 """The alarm list on MongoDB: one document per alarm, each write guarded by position."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
+import bson
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
 from adapters.mongo.alarms.list_queries import INDEXES as LIST_INDEXES
 from adapters.mongo.alarms.list_queries import LAYOUT, Part, hint, parts, row_document
-from adapters.mongo.client import CODEC, Database, Document
+from adapters.mongo.client import CODEC, RAW, Database, Document
 from adapters.mongo.codec import alarm_of
 from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, retried
+from adapters.mongo.mapping import mapped
 from adapters.mongo.wire.commands import Commands, DriverCommands
 from adapters.mongo.wire.rows import insert_rows, update_rows
 from core.alarm.alarm import Alarm
@@ -21,6 +24,10 @@ from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
 
 ALARMS = "alarms"
 SCAN_ROWS = 500
+FIRST_ROWS = 100
+"""How many rows a scan reads first; as many as fit a page later."""
+SCAN_BYTES = 512 * 1024
+"""How many bytes of stored rows a page of a scan has, besides the last row."""
 
 _BY_TENANT = "tenant_id"
 _BY_SHELF_END = "shelved_until"
@@ -46,6 +53,7 @@ class MongoAlarmList:
         self._name = collection
         self._commands = commands or DriverCommands(database)
         self._rows = database.get_collection(collection, codec_options=CODEC)
+        self._raw_rows = database.get_collection(collection, codec_options=RAW)
 
     async def create(self) -> None:
         """Make sure the indexes exist, and rewrite rows of another layout. Raises Unavailable."""
@@ -73,7 +81,7 @@ class MongoAlarmList:
                     found.setdefault(document["_id"], document)
                 if len(found) > query.limit:
                     break
-        return page_of(query, [alarm_of(document) for document in found.values()])
+        return page_of(query, await mapped(list(found.values()), alarm_of))
 
     async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists, by index. Raises TooBroad."""
@@ -91,13 +99,10 @@ class MongoAlarmList:
 
     async def scan(self, tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all rows, or the tenant's, in pages, in order of id."""
-        after = ""
-        while True:
-            rows = await self._rows_after(tenant, after)
-            if not rows:
-                return
+        after, most = "", FIRST_ROWS
+        while rows := await self._rows_after(tenant, after, most):
             yield rows
-            after = rows[-1].id
+            after, most = rows[-1].id, min(2 * len(rows), SCAN_ROWS)
 
     async def shelved(self) -> AsyncIterator[Sequence[Alarm]]:
         """Yield all tenants' rows on a timed shelf, in pages, the earliest end first."""
@@ -138,16 +143,16 @@ class MongoAlarmList:
         )
         return [alarm_of(document) for document in found]
 
-    async def _rows_after(self, tenant: str | None, after: str) -> Sequence[Alarm]:
+    async def _rows_after(self, tenant: str | None, after: str, most: int) -> Sequence[Alarm]:
+        """Return at most `most` rows after the id, as many as SCAN_BYTES allow."""
         condition: Document = {"_id": {"$gt": after}}
         if tenant is not None:
             condition["tenant"] = tenant
-        found = await retried(
-            lambda: self._rows.find(
-                condition, sort=[("_id", ASCENDING)], limit=SCAN_ROWS, batch_size=SCAN_ROWS
-            ).to_list()
+        # A negative limit asks for one answer, of 16 MiB at most. What does not fit the page stays raw.
+        found: Sequence[Any] = await retried(
+            lambda: self._raw_rows.find(condition, sort=[("_id", ASCENDING)], limit=-most).to_list()
         )
-        return [alarm_of(document) for document in found]
+        return [alarm_of(document) for document in _decoded(found, SCAN_BYTES)]
 
     async def _replace(
         self, documents: Sequence[Document], older: Literal["$lt", "$lte"], *, upsert: bool
@@ -169,3 +174,12 @@ def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]
     # what has changed, and leaves the other indexes alone: the terms, above all.
     replaced = {"$cond": [{older: ["$position", row["position"]]}, {"$literal": row}, "$$ROOT"]}
     return [{"$replaceWith": replaced}]
+
+
+def _decoded(documents: Sequence[RawBSONDocument], size: int) -> Iterator[Document]:
+    """Decode the documents up to the first that goes beyond so many bytes."""
+    for document in documents:
+        yield bson.decode(document.raw, CODEC)
+        size -= len(document.raw)
+        if size <= 0:
+            return

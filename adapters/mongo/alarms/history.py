@@ -11,6 +11,7 @@ from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import event_of, snapshot_of
 from adapters.mongo.errors import bounded, retried
 from adapters.mongo.log.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
+from adapters.mongo.mapping import mapped, mapped_aside
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.lists.filter import split_sources
@@ -28,8 +29,8 @@ from core.lists.query import (
 
 HISTORY_MS = 8_000
 """How long the server works on one page; less than the driver's wait."""
-BATCH_ROWS = 500
-"""How many alarms one round trip brings."""
+BATCH_ROWS = 200
+"""How many alarms one round trip brings: the driver decodes them at once, in about 2 ms."""
 
 _SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
 _SEARCHED = ("qualifier", "text", "assignee")
@@ -81,7 +82,7 @@ class MongoAlarmHistory:
         found = await retried(
             lambda: self._events.find({"_id": {"$in": positions}}, {"alarm": 1, "v": 1, "type": 1}).to_list()
         )
-        alarms = {int(document["_id"]): snapshot_of(document) for document in found}
+        alarms = {alarm.position: alarm for alarm in await mapped(found, snapshot_of)}
         return page_of(query, [alarms[each] for each in positions])
 
     async def _listed(self, query: AlarmQuery, position: int) -> list[Alarm]:
@@ -89,13 +90,17 @@ class MongoAlarmHistory:
         best: list[Alarm] = []
         first = heapq.nlargest if query.order.reverse else heapq.nsmallest
         words = query.words or frozenset()
+
+        def fresh(document: Mapping[str, Any]) -> Alarm | None:
+            row = _row(query.tenant, document)
+            return row if is_after(query, row) and has_words(row, words) else None
+
         cursor = self._events.aggregate(
             _pipeline(query, position), hint=NEWEST_OF_STREAMS, maxTimeMS=HISTORY_MS, batchSize=BATCH_ROWS
         )
         while batch := await cursor.to_list(BATCH_ROWS):
-            rows = [_row(query.tenant, document) for document in batch]
-            fresh = [row for row in rows if is_after(query, row) and has_words(row, words)]
-            best = first(query.limit + 1, [*best, *fresh], key=query.order.place)
+            found = await mapped_aside(batch, fresh)
+            best = first(query.limit + 1, [*best, *filter(None, found)], key=query.order.place)
         return best
 
 

@@ -29,6 +29,11 @@ class MongoCheckpoints:
         """Return the checkpoint, NO_CHECKPOINT if there is none."""
         return checkpoint_of(await retried(lambda: self._checkpoints.find_one({"_id": projection})))
 
+    async def token(self, projection: str) -> int:
+        """Return the highest lease token that has written the checkpoint, 0 if there is none."""
+        found = await retried(lambda: self._checkpoints.find_one({"_id": projection}, {"token": 1}))
+        return 0 if found is None else int(found.get("token", 0))
+
     async def advance(self, projection: str, lease: Lease, to: Checkpoint) -> bool:
         """Move forward to `to`; False, and nothing changed: not allowed."""
         condition = {

@@ -6,7 +6,7 @@ from pymongo import ReturnDocument
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
-from core.coordination.ports import Lease
+from core.coordination.ports import Holder, Lease
 
 LEASES = "leases"
 
@@ -40,6 +40,17 @@ class MongoLeases:
         """Release the lease, so that another process need not wait until it runs out."""
         change = [{"$set": {"until": "$$NOW", "holder": None}}]
         await retried(lambda: self._leases.update_one(_held(lease), change))
+
+    async def announce(self, lease: Lease, address: str) -> None:
+        """Record the address at which the holder can be reached."""
+        change = {"$set": {"address": {"token": lease.token, "at": address}}}
+        await retried(lambda: self._leases.update_one(_held(lease), change))
+
+    async def holder(self, name: str) -> Holder | None:
+        """Return the holder and its address."""
+        held = {"$and": [{"$gt": ["$until", "$$NOW"]}, {"$eq": ["$address.token", "$token"]}]}
+        found = await retried(lambda: self._leases.find_one({"_id": name, "$expr": held}))
+        return None if found is None else Holder(found["holder"], found["address"]["at"])
 
     async def _take(self, name: str, holder: str, seconds: float, allowed: Document) -> Lease:
         """Take the lease if `holder` has it or `allowed` holds; return it as it stands, of any holder."""

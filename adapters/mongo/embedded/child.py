@@ -27,10 +27,13 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-async def launch(program: Sequence[str], log: Path) -> asyncio.subprocess.Process:
-    """Start a program with its output in a log; on Linux it dies when the calling thread does."""
+async def launch(program: Sequence[str], log: Path, *, again: bool = False) -> asyncio.subprocess.Process:
+    """Start a program with its output in a log; on Linux it dies when the calling thread does.
+
+    `again`: the log goes on, because it may say why the program ended.
+    """
     leash = (sys.executable, "-I", "-S", "-c", LEASH, str(os.getpid())) if sys.platform == "linux" else ()
-    with log.open("wb") as output:
+    with log.open("ab" if again else "wb") as output:
         return await asyncio.create_subprocess_exec(
             *leash,
             *program,

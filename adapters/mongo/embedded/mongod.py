@@ -2,9 +2,11 @@
 
 import asyncio
 import importlib.util
+import logging
 import os
 import shutil
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +15,11 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from adapters.mongo.embedded.child import choose_port, end, hold, last_words, launch
+from core.backoff import backoff
 from core.errors import StartupRefused
+from core.host import Chance
+
+logger = logging.getLogger("tocsin.mongod")
 
 REPLICA_SET = "tocsin"
 START_SECONDS = 60.0
@@ -24,6 +30,9 @@ Recovery after a crash takes long. If another program has mongod's last port, mo
 STOP_SECONDS = 20.0
 """How long a clean shutdown may take before mongod is killed."""
 POLL_SECONDS = 0.05
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+"""The longest pause before a mongod that keeps ending, on a full disk say, is started again."""
 SELECTION_MS = 2_000
 NOT_YET_INITIALIZED = 94
 """mongod's answer while it still loads its replica set's configuration."""
@@ -117,7 +126,28 @@ class EmbeddedMongod:
         """Shut mongod down cleanly, by force after STOP_SECONDS."""
         await self._stop()
 
-    async def _start(self) -> None:
+    async def keep_running(self, chance: Chance) -> None:
+        """Start mongod again, for ever, whenever it ends; cancel this before the context ends."""
+        while self._process is not None:
+            status = await self._process.wait()
+            logger.error("%s", self._failed(f"ended with status {status}"))
+            await self._start_again(chance)
+
+    async def _start_again(self, chance: Chance) -> None:
+        for tries in count(1):
+            await asyncio.sleep(backoff(tries, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, chance()))
+            try:
+                await self._start(again=True)
+                await self._ready()
+            except (StartupRefused, OSError) as error:
+                logger.error("%s", error)  # noqa: TRY400 (one clear line is the point)
+                if self._process is not None:
+                    await end(self._process, STOP_SECONDS)
+            else:
+                logger.warning("%s runs again", self._mongod)
+                return
+
+    async def _start(self, *, again: bool = False) -> None:
         data = self._folder / "db"
         data.mkdir(exist_ok=True)
         program = [
@@ -125,7 +155,7 @@ class EmbeddedMongod:
             *("--dbpath", str(data), "--port", str(self._port)),
             *(word for option in OPTIONS for word in option),
         ]
-        self._process = await launch(program, self._log)
+        self._process = await launch(program, self._log, again=again)
 
     async def _stop(self) -> None:
         process, self._process = self._process, None

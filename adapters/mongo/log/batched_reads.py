@@ -4,8 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from core.errors import Unavailable
+
 KEYS = 256
 """How many keys one command asks for: so many of the largest events fit one answer of 16 MiB."""
+KEYS_BYTES = 64 * 1024
+"""How many bytes of keys one command asks for; a longer key is asked for alone."""
 READERS = 2
 """How many commands are under way at once, so that a slow one does not hold up the others."""
 
@@ -38,18 +42,45 @@ class BatchedReads:
 
     async def _run(self) -> None:
         while self._waiting:
-            keys = list(self._waiting)[:KEYS]
-            answers = {key: self._waiting.pop(key) for key in keys}
+            batch = self._take()
             try:
-                found = await self._read(keys)
-            except Exception as error:  # noqa: BLE001 (the callers get it)
+                found = await self._read(list(batch))
+            except Unavailable as error:
                 # Waiting keys fail too: a store that is away is slow to fail, and once is enough.
-                answers |= self._waiting
+                batch |= self._waiting
                 self._waiting.clear()
-                for answer in answers.values():
-                    answer.set_exception(error)
-                    # Mark the error as seen: every caller may have given up.
-                    answer.exception()
+                _fail(batch, error)
+            except Exception as error:  # noqa: BLE001 (the callers get it)
+                await self._read_each(batch, error)
             else:
-                for key, answer in answers.items():
+                for key, answer in batch.items():
                     answer.set_result(found.get(key))
+
+    def _take(self) -> dict[str, asyncio.Future[Any]]:
+        batch: dict[str, asyncio.Future[Any]] = {}
+        size = 0
+        for key in list(self._waiting)[:KEYS]:
+            # No character takes more than four bytes, and counting them exactly takes longer.
+            size += 4 * len(key)
+            if batch and size > KEYS_BYTES:
+                break
+            batch[key] = self._waiting.pop(key)
+        return batch
+
+    async def _read_each(self, batch: dict[str, asyncio.Future[Any]], error: Exception) -> None:
+        """Read the keys one by one, since one of them made the batch fail."""
+        if len(batch) == 1:
+            _fail(batch, error)
+            return
+        for key, answer in batch.items():
+            try:
+                answer.set_result((await self._read([key])).get(key))
+            except Exception as own:  # noqa: BLE001 (the caller gets it)
+                _fail({key: answer}, own)
+
+
+def _fail(answers: Mapping[str, asyncio.Future[Any]], error: Exception) -> None:
+    for answer in answers.values():
+        answer.set_exception(error)
+        # Mark the error as seen: every caller may have given up.
+        answer.exception()

@@ -16,11 +16,10 @@ from adapters.mongo.codec import event_of
 from adapters.mongo.errors import unavailable
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.wire.commands import Commands, DriverCommands, Run
-from core.application.ports import TURNS
 from core.errors import Unavailable
 from core.log.ports import Notice
 
-TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox", TURNS)
+TOPICS = ("checkpoints", "meta", "webhooks", "revocations", "outbox")
 
 BATCH = 1_000
 AWAIT_MS = 1_000

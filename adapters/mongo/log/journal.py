@@ -1,14 +1,16 @@
 """The `events` of a standalone mongod, where even a majority read shows what a kill -9 would undo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 
 from adapters.mongo.client import Database
 from adapters.mongo.errors import retried
-from adapters.mongo.log.store import EventStore
+from adapters.mongo.log.store import MAJORITY, EventStore
 from adapters.mongo.wire.commands import Commands
+from core.alarm.events import Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Result, Stamp, Written
 
@@ -54,6 +56,24 @@ class JournaledStore(EventStore):
         """Return events of positions > after, only up to the known journaled position if that is further."""
         ahead = self._journaled - after
         return await super().read(after, min(limit, ahead) if ahead > 0 else limit)
+
+    async def newest_of_all(self) -> AsyncGenerator[Sequence[Snapshot], None]:
+        """Yield each stream's newest snapshot, in pages, each page once it is journaled."""
+        # The run that is known may be an earlier one: each page must come from the run that journals it.
+        await self._flush(self._mongod)
+        mongod = self._mongod
+        async with aclosing(super().newest_of_all()) as pages:
+            async for page in pages:
+                newest = max(snapshot.position for snapshot in page)
+                if newest > self._journaled:
+                    if not await self._flush(mongod):
+                        raise Unavailable("mongod was restarted during the read")
+                    self.journaled(newest)
+                yield page
+
+    async def _confirmed(self) -> Mapping[str, Any]:
+        # Nothing can replace a standalone.
+        return MAJORITY
 
     async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
         for _ in range(READS):

@@ -4,17 +4,23 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 
 from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.codec import event_of
-from adapters.mongo.errors import retried
+from adapters.mongo.errors import retried, unavailable
 from adapters.mongo.log.batched_reads import BatchedReads
-from adapters.mongo.log.store import EVENTS, EventStore
+from adapters.mongo.log.store import EVENTS, NEWEST_BY_STREAM, EventStore
+from adapters.mongo.mapping import mapped
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Stamp
 
 META = "meta"
+PAGE_STREAMS = 2_000
+
+# The server leaps from stream to stream within the index.
+_STREAMS: list[Document] = [{"$sort": {"stream": 1, "revision": 1}}, {"$group": {"_id": "$stream"}}]
 
 
 class MongoLog:
@@ -24,6 +30,7 @@ class MongoLog:
         self._database = database
         self._store = store or EventStore(database)
         self._newest = BatchedReads(self._store.newest)
+        self._confirmed = BatchedReads(self._store.confirmed)
 
     async def create(self) -> None:
         """Create the indexes and the log identity if they are missing. Raises Unavailable."""
@@ -42,26 +49,42 @@ class MongoLog:
         """Return at most `limit` of the tenant's events of positions > after, in order, by their index."""
         condition = {"tenant": tenant, "_id": {"$gt": after}}
         found = await self._store.documents(condition, limit, hint="tenant_position")
-        return [event_of(document) for document in found]
+        return await mapped(found, event_of)
 
     async def newest(self, stream: str) -> Event | None:
         """Return the stream's newest event."""
         found = await self._newest.get(stream)
         return None if found is None else event_of(found)
 
+    async def confirmed(self, stream: str) -> Event | None:
+        """Return the stream's newest event as of some moment of this call, whichever node is primary."""
+        found = await self._confirmed.get(stream)
+        return None if found is None else event_of(found)
+
     def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
         """Yield each stream's newest snapshot, in pages."""
         return self._store.newest_of_all()
+
+    async def streams(self) -> AsyncIterator[Sequence[str]]:
+        """Yield the name of each stream, in pages."""
+        cursor = self._database[EVENTS].aggregate(_STREAMS, hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS)
+        try:
+            while found := await cursor.to_list(PAGE_STREAMS):
+                yield [document["_id"] for document in found]
+        except PyMongoError as error:
+            raise unavailable(error) from error
+        finally:
+            await cursor.close()
 
     async def stream(self, stream: str, after: int, limit: int) -> Sequence[Event]:
         """Return at most `limit` events of the stream with revisions > after, in order."""
         condition = {"stream": stream, "revision": {"$gt": after}}
         found = await self._store.documents(condition, limit, by="revision", direction=ASCENDING)
-        return [event_of(document) for document in found]
+        return await mapped(found, event_of)
 
     async def by_command(self, tenant: str, command_id: str) -> Event | None:
-        """Return the event recorded with this Idempotency-Key."""
-        return await self._store.by_command(tenant, command_id)
+        """Return the event recorded with this Idempotency-Key as of some moment of this call."""
+        return await self._store.confirmed_by_command(tenant, command_id)
 
     async def stamp(self, position: int) -> Stamp | None:
         """Return the stamp of the event at the position, or None where there is none (yet)."""

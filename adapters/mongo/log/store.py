@@ -1,7 +1,8 @@
 """Commands on the `events` collection for the append protocol and the log's reads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from adapters.mongo.errors import (
     unavailable,
     write_failure,
 )
+from adapters.mongo.log.confirmation import Confirmation
 from adapters.mongo.wire.commands import Commands, DriverCommands
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
@@ -48,6 +50,8 @@ INDEXES = [
 
 PAGE_STREAMS = 500
 
+MAJORITY: Mapping[str, Any] = {"level": "majority"}
+
 _STAMP = {"event_id": 1, "at": 1}
 _SNAPSHOT = {"stream": 1, "revision": 1, "type": 1, "v": 1, "alarm": 1}
 _UNRECORDED = {"alarm": 0, "command_id": 0, "command_hash": 0, "trace": 0}
@@ -69,6 +73,7 @@ class EventStore:
     def __init__(self, database: Database, commands: Commands | None = None) -> None:
         self._database = database
         self._commands = commands or DriverCommands(database)
+        self._confirmation = Confirmation(database)
 
     async def create_indexes(self) -> None:
         """Make sure the indexes exist. Raises Unavailable."""
@@ -78,7 +83,8 @@ class EventStore:
         """Return the event's document and its size in bytes."""
         try:
             raw = bson.encode(event_document(event))
-        except (bson.errors.InvalidDocument, OverflowError, UnicodeError) as error:
+        except Exception as error:
+            # Whatever it is, this event alone is the cause, and the batch must go on without it.
             raise InvalidInput(f"the event cannot be stored: {error}") from error
         return RawBSONDocument(raw), len(raw)
 
@@ -101,6 +107,12 @@ class EventStore:
         found = await self.documents({"_id": {"$gte": first}}, limit, projection=_STAMP)
         return [_stamp(document) for document in found]
 
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        """Return the stamp of the stream's event of this revision."""
+        condition = {"stream": stream, "revision": revision}
+        found = await self.documents(condition, 1, projection=_STAMP, hint=NEWEST_BY_STREAM)
+        return _stamp(found[0]) if found else None
+
     async def tail(self) -> Stamp:
         """Return the newest stamp, START if there is none."""
         found = await self.documents({}, 1, direction=DESCENDING, projection=_STAMP)
@@ -110,13 +122,20 @@ class EventStore:
         """Return the event with this Idempotency-Key."""
         return await self.find_event({"tenant": tenant, "command_id": command_id})
 
-    async def find(self, event_id: str) -> Event | None:
-        """Return the event with this id."""
-        return await self.find_event({"event_id": event_id})
+    async def confirmed_by_command(self, tenant: str, command_id: str) -> Event | None:
+        """Return the same as `by_command`, whichever node is primary."""
+        condition = {"tenant": tenant, "command_id": command_id}
+        return await self.find_event(condition, readConcern=await self._confirmed())
 
-    async def find_event(self, condition: Mapping[str, Any]) -> Event | None:
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        """Return the event that has the id, or the Idempotency-Key, of this one."""
+        if key == "command":
+            return await self.by_command(event.tenant, event.command_id or "")
+        return await self.find_event({"event_id": event.event_id})
+
+    async def find_event(self, condition: Mapping[str, Any], **options: Any) -> Event | None:
         """Return the one event for which the condition holds."""
-        found = await self.documents(condition, 1)
+        found = await self.documents(condition, 1, **options)
         return event_of(found[0]) if found else None
 
     async def read(self, after: int, limit: int) -> Page:
@@ -130,7 +149,7 @@ class EventStore:
         found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
         return [recorded_of(document) for document in found]
 
-    async def newest_of_all(self) -> AsyncIterator[Sequence[Snapshot]]:
+    async def newest_of_all(self) -> AsyncGenerator[Sequence[Snapshot], None]:
         """Yield each stream's newest snapshot, in pages."""
         cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
             [*_newest({}), {"$project": _SNAPSHOT}], hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
@@ -152,7 +171,7 @@ class EventStore:
     ) -> list[dict[str, Any]]:
         """Return at most `limit` documents, and no more than fit one answer of 16 MiB.
 
-        `options` are those of the find command: `projection`, `hint`.
+        `options` are those of the find command: `projection`, `hint`, `readConcern`.
         """
         answer = await self._find(condition, limit, by=by, direction=direction, **options)
         found: list[dict[str, Any]] = answer["cursor"]["firstBatch"]
@@ -174,23 +193,48 @@ class EventStore:
             "limit": limit,
             "batchSize": limit,
             "singleBatch": True,
-            "readConcern": {"level": "majority"},
+            "readConcern": MAJORITY,
             **options,
         }
         return await self._read(command)
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the document of each stream's newest event, by stream; as many as fit one answer."""
-        pipeline = _newest({"stream": {"$in": list(streams)}})
-        answer = await self._read(
-            {
-                "aggregate": EVENTS,
-                "pipeline": pipeline,
-                "cursor": {"batchSize": len(streams)},
-                "readConcern": {"level": "majority"},
-            }
-        )
-        return {document["stream"]: document for document in answer["cursor"]["firstBatch"]}
+        """Return the document of each stream's newest event, by stream."""
+        return await self._newest(streams, MAJORITY)
+
+    async def confirmed(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the same as `newest`, whichever node is primary."""
+        return await self._newest(streams, await self._confirmed())
+
+    async def _confirmed(self) -> Mapping[str, Any]:
+        """Return the concern of a linearizable read."""
+        return await self._confirmation.read_concern()
+
+    async def _newest(self, streams: Sequence[str], concern: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        missing = list(streams)
+        while missing:
+            answer = await self._read(
+                {
+                    "aggregate": EVENTS,
+                    "pipeline": _newest({"stream": {"$in": missing}}),
+                    # One more than there can be: otherwise the server keeps its cursor open.
+                    "cursor": {"batchSize": len(missing) + 1},
+                    "readConcern": concern,
+                }
+            )
+            cursor = answer["cursor"]
+            found |= {document["stream"]: document for document in cursor["firstBatch"]}
+            if not cursor["id"]:
+                break
+            # One answer holds 16 MiB: ask for the rest anew, since a `getMore` could not be repeated.
+            await self._kill(cursor["id"])
+            missing = [stream for stream in missing if stream not in found]
+        return found
+
+    async def _kill(self, cursor: int) -> None:
+        with suppress(PyMongoError):
+            await self._database.command({"killCursors": EVENTS, "cursors": [cursor]})
 
     async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Run a command that returns events, and repeat it after transient errors."""

@@ -1,6 +1,7 @@
 """The webhooks of all tenants, in `webhooks`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,8 +16,8 @@ from core.lists.filter import Filter
 from core.outbox.webhook import Webhook, same_definition
 
 WEBHOOKS = "webhooks"
-LISTED = 10_000
-"""The most webhooks read at once: far more than one process can serve."""
+ASKED_AT_ONCE = 1_000
+"""How many ids one query asks for."""
 
 INDEXES = [IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name="tenant_id")]
 
@@ -37,6 +38,15 @@ class MongoWebhooks:
     async def all(self) -> Sequence[Webhook]:
         """Return every webhook, in order of id."""
         return await self._found({})
+
+    async def stored(self, webhook_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of the ids that a webhook has."""
+        wanted, found = sorted(webhook_ids), set[str]()
+        for start in range(0, len(wanted), ASKED_AT_ONCE):
+            condition = {"_id": {"$in": wanted[start : start + ASKED_AT_ONCE]}}
+            page = await retried(partial(self._ids, condition))
+            found.update(page)
+        return frozenset(found)
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
         """Return a tenant's webhooks, in order of id."""
@@ -78,6 +88,13 @@ class MongoWebhooks:
         change = {"$inc": {"rescans": 1}}
         await retried(lambda: self._webhooks.update_one({"_id": webhook_id}, change))
 
+    async def take_over(self, since: int, by: int) -> None:
+        """Have a router cover each webhook that has joined, but for those that a late one let join."""
+        # A document of an earlier version has no `joined_by`.
+        covered = {"$or": [{"joined_by": {"$gte": since}}, {"joined_by": {"$in": [0, None]}}]}
+        change = {"$max": {"joined_by": Int64(by)}}
+        await retried(lambda: self._webhooks.update_many({"joined": True, **covered}, change), BULK_SECONDS)
+
     async def rewind(self, position: int) -> None:
         """Set back to the position every webhook routed further: the log after it has changed."""
         condition, change = {"after": {"$gt": position}}, {"$set": {"after": Int64(position)}}
@@ -90,8 +107,12 @@ class MongoWebhooks:
             return False
         return True
 
+    async def _ids(self, condition: Document) -> list[str]:
+        return [each["_id"] for each in await self._webhooks.find(condition, {"_id": 1}).to_list()]
+
     async def _found(self, condition: Document) -> Sequence[Webhook]:
-        found = await retried(lambda: self._webhooks.find(condition, sort=_BY_ID, limit=LISTED).to_list())
+        # Without a limit: a webhook that is not in the list would be routed for and sent to no more.
+        found = await retried(lambda: self._webhooks.find(condition, sort=_BY_ID).to_list(), BULK_SECONDS)
         return [_webhook(document) for document in found]
 
 
@@ -101,8 +122,9 @@ def _stored(fields: Mapping[str, Any]) -> Document:
         stored["filter"] = msgspec.json.encode(stored["filter"]).decode()
     if "secrets" in stored:
         stored["secrets"] = list(stored["secrets"])
-    if "after" in stored:
-        stored["after"] = Int64(stored["after"])
+    for name in ("after", "joined_by"):
+        if name in stored:
+            stored[name] = Int64(stored[name])
     return stored
 
 
@@ -116,6 +138,7 @@ def _webhook(document: Document) -> Webhook:
     try:
         fields["id"] = fields.pop("_id")
         fields["after"] = int(fields["after"])
+        fields["joined_by"] = int(fields.get("joined_by", 0))
         fields["filter"] = _filter(fields["filter"])
         return msgspec.convert(fields, Webhook)
     except (KeyError, TypeError, ValueError) as error:

@@ -101,7 +101,7 @@ class WebhookAdministration:
         return await self.sender.send(webhook, WebhookMessage(event_id, body), now)
 
     async def retry(self, tenant: str, row_id: str) -> Row:
-        """Make a dead row pending again; a pending row stays pending.
+        """Make a dead row pending again; a pending row is due at once, after earlier ones of its alarm.
 
         Raises:
             UnknownRow: there is no such row.
@@ -119,6 +119,8 @@ class WebhookAdministration:
                 "overtaken",
                 "a later row of this alarm has overtaken this one: sending this one would undo it",
             )
+        if row.state == "pending":
+            await self.outbox.hasten(row, self.clock.now())
         # Also for a pending row: the process that revived it may have ended before the rescan.
         await self.webhooks.rescan(webhook.id)
         return await self.outbox.get(tenant, row.position, row.webhook) or row

@@ -16,8 +16,9 @@ def _latency() -> Histogram:
 
 @dataclass(slots=True)
 class CallCounts:
-    """A webhook's calls since the process started; `latency` holds their durations (s)."""
+    """A tenant's webhook's calls since the process started; `latency` holds their durations (s)."""
 
+    tenant: str
     attempts: int = 0
     delivered: int = 0
     dead: int = 0

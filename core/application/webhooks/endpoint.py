@@ -2,39 +2,36 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_never,
-    wait_random_exponential,
-)
+import msgspec
 
 from core.application.bells import Bell
 from core.application.waiting import first_of
+from core.application.webhooks.settler import Settler
+from core.backoff import backoff
 from core.errors import Unavailable
 from core.host import Chance, Clock
 from core.outbox.lanes import Lanes, ReadLane
-from core.outbox.ports import PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
+from core.outbox.ports import PENDING_DAYS, PendingRows, WebhookDirectory, WebhookMessage, WebhookSender
 from core.outbox.row import Row, Settlement
 from core.outbox.schedule import CallResult, settle
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.relay")
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 5.0
-"""The longest pause between tries to record the results of calls."""
-SETTLED_AT_ONCE = 500
-"""How many rows one write to the outbox settles."""
+FIRST_RESTART_SECONDS = 0.5
+LONGEST_RESTART_SECONDS = 60.0
+"""The longest pause before a webhook's sending is begun again after an unexpected error."""
+UNRECORDED_SECONDS = 300.0
+"""After how long a row is sent again if the result of its call cannot be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
 class RelayParts:
-    """The ports and functions that the relay works with."""
+    """The ports and functions that the relay works with, and for how long a row may be pending."""
 
     webhooks: WebhookDirectory
     outbox: PendingRows
@@ -42,6 +39,7 @@ class RelayParts:
     bell: Bell
     clock: Clock
     chance: Chance
+    pending_for: timedelta = timedelta(days=PENDING_DAYS)
 
 
 Count = Callable[[str, CallResult, Settlement], None]
@@ -50,16 +48,17 @@ Count = Callable[[str, CallResult, Settlement], None]
 class Endpoint:
     """Sends one webhook's rows; its failures hold up no other webhook."""
 
-    def __init__(self, parts: RelayParts, webhook: Webhook, settler: "Settler", count: Count) -> None:
+    def __init__(self, parts: RelayParts, webhook: Webhook, settler: Settler, count: Count) -> None:
         self._parts = parts
         self._webhook = webhook
         self._settler = settler
         self._count = count
         self._lanes = Lanes()
         self._rescan = False
-        # The receiver answered 410: nothing goes out until the webhook was loaded again.
+        # The receiver answered 410: nothing goes out until a document that is no older says otherwise.
         self._gone = False
         self._poked = asyncio.Event()
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
@@ -72,7 +71,9 @@ class Endpoint:
             self._task.cancel()
 
     def change(self, webhook: Webhook) -> None:
-        """Take the webhook's present settings; a receiver that answered 410 is called again."""
+        """Take the webhook's settings, unless they were read before a 410 of its receiver was recorded."""
+        if self._gone and webhook.gone <= self._webhook.gone:
+            return
         rescans = webhook.rescans != self._webhook.rescans
         if rescans or self._gone:
             self._rescan |= rescans
@@ -86,6 +87,21 @@ class Endpoint:
         self._poked.set()
 
     async def _run(self) -> None:
+        """Send for ever; begin again after an unexpected error, but leave outages to the relay."""
+        while True:
+            try:
+                await self._send_rows()
+            except ExceptionGroup as group:
+                outage = group.subgroup(Unavailable)
+                if outage is not None:
+                    raise outage from None
+                logger.exception("webhook %s: sending begins again after an error", self._webhook.id)
+            self._failures += 1
+            pause = FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS
+            await asyncio.sleep(backoff(self._failures, *pause, self._parts.chance()))
+            self._lanes = Lanes()
+
+    async def _send_rows(self) -> None:
         async with asyncio.TaskGroup() as calls:
             while True:
                 self._poked.clear()
@@ -118,10 +134,12 @@ class Endpoint:
         await first_of(self._parts.clock.sleep_until(earliest), self._poked.wait())
 
     async def _send(self, row: Row) -> None:
-        parts, message = self._parts, WebhookMessage(row.event_id, row.body, row.trace)
-        answer = await parts.sender.send(self._webhook, message, parts.clock.now())
+        parts, answer = self._parts, await self._call(row)
         settlement = settle(row, answer, parts.clock.now(), parts.chance())
-        await self._settler.settle(settlement)
+        if not await self._settler.settle(settlement):
+            later = parts.clock.now() + timedelta(seconds=UNRECORDED_SECONDS)
+            settlement = Settlement(msgspec.structs.replace(row, next_at=later))
+        self._failures = 0
         self._count(row.webhook, answer, settlement)
         if settlement.disables:
             self._gone = True
@@ -130,54 +148,17 @@ class Endpoint:
         self._lanes.settled(settlement.row, parts.clock.now())
         self._poked.set()
 
+    async def _call(self, row: Row) -> CallResult:
+        """Call the receiver; whatever the row or the answer makes go wrong is a failed try of this row."""
+        message = WebhookMessage(row.event_id, row.body, row.trace)
+        try:
+            return await self._parts.sender.send(self._webhook, message, self._parts.clock.now())
+        except Exception as error:
+            logger.exception("webhook %s: the call for row %s went wrong", self._webhook.id, row.id)
+            return CallResult(error=f"the call went wrong: {type(error).__name__}")
+
     async def _disable(self, answer: CallResult) -> None:
         logger.warning("webhook %s is disabled: its receiver answered 410 (Gone)", self._webhook.id)
-        changes = {"enabled": False, "disabled_reason": answer.reason}
-        await self._parts.webhooks.change(self._webhook.tenant, self._webhook.id, changes)
-
-
-class Settler:
-    """Records the results of calls; results that come during a write go into the next one."""
-
-    def __init__(self, outbox: PendingRows) -> None:
-        self._outbox = outbox
-        # Bounded by the calls under way: each waits until its result is recorded.
-        self._waiting: list[tuple[Settlement, asyncio.Future[None]]] = []
-        self._added = asyncio.Event()
-
-    async def settle(self, settlement: Settlement) -> None:
-        """Return once the settlement is recorded."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((settlement, done))
-        self._added.set()
-        await done
-
-    async def run(self) -> None:
-        """Record for ever, through every outage: an outage must not repeat a call that was made."""
-        while True:
-            await self._added.wait()
-            self._added.clear()
-            while self._waiting:
-                batch = self._waiting[:SETTLED_AT_ONCE]
-                del self._waiting[:SETTLED_AT_ONCE]
-                await self._record([settlement for settlement, _ in batch])
-                for _, done in batch:
-                    if not done.done():
-                        done.set_result(None)
-
-    async def _record(self, settlements: Sequence[Settlement]) -> None:
-        attempts = AsyncRetrying(
-            # Losing the lease cancels it.
-            stop=stop_never,
-            wait=wait_random_exponential(multiplier=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
-            retry=retry_if_exception_type(Unavailable),
-            before_sleep=_log_retry,
-        )
-        async for attempt in attempts:
-            with attempt:
-                await self._outbox.settle(settlements)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    logger.warning("recording results of calls again: %s", error)
+        webhook = self._webhook
+        changes = {"enabled": False, "disabled_reason": answer.reason, "gone": webhook.gone + 1}
+        await self._parts.webhooks.change(webhook.tenant, webhook.id, changes)

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from core.application.waiting import first_of
 from core.application.webhooks.counts import CallCounts
-from core.application.webhooks.endpoint import Count, Endpoint, RelayParts, Settler
+from core.application.webhooks.endpoint import Count, Endpoint, RelayParts
+from core.application.webhooks.settler import Settler
 from core.application.workers.leader import Candidate
 from core.application.workers.worker import Worker
 from core.coordination.ports import Lease
@@ -15,6 +16,8 @@ from core.outbox.row import Settlement
 from core.outbox.schedule import CallResult
 
 RELAY_LEASE = "relay"
+EXPIRY_SECONDS = 3_600.0
+"""How often the rows are looked for that have been pending for too long."""
 COUNTED_WEBHOOKS = 1_000
 """For how many webhooks the relay keeps counts."""
 
@@ -43,7 +46,7 @@ class Relay(Worker):
         if counts is None:
             if len(self.counts) >= COUNTED_WEBHOOKS:
                 self.counts.pop(next(iter(self.counts)))
-            counts = self.counts[webhook] = CallCounts()
+            counts = self.counts[webhook] = CallCounts(settlement.row.tenant)
         counts.count(answer, settlement)
 
 
@@ -60,6 +63,7 @@ class _Relaying:
         """Relay; call `succeeded` after each look at the outbox. Raises an ExceptionGroup of Unavailable."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._settler.run())
+            tasks.create_task(self._expire())
             tasks.create_task(self._coordinate(tasks, succeeded))
 
     async def _coordinate(self, tasks: asyncio.TaskGroup, succeeded: Callable[[], None]) -> None:
@@ -75,6 +79,15 @@ class _Relaying:
                 changed = bell("webhooks")
                 await self._load_webhooks(tasks)
             more = bell("outbox")
+
+    async def _expire(self) -> None:
+        """Give up old rows, those of disabled webhooks too, at once and then once in a while."""
+        while True:
+            now = self._parts.clock.now()
+            expired = await self._parts.outbox.expire(now - self._parts.pending_for, now)
+            if expired:
+                Relay.logger.warning("%d rows were pending for too long, and are dead", expired)
+            await asyncio.sleep(EXPIRY_SECONDS)
 
     async def _load_webhooks(self, tasks: asyncio.TaskGroup) -> None:
         """Load the webhooks, and begin, change or end endpoints to match."""
@@ -100,6 +113,6 @@ class _Relaying:
 
     async def _remove_orphans(self, names: Iterable[str]) -> None:
         """Remove rows that have no webhook: a webhook is always there before its first row."""
-        known = {webhook.id for webhook in await self._parts.webhooks.all()}
-        for name in sorted(set(names) - known):
+        names = frozenset(names)
+        for name in sorted(names - await self._parts.webhooks.stored(names)):
             await self._parts.outbox.remove(name)

@@ -110,18 +110,27 @@ class _Routing:
     async def _resume(self) -> None:
         """Find the position to resume from, and keep a paused leader from moving the checkpoint."""
         parts = self._parts
+        # Before anything of this leader moves the checkpoint: its token would then hide who led before.
+        before = await parts.checkpoints.token(ROUTING)
+        if before > self._lease.token:
+            raise LogMismatch("another router leads")
+        await parts.webhooks.take_over(before, self._lease.token)
         at = await parts.checkpoints.load(ROUTING)
         if not await belongs_in_time(parts.log, at, self._chance):
             at = await self._set_back(at)
-        if not any(webhook.joined for webhook in await parts.webhooks.all()):
+        if not any(self._covers(webhook) for webhook in await parts.webhooks.all()):
             # No webhook needs the events in between.
             tail = await parts.log.tail()
             at = Checkpoint(tail.position, tail.event_id, at.generation)
         if not await parts.checkpoints.advance(ROUTING, self._lease, at):
             raise LogMismatch("another router has moved the checkpoint")
         self._at, self._written = at, at.position
-        joined = [webhook for webhook in await parts.webhooks.all() if webhook.joined]
+        joined = [webhook for webhook in await parts.webhooks.all() if self._covers(webhook)]
         self._joined = {webhook.id: webhook for webhook in joined}
+
+    def _covers(self, webhook: Webhook) -> bool:
+        """Tell whether this leader covers the webhook, and no earlier one let it join in arrears."""
+        return webhook.joined and webhook.joined_by >= self._lease.token
 
     async def _load_webhooks(self) -> None:
         """Load the webhooks; drop those that are disabled, and start the catch-up of those that must join."""
@@ -165,7 +174,8 @@ class _Routing:
             routes, after = WebhookRoutes([webhook], self._parts.formats), task.result()
             while after < self._at.position:
                 after = await self._route_page(routes, after)
-            joined = await self._change(webhook, joined=True, after=max(after, self._at.position))
+            joining = {"joined": True, "joined_by": self._lease.token}
+            joined = await self._change(webhook, **joining, after=max(after, self._at.position))
             if joined is None:
                 continue
             if joined.enabled:

@@ -27,6 +27,8 @@ class Worker(ABC):
     def __init__(self, candidate: Candidate, lease: str) -> None:
         self._leases = candidate.leases
         self._chance = candidate.chance
+        self.name = lease
+        """The name of its lease, as it stands in the log and at `/readyz`."""
         self.task = LeaderTask(candidate, lease, self.work)
         self._failures = 0
 

@@ -11,13 +11,13 @@ from core.alarm.alarm import Alarm
 from core.application.projections.alarms import PROJECTION
 from core.delivery.encodings.json import JSON
 from core.delivery.ring import EncodedEvent
-from core.lists.query import AlarmPage, AlarmQuery
+from core.lists.query import AlarmPage, AlarmQuery, within
 from core.roles import READERS
 from entrypoints.http.accept_and_match import knows
-from entrypoints.http.export import EXPORTS, exported
+from entrypoints.http.export import EXPORTS, PageWriter, exported
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
-from entrypoints.http.requests import caller
+from entrypoints.http.requests import alarm_id_of, caller
 from entrypoints.http.responses import events_response, json_response
 from entrypoints.http.schemas.answers import AlarmsAnswer, EventsAnswer
 from entrypoints.http.schemas.cursors import cursor_of, cursor_text
@@ -30,10 +30,13 @@ from entrypoints.http.schemas.parameters import (
     PageParameters,
     parameters,
 )
-from entrypoints.http.state import services_of
+from entrypoints.http.state import services_of, state_of
 
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
+
+ANSWER_BYTES = 4 * 1024 * 1024
+"""How many bytes of rows an answer has at most, whatever its limit; always one row."""
 
 Pages = Callable[[AlarmQuery], Awaitable[AlarmPage]]
 
@@ -63,7 +66,9 @@ async def list_alarms(request: Request) -> Response:
         cursor = cursor_of(given.cursor, given.digest(), query)
         query, pinned = replace(query, after=tuple(cursor.after)), cursor.position
     position, pages = await _source(request, given, pinned)
-    page = await pages(query)
+    if given.as_of is not None or query.words:
+        pages = _in_places(request, pages)
+    page = within(query, await pages(query), ANSWER_BYTES)
     at = position if given.as_of is not None else None
     following = None if page.next is None else cursor_text(given.digest(), page.next, at)
     return json_response(AlarmsAnswer(page.alarms, following, position))
@@ -80,13 +85,15 @@ async def list_alarms(request: Request) -> Response:
     codes=CODES,
 )
 async def export_alarms(request: Request) -> Response:
-    """Return all rows of a list as a file; only one page of it is in memory at a time."""
+    """Return all rows of a list as a file; only a bounded part of it is in memory at a time."""
     given = parameters(request, ExportParameters)
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
     position, pages = await _source(request, given, None)
+    pages = _in_places(request, pages)
     export = EXPORTS[given.format]
+    writer = PageWriter(export, pages)
     # Read the first page before the answer begins: an error in it can still become a problem.
-    first = await pages(query)
+    first = await writer.page(query)
     stamp = services_of(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
@@ -94,7 +101,7 @@ async def export_alarms(request: Request) -> Response:
     }
     if request.method == "HEAD":
         return Response(None, headers=headers, media_type=export.media_type)
-    return StreamingResponse(exported(export, query, first, pages), 200, headers, export.media_type)
+    return StreamingResponse(exported(export, writer, query, first), 200, headers, export.media_type)
 
 
 @routes.declare(
@@ -111,7 +118,7 @@ async def export_alarms(request: Request) -> Response:
 async def get_alarm(request: Request) -> Response:
     """Return one alarm from the log, as it is or was; 304 if the client has this revision already."""
     given = parameters(request, AsOfParameters)
-    alarm_id, tenant = request.path_params["alarm_id"], caller(request).tenant
+    alarm_id, tenant = alarm_id_of(request), caller(request).tenant
     if given.as_of is None:
         newest = await services_of(request).log.newest(alarm_id)
     else:
@@ -138,7 +145,7 @@ async def get_alarm(request: Request) -> Response:
 async def alarm_events(request: Request) -> Response:
     """Return a page of an alarm's events, by revision."""
     given = parameters(request, PageParameters)
-    log, alarm_id = services_of(request).log, request.path_params["alarm_id"]
+    log, alarm_id = services_of(request).log, alarm_id_of(request)
     newest = await log.newest(alarm_id)
     if newest is None or newest.tenant != caller(request).tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
@@ -160,6 +167,17 @@ async def _source(
     await _wait_for(request, given.min_position)
     # Read before the rows, which may be newer than this position, never older.
     return (await services.checkpoints.load(PROJECTION)).position, services.alarms.page
+
+
+def _in_places(request: Request, pages: Pages) -> Pages:
+    """Return the function with a bound on how many costly queries run at once, page by page."""
+    places = state_of(request).costly_queries
+
+    async def page(query: AlarmQuery) -> AlarmPage:
+        async with places.taken():
+            return await pages(query)
+
+    return page
 
 
 async def _position(request: Request, given: AsOfParameters) -> int:

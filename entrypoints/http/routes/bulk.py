@@ -1,5 +1,6 @@
 """Carries out up to a thousand commands in one request, each with its own answer."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from core.roles import Roles
 from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.command_batches import CommandResult, carry_out
 from entrypoints.http.headers import fields
+from entrypoints.http.json_pieces import JsonPieces, PieceMalformed, PieceTooLarge
 from entrypoints.http.limits import COMMANDS
 from entrypoints.http.middleware.authorization import needs
 from entrypoints.http.operations import AWAY, BODY, Described, Routes
@@ -28,7 +30,7 @@ from entrypoints.http.requests import (
     kind_of,
     of_item,
 )
-from entrypoints.http.responses import json_response, status_of
+from entrypoints.http.responses import status_of
 from entrypoints.http.schemas.answers import ItemAnswer
 from entrypoints.http.schemas.bodies import BY_ID, raising, utc
 from entrypoints.http.schemas.items import ITEM, ClearItem, RaiseItem, command_name
@@ -38,6 +40,10 @@ logger = logging.getLogger("tocsin.http")
 
 AT_ONCE = 500
 """How many of them are under way at the same time: a full batch of the log."""
+SLICE = 50
+"""How many are read or answered before other requests have their turn: about 2 ms."""
+WHOLE_BYTES = 256 * 1024
+"""A smaller array is split at once; and no valid command is larger, even with every character escaped."""
 
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 _item = msgspec.json.Decoder(ITEM)
@@ -74,14 +80,46 @@ async def commands(request: Request) -> Response:
     if "if-match" in fields(request.scope):
         raise Problem(422, "invalid", "If-Match names no alarm here: give each command its if_match")
     idempotency_key(request)  # Refuses the request with a bad key before any command runs.
-    elements = decoded(_elements, await body_of(request))
-    if len(elements) > COMMANDS:
-        detail = f"at most {COMMANDS} commands at once, not {len(elements)}"
-        raise Problem(413, "too_many_commands", detail)
+    elements = await _split(await body_of(request))
     with state_of(request).admission.admit(caller(request).tenant, len(elements)):
-        read = [_read(request, element, index) for index, element in enumerate(elements)]
+        read: list[Command | Problem] = []
+        for index, element in enumerate(elements):
+            read.append(_read(request, element, index))
+            await _give_way(index)
         results = await _carry_out(request, read)
-    return json_response([_answer(result) for result in results])
+    answers: list[bytes] = []
+    for index, result in enumerate(results):
+        answers.append(msgspec.json.encode(_answer(result)))
+        await _give_way(index)
+    return Response(b"[%b]" % b",".join(answers), media_type="application/json")
+
+
+async def _split(body: bytes) -> list[msgspec.Raw]:
+    """Return the elements of an array. Raises Problem 400, 413, 422."""
+    if len(body) <= WHOLE_BYTES:
+        return _counted(decoded(_elements, body))
+    elements: list[msgspec.Raw] = []
+    pieces = JsonPieces(body)
+    try:
+        for piece in pieces:
+            elements = _counted(elements + decoded(_elements, piece))
+            await asyncio.sleep(0)
+        return elements + decoded(_elements, pieces.rest)
+    except PieceTooLarge:
+        raise Problem(422, "invalid", "a command is too large") from None
+    except PieceMalformed:
+        raise Problem(400, "malformed_json", "the commands are not separated by commas") from None
+
+
+def _counted(elements: list[msgspec.Raw]) -> list[msgspec.Raw]:
+    if len(elements) > COMMANDS:
+        raise Problem(413, "too_many_commands", f"at most {COMMANDS} commands at once, not {len(elements)}")
+    return elements
+
+
+async def _give_way(index: int) -> None:
+    if index % SLICE == SLICE - 1:
+        await asyncio.sleep(0)
 
 
 async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> list[CommandResult]:
@@ -94,6 +132,8 @@ async def _carry_out(request: Request, read: Sequence[Command | Problem]) -> lis
 def _read(request: Request, element: msgspec.Raw, index: int) -> Command | Problem:
     """Return an element's command, or the problem with it."""
     raw = bytes(element)
+    if len(raw) > WHOLE_BYTES:
+        return Problem(422, "invalid", f"a command has at most {WHOLE_BYTES} bytes")
     try:
         return _command(request, decoded(_item, raw), raw, index)
     except Problem as problem:

@@ -9,7 +9,7 @@ from core.alarm.condition import Clear, Raise
 from core.errors import Refusal
 from entrypoints.http.accept_and_match import check_acceptable
 from entrypoints.http.operations import AWAY, BODY, Endpoint, Routes
-from entrypoints.http.requests import body_of, caller, context, decoded, kind_of
+from entrypoints.http.requests import alarm_id_of, body_of, caller, context, decoded, kind_of
 from entrypoints.http.responses import answer
 from entrypoints.http.schemas.answers import CommandAnswer
 from entrypoints.http.schemas.bodies import BY_ID, ById, ClearBody, ClearByIdBody, RaiseBody, raising, utc
@@ -103,7 +103,7 @@ def _by_id(kind: ById) -> Endpoint:
         body = decoded(decoder, raw or b"{}")
         occurred_at = utc(body.occurred_at) if isinstance(body, ClearByIdBody) else None
         made = context(request, raw, kind_of(caller(request), kind.command), None, occurred_at)
-        command = kind.make(made, request.path_params["alarm_id"], body)
+        command = kind.make(made, alarm_id_of(request), body)
         return answer(await services_of(request).handler.handle(command))
 
     return _admitted(endpoint)

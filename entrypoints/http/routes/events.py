@@ -29,6 +29,8 @@ from entrypoints.http.state import services_of, state_of
 SCAN_EVENTS = 5_000
 """The most events that one request scans for matches."""
 BATCH = 500
+ANSWER_BYTES = 8 * 1024 * 1024
+"""After so many bytes of matches an answer takes no further event."""
 TAIL_TRIES = 3
 """How often to read the tail for a position ahead of it."""
 FULL_SECONDS = 5
@@ -83,13 +85,13 @@ async def _tail(request: Request, after: int) -> int:
 async def _scan(
     request: Request, wanted: Filter, after: int, limit: int, tail: int
 ) -> tuple[list[bytes], int]:
-    """Return at most `limit` matching events, encoded, and the last position that was scanned.
+    """Return matching events, encoded, at most `limit`, and the last position that was scanned.
 
     `tail` was read before the events, so a scan of all the tenant's events reaches it.
     """
     log, tenant, matcher = services_of(request).log, caller(request).tenant, Matcher(wanted)
     matching: list[bytes] = []
-    cursor = after
+    cursor, size = after, 0
     for _ in range(SCAN_EVENTS // BATCH):
         events = await log.of_tenant(tenant, cursor, BATCH)
         for event in events:
@@ -97,7 +99,8 @@ async def _scan(
             part = _part(matcher, event)
             if part is not None:
                 matching.append(part)
-                if len(matching) == limit:
+                size += len(part)
+                if len(matching) == limit or size >= ANSWER_BYTES:
                     return matching, cursor
         if not events:
             return matching, max(cursor, tail)

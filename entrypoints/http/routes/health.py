@@ -1,5 +1,7 @@
 """Answers whether the process runs, and whether it can serve."""
 
+from typing import Literal
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,5 +39,6 @@ async def healthz(_: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """Answer 200 if the process can serve, else 503 with the reasons."""
     report = await services_of(request).readiness()
-    answer = ReadinessAnswer("not ready" if report.reasons else "ready", report.reasons, report.lags)
+    status: Literal["ready", "not ready"] = "not ready" if report.reasons else "ready"
+    answer = ReadinessAnswer(status, report.reasons, report.lags, report.warnings)
     return json_response(answer, 503 if report.reasons else 200)

@@ -1,6 +1,7 @@
 """Serves the process's metrics in Prometheus' text format, read from plain counters at each scrape."""
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,17 +19,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.streaming.driver import StreamDriver
+from core.application.agreement import Agreement
 from core.application.feed import Feed
 from core.application.lag import Lag
 from core.application.webhooks.relay import Relay
 from core.counters import AppendCounts, Histogram
 from core.errors import Unavailable
 from core.log.handler import CommandHandler
-from core.outbox.ports import Backlog, BacklogReader
+from core.outbox.ports import Backlog, BacklogReader, WebhookDirectory
+from core.outbox.webhook import Webhook
 from core.roles import READERS
 from entrypoints.http.ingest_counts import IngestCounts
 from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.operations import Media, Routes
+from entrypoints.http.requests import caller
 from entrypoints.http.state import state_of
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -40,10 +44,11 @@ routes = Routes("health")
 
 @dataclass(frozen=True, slots=True)
 class StoreFigures:
-    """Figures that only the store knows: each projection's lag, and the outbox's backlog."""
+    """Figures that only the store knows: each projection's lag, the outbox's backlog, and the webhooks."""
 
     lags: Sequence[Lag]
     backlog: Sequence[Backlog] = ()
+    webhooks: Sequence[Webhook] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class MetricSources:
     """The parts of a process that count, and the readers of the store's figures."""
 
     append: AppendCounts
+    agreement: Agreement
     feed: Feed
     stream: StreamDriver
     relay: Relay
@@ -59,6 +65,7 @@ class MetricSources:
     ingested: IngestCounts
     lags: Callable[[], Awaitable[Sequence[Lag]]]
     outbox: BacklogReader
+    webhooks: WebhookDirectory
     now: Callable[[], datetime]
 
 
@@ -68,18 +75,21 @@ class Metrics:
     def __init__(self, sources: MetricSources) -> None:
         self._sources = sources
 
-    async def text(self) -> bytes:
-        """Return all metrics as text."""
+    async def text(self, tenant: str) -> bytes:
+        """Return all metrics as text; other tenants' webhooks have other names than their ids."""
         stored: StoreFigures | None = None
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(ASK_SECONDS):
                 stored = await self._stored()
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Snapshot(self._sources, stored))
+        registry.register(_Snapshot(self._sources, stored, tenant))
         return generate_latest(registry)
 
     async def _stored(self) -> StoreFigures:
-        return StoreFigures(await self._sources.lags(), await self._sources.outbox.backlog())
+        sources = self._sources
+        return StoreFigures(
+            await sources.lags(), await sources.outbox.backlog(), await sources.webhooks.all()
+        )
 
 
 @routes.declare(
@@ -92,13 +102,20 @@ class Metrics:
 )
 async def metrics(request: Request) -> Response:
     """Return this process's metrics as text."""
-    return Response(await state_of(request).metrics(), media_type=CONTENT_TYPE)
+    text = await state_of(request).metrics(caller(request).tenant)
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def webhook_label(webhook: str, of: str, tenant: str) -> str:
+    """Return a webhook's name for a caller of `tenant`: its id, or a lasting stand-in if it is another's."""
+    return webhook if of == tenant else f"other-{hashlib.sha256(webhook.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Snapshot(Collector):
     sources: MetricSources
     stored: StoreFigures | None
+    tenant: str
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
@@ -107,15 +124,21 @@ class _Snapshot(Collector):
         yield from self._commands()
         yield from self._webhooks()
         yield _gauge(
+            "tocsin_settings_differing",
+            "Settings that another process has otherwise.",
+            len(self.sources.agreement.differing),
+        )
+        yield _gauge(
             "tocsin_store_reachable", "Whether MongoDB answered this scrape.", self.stored is not None
         )
         if self.stored is not None:
-            yield from _stored(self.stored, self.sources.now())
+            yield from _stored(self.stored, self.sources.now(), self.tenant)
 
     def _log(self) -> Iterator[Metric]:
         counts, feed = self.sources.append, self.sources.feed
         yield _counter("tocsin_append_events", "Events that this process appended.", counts.events)
         yield _counter("tocsin_append_conflicts", "Positions and revisions lost to others.", counts.conflicts)
+        yield _counter("tocsin_append_forwarded", "Events forwarded to the one appender.", counts.forwarded)
         yield _histogram("tocsin_append_batch_events", "Events in an append.", {"": counts.sizes})
         yield _histogram("tocsin_append_seconds", "How long an append took.", {"": counts.seconds})
         yield _gauge("tocsin_feed_position", "The newest position that was read.", feed.position)
@@ -163,7 +186,8 @@ class _Snapshot(Collector):
         delivered = CounterMetricFamily("tocsin_webhook_delivered", "Events delivered.", labels=names)
         dead = CounterMetricFamily("tocsin_webhook_dead", "Events given up.", labels=names)
         latency: dict[str, Histogram] = {}
-        for name, counts in sorted(self.sources.relay.counts.items()):
+        for webhook, counts in sorted(self.sources.relay.counts.items()):
+            name = webhook_label(webhook, counts.tenant, self.tenant)
             attempts.add_metric([name], counts.attempts)
             delivered.add_metric([name], counts.delivered)
             dead.add_metric([name], counts.dead)
@@ -172,7 +196,7 @@ class _Snapshot(Collector):
         yield _histogram("tocsin_webhook_seconds", "How long a call took.", latency, "webhook")
 
 
-def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
+def _stored(stored: StoreFigures, now: datetime, tenant: str) -> Iterator[Metric]:
     positions = GaugeMetricFamily(
         "tocsin_projection_lag_positions", "Events that a projection lacks.", labels=["projection"]
     )
@@ -189,10 +213,19 @@ def _stored(stored: StoreFigures, now: datetime) -> Iterator[Metric]:
     oldest = GaugeMetricFamily("tocsin_outbox_oldest_seconds", "Age of the oldest.", labels=["webhook"])
     for each in stored.backlog:
         age = 0.0 if each.oldest is None else max(0.0, (now - each.oldest).total_seconds())
-        pending.add_metric([each.webhook], each.pending)
-        dead.add_metric([each.webhook], each.dead)
-        oldest.add_metric([each.webhook], age)
+        name = [webhook_label(each.webhook, each.tenant, tenant)]
+        pending.add_metric(name, each.pending)
+        dead.add_metric(name, each.dead)
+        oldest.add_metric(name, age)
     yield from (pending, dead, oldest)
+    disabled = GaugeMetricFamily(
+        "tocsin_webhook_disabled",
+        "Whether a webhook is disabled; the reason is empty if people disabled it.",
+        labels=["webhook", "reason"],
+    )
+    for webhook in stored.webhooks:
+        disabled.add_metric([webhook.id, webhook.disabled_reason or ""], not webhook.enabled)
+    yield disabled
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

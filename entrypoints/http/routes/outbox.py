@@ -63,7 +63,7 @@ async def show_rows(request: Request) -> Response:
     codes=(*AWAY, "unknown_row", "already_delivered", "overtaken"),
 )
 async def retry_one(request: Request) -> Response:
-    """Make a dead row pending again."""
+    """Make a dead row pending again, and a pending row due at once."""
     try:
         row = await services_of(request).outgoing.retry(caller(request).tenant, request.path_params["row_id"])
     except UnknownRow:

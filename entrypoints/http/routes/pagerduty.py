@@ -146,10 +146,10 @@ async def _apply(services: Services, event: PagerDutyEvent, identity: Identity) 
 
 async def _acknowledge(services: Services, context: Context, alarm_id: str) -> bool:
     """Acknowledge the alarm at its newest revision, since the sender knows none."""
-    newest = await services.log.newest(alarm_id)
-    if newest is None or not newest.alarm.active:
+    alarm = await services.handler.alarm(alarm_id)
+    if not alarm.active:
         return False
-    revision = newest.revision
+    revision = alarm.revision
     for _ in range(RACES):
         try:
             await services.handler.handle(Acknowledge(context=context, alarm_id=alarm_id, revision=revision))

@@ -52,7 +52,8 @@ async def stats(request: Request) -> Response:
     start, end = _period(*given.period(now, DEFAULT))
     # Read before the rows, which may be newer than this position, never older.
     position = (await services.checkpoints.load(ALARMS)).position
-    counts = await services.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
+    async with state_of(request).costly_queries.taken():
+        counts = await services.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
     try:
         async with asyncio.timeout(STATS_SECONDS), state_of(request).adding_up:
             kpi_position, figures = await _figures(

@@ -70,11 +70,15 @@ class HealthAnswer(msgspec.Struct, frozen=True):
 
 
 class ReadinessAnswer(msgspec.Struct, frozen=True):
-    """Whether the process can serve, the reasons if not, and the lags of the feed and the projections."""
+    """Whether the process can serve, the reasons if not, and the lags of the feed and the projections.
+
+    `warnings`: what is wrong and no reason to send clients elsewhere.
+    """
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
     lags: list[Lag]
+    warnings: list[str]
 
 
 class KeyAnswer(msgspec.Struct, frozen=True, kw_only=True):

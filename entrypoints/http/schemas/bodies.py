@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from core.alarm.alarm import Identity, Severity
-from core.alarm.bounds import LABEL_BYTES, LABELS, NAME_BYTES, TEXT_BYTES
+from core.alarm.bounds import CONTROLS, LABEL_BYTES, LABELS, NAME_BYTES, TEXT_BYTES
 from core.alarm.commands import Command
 from core.alarm.condition import Clear, Raise
 from core.alarm.context import Context
@@ -30,11 +30,16 @@ from entrypoints.http.problems import Problem
 MAX_SHELVE_SECONDS = 24 * 3600.0
 """The longest timed shelf."""
 NO_NUL = "^[^\\x00]*$"
+NO_CONTROLS = f"^[^{CONTROLS}]*$"
 _Json = {"$ref": "#/components/schemas/Detail"}
 
 # The rules check these bounds, in bytes of UTF-8; here the bounds only describe the API.
 Time = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_BYTES})]
+PrintedName = Annotated[
+    str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_BYTES, "pattern": NO_CONTROLS})
+]
+MaybePrintedName = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES, "pattern": NO_CONTROLS})]
 MaybeName = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES})]
 Origin = Annotated[str, Meta(extra_json_schema={"maxLength": NAME_BYTES, "pattern": NO_NUL})]
 Text = Annotated[str, Meta(extra_json_schema={"maxLength": TEXT_BYTES})]
@@ -44,7 +49,7 @@ Labels = Annotated[
     Meta(
         extra_json_schema={
             "maxProperties": LABELS,
-            "propertyNames": {"maxLength": LABEL_BYTES, "pattern": NO_NUL},
+            "propertyNames": {"maxLength": LABEL_BYTES, "pattern": NO_CONTROLS},
             "additionalProperties": {"type": "string", "maxLength": LABEL_BYTES},
         }
     ),
@@ -58,10 +63,10 @@ Details = Annotated[
 class RaiseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What `POST /v1/alarms` takes."""
 
-    source: Name
-    type: Name
+    source: PrintedName
+    type: PrintedName
     severity: Severity
-    qualifier: MaybeName = ""
+    qualifier: MaybePrintedName = ""
     text: Text = ""
     labels: Labels = {}
     details: Details = {}
@@ -69,7 +74,7 @@ class RaiseBody(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     probable_cause: MaybeName | None = None
     annunciate: bool = True
     latched: bool = False
-    origin: Origin = ""
+    origin: MaybePrintedName = ""
     occurred_at: Time | None = None
 
 

@@ -5,11 +5,13 @@ from typing import Annotated, Any, Union
 import msgspec
 from msgspec import Meta
 
-from core.alarm.alarm import Identity
+from core.alarm.alarm import ALARM_ID_LENGTH, Identity
 from core.alarm.condition import Clear, Raise
 from entrypoints.http.problems import Problem
 from entrypoints.http.schemas.bodies import BY_ID, RaiseBody, Time
 
+AlarmId = Annotated[str, Meta(max_length=ALARM_ID_LENGTH)]
+"""A longer one would be looked up among the ids of others."""
 IfMatch = Annotated[int, Meta(ge=1)] | None
 """The revision that the alarm must be at, else 412; like If-Match for a single command."""
 
@@ -25,7 +27,7 @@ class ClearItem(
 ):
     """Clear an alarm, by its identity for a device or by its id for an operator."""
 
-    alarm_id: str | None = None
+    alarm_id: AlarmId | None = None
     source: str | None = None
     type: str | None = None
     qualifier: str = ""
@@ -46,7 +48,7 @@ def _item(name: str, body: type[msgspec.Struct]) -> type[msgspec.Struct]:
     """Return the body with `command`, `alarm_id` and `if_match`."""
     return msgspec.defstruct(
         f"{name.title().replace('_', '')}Item",
-        [("alarm_id", str), ("if_match", IfMatch, None)],
+        [("alarm_id", AlarmId), ("if_match", IfMatch, None)],
         bases=(body,),
         tag_field="command",
         tag=name,

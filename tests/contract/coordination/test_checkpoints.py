@@ -47,6 +47,12 @@ class CheckpointsContract:
         assert await checkpoints.advance("alarms", SECOND, Checkpoint(6, "e6", 0))
         assert await checkpoints.load("alarms") == Checkpoint(6, "e6", 0)
 
+    async def test_the_highest_token_that_wrote_is_known(self, checkpoints: Checkpoints) -> None:
+        assert await checkpoints.token("alarms") == 0
+        await checkpoints.fence("alarms", SECOND)
+        assert not await checkpoints.advance("alarms", FIRST, Checkpoint(5, "e5", 0))
+        assert await checkpoints.token("alarms") == 2
+
     @pytest.mark.parametrize("generation", [1, 2])
     async def test_a_write_of_another_generation_is_refused(
         self, checkpoints: Checkpoints, generation: int

@@ -8,7 +8,7 @@ import pytest
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.client import Database
 from adapters.mongo.coordination.leases import MongoLeases
-from core.coordination.ports import Lease, Takeover
+from core.coordination.ports import Holder, Lease, Takeover
 
 LONG = 60.0
 GONE = 0.0
@@ -100,3 +100,32 @@ class TestMongoLeases(LeasesContract):
     @pytest.fixture
     def leases(self, connected: Database) -> MongoLeases:
         return MongoLeases(connected)
+
+
+class TestHolders:
+    """Where the holder of a lease can be reached: on MongoDB alone."""
+
+    @pytest.fixture
+    def leases(self, connected: Database) -> MongoLeases:
+        return MongoLeases(connected)
+
+    async def test_a_holder_is_found_at_the_address_that_it_announced(self, leases: MongoLeases) -> None:
+        assert await leases.holder("projector") is None
+        lease = await taken(leases, "a")
+        assert await leases.holder("projector") is None
+        await leases.announce(lease, "127.0.0.1:7")
+        assert await leases.holder("projector") == Holder("a", "127.0.0.1:7")
+
+    async def test_the_address_of_an_earlier_holder_is_not_the_next_one_s(self, leases: MongoLeases) -> None:
+        lease = await taken(leases, "a")
+        await leases.announce(lease, "127.0.0.1:7")
+        await leases.release(lease)
+        await taken(leases, "b")
+        assert await leases.holder("projector") is None
+        await leases.announce(lease, "127.0.0.1:7")
+        assert await leases.holder("projector") is None
+
+    async def test_a_lease_that_ran_out_has_no_holder(self, leases: MongoLeases) -> None:
+        lease = await taken(leases, "a", GONE)
+        await leases.announce(lease, "127.0.0.1:7")
+        assert await leases.holder("projector") is None

@@ -69,8 +69,7 @@ def test_the_wait_of_one_who_comes_between_two_turns_is_bounded() -> None:
             await once_around()
             first.set()
             await asyncio.sleep(0)
-            # Free, but the second is next.
-            assert not turns._locks["a"].locked()
+            # Given back, but the second is next.
             with pytest.raises(Unavailable):
                 await held(turns, "a", second)
             second.set()
@@ -101,6 +100,18 @@ async def test_who_gives_up_waiting_is_passed_over() -> None:
         await patient
 
 
+async def test_a_turn_that_comes_as_its_wait_is_cancelled_is_passed_on() -> None:
+    turns, until = StreamTurns(), asyncio.Event()
+    until.set()
+    async with turns.turn("a"):
+        cancelled = asyncio.create_task(held(turns, "a", until))
+        last = asyncio.create_task(held(turns, "a", until))
+        await once_around()
+    cancelled.cancel()
+    await last
+    assert cancelled.cancelled()
+
+
 def test_nothing_is_kept_of_idle_streams() -> None:
     async def test() -> None:
         turns, until = StreamTurns(), asyncio.Event()
@@ -114,7 +125,6 @@ def test_nothing_is_kept_of_idle_streams() -> None:
             impatient.cancel()
             await once_around()
             until.set()
-        assert turns._locks == {}
-        assert turns._interested == {}
+        assert turns._held == {}
 
     run(test)

@@ -43,14 +43,16 @@ class LogContract:
         assert await log.stamp(0) is None
         assert await log.stamp(1) is None
         assert await log.newest("a stream") is None
+        assert await log.confirmed("a stream") is None
         assert list(await log.stream("a stream", 0, 10)) == []
         assert await log.by_command("default", "key") is None
 
     async def test_the_newest_events_of_many_streams_are_read_at_once(self, log: EventLog) -> None:
         lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
         asked = [last.stream for last in lasts] * 2
-        found = await asyncio.gather(log.newest("a stream"), *(log.newest(stream) for stream in asked))
-        assert found == [None, *lasts, *lasts]
+        for read in (log.newest, log.confirmed):
+            found = await asyncio.gather(read("a stream"), *(read(stream) for stream in asked))
+            assert found == [None, *lasts, *lasts]
 
     async def test_positions_and_revisions_start_at_one_and_have_no_gap(self, log: EventLog) -> None:
         first = await chain(log, 3, "line/1")
@@ -190,6 +192,12 @@ class LogContract:
         found = [snapshot async for snapshots in log.newest_of_all() for snapshot in snapshots]
         found.sort(key=lambda snapshot: snapshot.position)
         assert found == [last.snapshot for last in lasts]
+
+    async def test_the_streams_come_once_each(self, log: EventLog) -> None:
+        assert [page async for page in log.streams()] == []
+        lasts = [(await chain(log, length, f"line/{length}"))[-1] for length in range(1, 6)]
+        found = [stream async for page in log.streams() for stream in page]
+        assert sorted(found) == sorted(last.stream for last in lasts)
 
     async def test_a_tenant_is_read_by_position(self, log: EventLog) -> None:
         mine = await chain(log, 2)

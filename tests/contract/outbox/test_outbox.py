@@ -1,7 +1,7 @@
 """What core.outbox.ports promises of rows, in memory and on MongoDB."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,7 @@ from adapters.memory.outbox import MemoryOutbox
 from adapters.mongo.client import Database
 from adapters.mongo.outbox.outbox import OUTBOX, MongoOutbox
 from core.outbox.ports import (
+    EXPIRED,
     KEPT_SECONDS,
     Backlog,
     BacklogReader,
@@ -81,8 +82,33 @@ class OutboxContract:
         assert await outbox.revive(dead, LATER)
         assert not await outbox.revive(dead, LATER)
         assert await outbox.pending("hook", 0, 10) == [
-            replace(dead, state="pending", attempts=0, next_at=LATER)
+            replace(dead, state="pending", attempts=0, next_at=LATER, revived_at=LATER)
         ]
+
+    async def test_a_pending_row_is_hastened_with_those_that_must_go_before_it(self, outbox: Outbox) -> None:
+        waiting = [row(1), row(2), row(3), row(2, "b"), row(1, hook="other")]
+        waiting = [replace(each, next_at=LATER, attempts=3) for each in waiting]
+        waiting[3] = replace(waiting[3], position=4)
+        await outbox.add(waiting)
+        await settle(outbox, waiting[0], state="dead", next_at=LATER)
+        await outbox.hasten(waiting[1], NOON)
+        due = [(each.position, each.next_at) for each in await outbox.pending("hook", 0, 10)]
+        assert due == [(2, NOON), (3, LATER), (4, LATER)]
+        assert [each.next_at for each in await outbox.pending("other", 0, 10)] == [LATER]
+        await outbox.hasten(waiting[2], LATER)
+        assert [each.next_at for each in await outbox.lane("hook", "a", 10)] == [NOON, LATER]
+
+    async def test_pending_rows_expire_but_not_those_that_were_revived_since(self, outbox: Outbox) -> None:
+        await outbox.add([row(1), row(2), row(3, routed_at=LATER), row(4, hook="disabled"), row(5)])
+        dead = await settle(outbox, row(2), state="dead")
+        await settle(outbox, row(5), state="dead")
+        await outbox.revive(dead, LATER)
+        assert await outbox.expire(LATER, LATER) == 2
+        assert [each.position for each in await outbox.pending("hook", 0, 10)] == [2, 3]
+        listed = {each.id: each for each in await outbox.page(query(states=frozenset({"dead"})))}
+        assert listed.keys() == {"1:hook", "4:disabled", "5:hook"}
+        assert (listed["4:disabled"].error, listed["4:disabled"].settled_at) == (EXPIRED, LATER)
+        assert await outbox.expire(LATER, LATER) == 0
 
     async def test_a_tenant_sees_its_own_rows_only(self, outbox: Outbox) -> None:
         await outbox.add([row(1), row(2, hook="theirs", tenant="other")])
@@ -123,7 +149,7 @@ class OutboxContract:
         assert await outbox.newest(100, 10) == [(3, "event-3"), (2, "event-2"), (1, "event-1")]
 
     async def test_the_backlog_counts_what_is_pending_and_dead(self, outbox: Outbox) -> None:
-        await outbox.add([row(1, routed_at=LATER), row(2), row(3), row(4), row(5, hook="other")])
+        await outbox.add([row(1), row(2, routed_at=LATER), row(3), row(4), row(5, hook="other")])
         await settle(outbox, row(3), state="dead")
         await settle(outbox, row(4), state="delivered")
         await settle(outbox, row(5, hook="other"), state="dead")
@@ -145,6 +171,30 @@ class TestMongoOutbox(OutboxContract):
         made = MongoOutbox(connected)
         await made.create()
         return made
+
+    @pytest.mark.parametrize(
+        "change", [{"$unset": {"type": ""}}, {"$set": {"attempts": "many"}}, {"$set": {"position": "first"}}]
+    )
+    async def test_a_row_that_cannot_be_read_is_dead_and_listed_and_holds_up_no_other(
+        self, outbox: MongoOutbox, connected: Database, change: dict[str, Any]
+    ) -> None:
+        await outbox.add([row(1), row(2), row(3)])
+        await connected[OUTBOX].update_one({"_id": "1:hook"}, change)
+        assert await outbox.lane("hook", "a", 3) == [row(2), row(3)]
+        assert await outbox.pending("hook", 0, 3) == [row(2), row(3)]
+        listed = {each.id: each for each in await outbox.page(query())}
+        assert listed["1:hook"].state == "dead"
+        assert "cannot read the row" in (listed["1:hook"].error or "")
+        kept = await connected[OUTBOX].find_one({"_id": "1:hook"})
+        assert kept is not None
+        assert kept["expires_at"] > kept["settled_at"]
+
+    async def test_a_field_that_a_newer_version_added_is_passed_over(
+        self, outbox: MongoOutbox, connected: Database
+    ) -> None:
+        await outbox.add([row(1)])
+        await connected[OUTBOX].update_one({"_id": "1:hook"}, {"$set": {"new": 1}})
+        assert await outbox.pending("hook", 0, 3) == [row(1)]
 
     async def test_settled_rows_expire_and_pending_ones_do_not(
         self, outbox: MongoOutbox, connected: Database

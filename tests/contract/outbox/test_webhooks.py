@@ -78,6 +78,22 @@ class WebhooksContract:
         await webhooks.rewind(10)
         assert [each.after for each in await webhooks.all()] == [3, 10]
 
+    async def test_what_is_stored_is_known_by_its_ids(self, webhooks: AllWebhooks) -> None:
+        await webhooks.add(webhook("a"))
+        await webhooks.add(webhook("b", tenant="other"))
+        assert await webhooks.stored(["a", "b", "gone"]) == {"a", "b"}
+        assert await webhooks.stored([]) == frozenset()
+
+    async def test_a_router_takes_over_what_joined_but_not_what_a_late_one_let_join(
+        self, webhooks: AllWebhooks
+    ) -> None:
+        for name, joined_by in (("early", 0), ("late", 3), ("now", 4), ("later", 9)):
+            await webhooks.add(webhook(name, joined=True, joined_by=joined_by))
+        await webhooks.add(webhook("not", joined_by=4))
+        await webhooks.take_over(4, 5)
+        found = {each.id: each.joined_by for each in await webhooks.all()}
+        assert found == {"early": 5, "late": 3, "now": 5, "later": 9, "not": 4}
+
 
 class TestMemoryWebhooks(WebhooksContract):
     @pytest.fixture
@@ -91,6 +107,26 @@ class TestMongoWebhooks(WebhooksContract):
         made = MongoWebhooks(connected)
         await made.create()
         return made
+
+    async def test_every_webhook_is_listed_however_many_there_are(
+        self, webhooks: MongoWebhooks, connected: Database
+    ) -> None:
+        await webhooks.add(webhook("hook-0"))
+        one = await connected[WEBHOOKS].find_one({})
+        assert one is not None
+        count = 10_050
+        await connected[WEBHOOKS].insert_many([{**one, "_id": f"hook-{n}"} for n in range(1, count)])
+        assert len(await webhooks.all()) == count
+        assert len(await webhooks.stored(f"hook-{n}" for n in range(count))) == count
+
+    async def test_a_webhook_of_an_earlier_version_that_has_joined_is_taken_over(
+        self, webhooks: MongoWebhooks, connected: Database
+    ) -> None:
+        await webhooks.add(webhook("a", joined=True))
+        await connected[WEBHOOKS].update_one({"_id": "a"}, {"$unset": {"joined_by": ""}})
+        assert [each.joined_by for each in await webhooks.all()] == [0]
+        await webhooks.take_over(4, 5)
+        assert [each.joined_by for each in await webhooks.all()] == [5]
 
     @pytest.mark.parametrize("change", [{"$set": {"format": "new"}}, {"$unset": {"after": ""}}])
     async def test_a_webhook_that_a_newer_version_wrote_is_not_passed_over(

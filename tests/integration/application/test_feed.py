@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.mongo.client import Database, connect
+from adapters.mongo.client import Database, Document, connect
+from adapters.mongo.codec import event_document
 from adapters.mongo.log.doorbell import ChangeStreamDoorbell
 from core.alarm.events import Event
-from core.application.feed import Feed
-from tests.kit.appending import appended
+from core.alarm.evolution import place
+from core.application.feed import Feed, run_while_readable
+from tests.kit.appending import append_large, appended, first_raise
 from tests.kit.hosts import HOST
 from tests.kit.mongologs import WritableLog
 from tests.kit.replicasets import ReplicaSet
@@ -64,6 +66,62 @@ async def test_a_backlog_that_is_longer_than_a_batch_comes_whole(
         await reached(feed, 4_000)
     other.client.close()
     assert positions(seen) == list(range(1, 4_001))
+
+
+async def test_a_backlog_that_no_answer_can_hold_comes_whole(connected: Database) -> None:
+    # 60 MB: an answer ends at 16 MiB, and the doorbell tells of none of them.
+    log, seen = WritableLog(connected), list[Event]()
+    await log.create()
+    feed = Feed(log, ChangeStreamDoorbell(connected), HOST.chance)
+    await feed.start()
+    feed.on_events(seen.extend, lambda: None)
+    async with log.running():
+        await append_large(log, 1_200)
+    # A change stream begins with the newest write, even if that was before it.
+    await connected["other"].insert_one({})
+    running = asyncio.create_task(feed.run())
+    await reached(feed, 1_200)
+    running.cancel()
+    assert positions(seen) == list(range(1, 1_201))
+
+
+async def test_the_bells_ring_on_after_an_event_that_only_a_newer_version_can_read(
+    connected: Database,
+) -> None:
+    log = WritableLog(connected)
+    await log.create()
+    feed, drained = Feed(log, ChangeStreamDoorbell(connected), HOST.chance), Drained()
+    await feed.start()
+    keeping = asyncio.create_task(run_while_readable(feed, drained))
+    async with log.running():
+        await eventually("the change stream is open", lambda: feed.live, SECONDS)
+        await connected["events"].insert_one(of_newer_version(1))
+        await eventually("the feed has stopped", lambda: feed.stopped is not None, SECONDS)
+        await connected["events"].insert_one(of_newer_version(2))
+    await asyncio.wait_for(drained.begun.wait(), SECONDS)
+    for number in range(2):
+        rung = feed.bells.of("revocations")
+        await connected["revocations"].insert_one({"_id": number})
+        await asyncio.wait_for(rung.wait(), SECONDS)
+    keeping.cancel()
+
+
+class Drained:
+    """Clients that are being sent away for as long as the test lasts."""
+
+    draining = False
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def drain(self) -> None:
+        self.begun.set()
+        await asyncio.Event().wait()
+
+
+def of_newer_version(position: int) -> Document:
+    document = event_document(place(*first_raise(), position, None))
+    return {**document, "v": 99, "alarm": {"shape": "new"}}
 
 
 async def test_a_killed_change_stream_is_opened_anew(connected: Database) -> None:

@@ -12,9 +12,10 @@ from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.leases import MemoryLeases
 from adapters.memory.log import Events, MemoryLog
 from core.application import readiness
+from core.application.background import Background, Need
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import FEED, LagMeter
-from core.application.readiness import FEED_SECONDS, Readiness
+from core.application.readiness import FEED_SECONDS, PROJECTION_SECONDS, Readiness
 from core.application.workers.worker import Worker
 from core.coordination.ports import Lease
 from core.errors import Unavailable, UnknownEvent
@@ -22,8 +23,15 @@ from core.log.ports import Notice, Page, Stamp
 from tests.integration.application.test_feed_followers import Bringing
 from tests.kit.history import History
 from tests.kit.hosts import HOST, candidate
+from tests.kit.waiting import eventually
 
 SECONDS = 10.0
+FRESH_SECONDS = readiness.FRESH_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def _asking_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
 
 
 class Log(MemoryLog):
@@ -66,13 +74,22 @@ class Stopping(Worker):
 class Place:
     """A process with a feed, a projector and clients."""
 
-    def __init__(self) -> None:
+    def __init__(self, *projections: str) -> None:
         self.events = Events()
         self.log, self.doorbell, self.clients = Log("log", self.events), Bringing(), Clients()
         self.feed = Feed(self.log, self.doorbell, HOST.chance)
         self.projector = Stopping(candidate(MemoryLeases()), "projector")
-        meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), (), HOST.clock)
-        self.readiness = Readiness(self.feed, self.projector, self.clients, meter)
+        meter = LagMeter(self.log, self.feed, MemoryCheckpoints(), projections, HOST.clock)
+        self.background = Background(HOST.chance)
+        self.clock_fault: str | None = None
+        self.readiness = Readiness(
+            self.feed,
+            self.projector,
+            self.clients,
+            meter,
+            self.background,
+            clock_fault=lambda: self.clock_fault,
+        )
 
     async def connected(self) -> "asyncio.Task[None]":
         """Start the feed, and wait until it is connected."""
@@ -109,6 +126,14 @@ async def test_a_projector_that_has_stopped_says_why() -> None:
     keeping.cancel()
 
 
+async def test_a_process_whose_clock_is_ahead_is_to_be_sent_no_clients() -> None:
+    place = Place()
+    keeping = await place.connected()
+    place.clock_fault = "this machine's clock is 60 s ahead of MongoDB's"
+    assert (await place.readiness.report()).reasons == [place.clock_fault]
+    keeping.cancel()
+
+
 @pytest.mark.parametrize(("age", "ready"), [(FEED_SECONDS - 5, True), (FEED_SECONDS + 5, False)])
 async def test_a_feed_that_is_connected_and_far_behind_the_log_is_not_ready(age: float, ready: bool) -> None:
     place, history = Place(), History()
@@ -118,6 +143,21 @@ async def test_a_feed_that_is_connected_and_far_behind_the_log_is_not_ready(age:
     report = await place.readiness.report()
     assert [(lag.projection, lag.positions) for lag in report.lags] == [(FEED, 1)]
     assert [reason.endswith("s behind the log") for reason in report.reasons] == ([] if ready else [True])
+    keeping.cancel()
+
+
+@pytest.mark.parametrize(("age", "warned"), [(PROJECTION_SECONDS - 5, False), (PROJECTION_SECONDS + 5, True)])
+async def test_a_process_whose_list_no_worker_projects_warns_and_stays_ready(
+    age: float, warned: bool
+) -> None:
+    place, history = Place("alarms"), History()
+    history.raised("pump")
+    place.events.add(replace(history.events[0], at=HOST.clock.now() - timedelta(seconds=age)))
+    keeping = await place.connected()
+    report = await place.readiness.report()
+    assert report.reasons == []
+    told = [f"the projection alarms is {age:.0f} s behind the log: does a worker run?"]
+    assert report.warnings == (told if warned else [])
     keeping.cancel()
 
 
@@ -139,9 +179,46 @@ async def test_clients_are_sent_away_when_the_feed_meets_an_event_of_a_newer_ver
     keeping = await place.connected()
     place.log.newer = True
     place.doorbell.rings.put_nowait(Notice(position=1))
-    async with asyncio.timeout(SECONDS):
-        await keeping
-    assert place.clients.draining
+    await eventually("the clients are sent away", lambda: place.clients.draining, SECONDS)
     reasons = (await place.readiness.report()).reasons
     assert reasons[0] == "it is draining: send no more clients here"
     assert reasons[1].startswith("the feed: stopped: event 1 is alarm.raised v99")
+    keeping.cancel()
+
+
+@pytest.mark.parametrize(("need", "ready"), [("serving", False), ("working", True)])
+async def test_a_background_task_that_fails_is_named(need: Need, ready: bool) -> None:
+    place = Place()
+    keeping = await place.connected()
+    failed = asyncio.Event()
+
+    async def fail() -> None:
+        failed.set()
+        raise KeyError("secret")
+
+    background = asyncio.create_task(place.background.keep("the appender", need, fail))
+    await failed.wait()
+    await asyncio.sleep(0)
+    report = await place.readiness.report()
+    told = ["the appender failed with KeyError and is started again"]
+    assert (report.reasons, report.warnings) == (([], told) if ready else (told, []))
+    background.cancel()
+    keeping.cancel()
+
+
+async def test_however_many_ask_the_log_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", FRESH_SECONDS)
+    place, asked = Place(), 0
+    tail = place.log.tail
+
+    async def counted() -> Stamp:
+        nonlocal asked
+        asked += 1
+        return await tail()
+
+    monkeypatch.setattr(place.log, "tail", counted)
+    await asyncio.gather(*(place.readiness.report() for _ in range(10)))
+    assert asked == 1
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
+    await place.readiness.report()
+    assert asked == 2

@@ -23,6 +23,9 @@ class Log(MemoryLog):
         self.appends = 0
         self.before_append: Callable[[], None] = lambda: None
         self.lagging = False
+        self.confirmations = 0
+        self.replaced = False
+        """Whether a primary that was replaced after the first event of each stream answers plain reads."""
 
     async def append(self, before: Alarm, event: Event) -> Event:
         self.appends += 1
@@ -31,6 +34,12 @@ class Log(MemoryLog):
 
     async def newest(self, stream: str) -> Event | None:
         self.reads += 1
+        if self.replaced:
+            return next(iter(await self.stream(stream, 0, 1)), None)
+        return None if self.lagging else await super().newest(stream)
+
+    async def confirmed(self, stream: str) -> Event | None:
+        self.confirmations += 1
         return None if self.lagging else await super().newest(stream)
 
 

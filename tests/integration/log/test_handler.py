@@ -44,6 +44,29 @@ async def test_another_tenants_alarm_is_unknown(here: Server) -> None:
         assert refusal[0].alarm is None
 
 
+class TestAbsence:
+    async def test_a_new_alarm_is_raised_without_a_read(self, here: Server) -> None:
+        here.recollection.streams.complete()
+        outcome = await here.handle(raising())
+        assert (outcome.alarm.revision, here.log.reads) == (1, 0)
+
+    async def test_an_alarm_of_which_this_process_was_not_told_is_read_after_all(
+        self, here: Server, there: Server, events: Events
+    ) -> None:
+        here.recollection.streams.complete()
+        await there.handle(raising())
+        await there.handle(clearing())
+        outcome = await here.handle(raising())
+        assert [event.revision for event in events.all] == [1, 2, 3]
+        assert outcome.event == events.all[-1]
+
+    async def test_a_refusal_of_an_absent_alarm_rests_on_a_read(self, here: Server) -> None:
+        here.recollection.streams.complete()
+        with refused("unknown_alarm"):
+            await here.handle(clearing())
+        assert here.log.reads == 1
+
+
 class TestRememberedState:
     async def test_a_write_is_decided_on_remembered_state_without_a_read(self, here: Server) -> None:
         await here.handle(raising())
@@ -107,6 +130,39 @@ class TestRememberedState:
         assert await here.handle(raising()) == Outcome(None, raised.alarm)
         with refused("revision_ahead"):
             await here.handle(acknowledging(9))
+
+
+class TestAReplacedPrimary:
+    """One that another has replaced unnoticed: its majority reads are old."""
+
+    async def test_nothing_changed_rests_on_a_confirmed_read(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await there.handle(clearing())
+        here.log.replaced = True
+        outcome = await here.handle(raising())
+        assert outcome.event is not None
+        assert outcome.alarm.occurrence == 2
+
+    async def test_a_refusal_rests_on_a_confirmed_read(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await there.handle(clearing())
+        await there.handle(raising())
+        here.log.replaced = True
+        assert (await here.handle(acknowledging(3))).alarm.state == "acked"
+
+    async def test_what_writes_confirms_nothing(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        await here.handle(acknowledging(1))
+        await there.handle(clearing())
+        # A conflict with what is remembered.
+        await here.handle(raising("critical"))
+        assert here.log.confirmations == 0
+
+    async def test_an_alarm_as_it_stands_is_confirmed(self, here: Server, there: Server) -> None:
+        await there.handle(raising())
+        cleared = await there.handle(clearing())
+        here.log.replaced = True
+        assert await here.handler.alarm(PUMP.alarm_id) == cleared.alarm
 
 
 class TestAnotherVersion:

@@ -251,8 +251,8 @@ class DeliveryMachine(RuleBasedStateMachine):
     def reply(self, request: NeedPage | NeedTail, short: int) -> None:
         match request:
             case NeedPage():
-                start = request.number * PAGE
-                self.stage.delivery.page(request, self.log[start : start + PAGE - short])
+                end = (request.number + 1) * PAGE - short
+                self.stage.delivery.page(request, self.log[request.after : max(request.after, end)])
             case NeedTail():
                 self.stage.delivery.tail(request, len(self.log))
 

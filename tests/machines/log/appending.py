@@ -68,15 +68,18 @@ class Sent:
     event: Event
     told: Event | TocsinError | None = None
     withdrawn: bool = False
+    left_in_doubt: bool = False
     entry: Submission | None = None
 
     @property
     def open(self) -> bool:
-        return self.told is None and not self.withdrawn
+        return self.told is None and not self.withdrawn and not self.left_in_doubt
 
 
 class World:
     """Takes one move after the other. `check` holds after each of them, `come_to_rest` ends it."""
+
+    weighted = _WEIGHTED
 
     def __init__(self, processes: int = 2, violation: Violation = "none") -> None:
         self.violation: Violation = violation
@@ -85,7 +88,6 @@ class World:
         self.submissions: list[Sent] = []
         self.happened: set[str] = set()
         self._commands = 0
-        self._sent_again: set[str] = set()
         self._limits = [
             patch("core.log.appender.BATCH_EVENTS", BATCH),
             patch("core.log.appender.STAMPS", STAMPS),
@@ -95,7 +97,7 @@ class World:
 
     def move(self, choose: Choose) -> None:
         """Let one thing happen."""
-        getattr(self, choose(_WEIGHTED))(choose(self.processes), choose)
+        getattr(self, choose(self.weighted))(choose(self.processes), choose)
 
     def close(self) -> None:
         """End the processes."""
@@ -129,14 +131,15 @@ class World:
         """The very same event a second time, by someone who does not know whether it is in the log."""
         if self._unsure():
             known = choose(self._unsure())
-            self._sent_again.add(known.event.event_id)
             self._submit(Sent(process, known.before, known.event))
 
     def withdraw(self, process: Process, choose: Choose) -> None:
         waiting = [each for each in self.submissions if each.open and each.process is process]
         if waiting:
             submission = choose(waiting)
+            queued = not submission.entry.under_way
             submission.withdrawn = process.appender.withdraw(submission.entry)
+            submission.left_in_doubt = queued and not submission.withdrawn
 
     # What goes well.
 
@@ -213,20 +216,28 @@ class World:
     def come_to_rest(self) -> None:
         """Nothing fails any more: what waits is answered, and what arrives late changes nothing."""
         for _ in range(LAST_CALLS):
-            self.replicas.commit(len(self.replicas.log))
-            for process in self.processes:
-                self._step(process)
+            self.go_on_all()
         assert [each for each in self.submissions if each.open and each.process in self.processes] == []
         for flight in self.replicas.flights:
             self.replicas.execute(flight)
         self.replicas.commit(len(self.replicas.log))
         self.check()
 
+    def go_on_all(self) -> None:
+        """Let the majority confirm all there is, and each process go on."""
+        self.replicas.commit(len(self.replicas.log))
+        for process in self.processes:
+            self._step(process)
+
     # How.
 
     def _unsure(self) -> list[Sent]:
         """What may be in the log."""
-        return [each for each in self.submissions if each.open or isinstance(each.told, Event)]
+        return [
+            each
+            for each in self.submissions
+            if each.open or each.left_in_doubt or isinstance(each.told, Event)
+        ]
 
     def _process(self) -> Process:
         return Process(self.replicas, self.violation)
@@ -264,7 +275,11 @@ class World:
 
         submission.entry = Submission(submission.before, submission.event, told)
         self.submissions.append(submission)
-        submission.process.appender.submit(submission.entry)
+        self.enter(submission, submission.entry)
+
+    def enter(self, submission: Sent, entry: Submission) -> None:
+        """Give the event to the process's appender."""
+        submission.process.appender.submit(entry)
 
     def _check_told(self, submission: Sent, told: Event | TocsinError) -> None:
         assert submission.open, "told twice"
@@ -275,10 +290,7 @@ class World:
                 assert told in log
             case RevisionConflict():
                 (held,) = [e for e in log if (e.stream, e.revision) == (event.stream, event.revision)]
-                # Known limit: an event sent twice may meet itself, and not be found on a primary that came
-                # after that answer and lags. Nobody sends an event again that may be in the log.
-                if not (self.replicas.term and event.event_id in self._sent_again):
-                    assert held.event_id != event.event_id
+                assert held.event_id != event.event_id
             case DuplicateCommand():
                 assert told.event in log
                 assert told.event.command_id == event.command_id

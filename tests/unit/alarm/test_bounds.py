@@ -3,11 +3,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from core.alarm.alarm import Identity
+from core.alarm import condition
+from core.alarm.alarm import Alarm, Identity
 from core.alarm.bounds import check_details
 from core.alarm.condition import check_raise
+from core.alarm.decider import decide
+from core.alarm.evolution import evolve
 from core.errors import InvalidInput
-from tests.kit.given import PUMP, raising
+from tests.kit.given import PUMP, clearing, raising
 
 LONE_SURROGATE = "\ud800"
 
@@ -30,6 +33,9 @@ def details_of(size: int) -> dict[str, Any]:
         {"text": "é" * 2048},
         {"text": ""},
         {"text": "a\0b"},
+        {"text": "two\nlines", "labels": {"a": "two\nlines"}, "probable_cause": "two\nlines"},
+        # A joiner, a narrow space and a private character are no controls.
+        {"identity": replace(PUMP, source="क\u200dष", type="1\u202f000", qualifier="\ue000\xa0")},
         {"labels": {f"label {number}": "x" * 256 for number in range(32)}},
         {"labels": {"é" * 128: "é" * 128}},
         {"labels": {"": ""}},
@@ -60,6 +66,17 @@ def test_input_that_fits_is_let_through(parts: dict[str, Any]) -> None:
         ({"labels": {"a": LONE_SURROGATE}}, "label"),
         ({"origin": "x" * 513}, "origin"),
         ({"origin": "\0"}, "origin"),
+        *(
+            (parts, named)
+            for control in ("\0", "\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\u2029")
+            for parts, named in (
+                ({"identity": replace(PUMP, source=f"a{control}b")}, "source"),
+                ({"identity": replace(PUMP, type=control)}, "type"),
+                ({"identity": replace(PUMP, qualifier=f"a{control}")}, "qualifier"),
+                ({"origin": control}, "origin"),
+                ({"labels": {f"{control}a": ""}}, "label's name"),
+            )
+        ),
         ({"event_type": "x" * 513}, "event_type"),
         ({"probable_cause": "x" * 513}, "probable_cause"),
         ({"identity": replace(PUMP, source="")}, "source"),
@@ -96,3 +113,16 @@ def test_an_alarm_belongs_to_the_tenant_that_raises_it() -> None:
     check_raise(command)
     with pytest.raises(InvalidInput, match="tenant"):
         check_raise(replace(command, context=replace(command.context, tenant="default")))
+
+
+def test_an_alarm_of_an_earlier_version_with_controls_in_its_identity_is_read_and_cleared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    identity = replace(PUMP, source="a\0b", type="c\nd", qualifier="\u2028")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(condition, "check_raise", lambda _: None)
+        event = decide(Alarm.absent(identity.alarm_id), raising(identity=identity))
+    assert event is not None
+    stored = evolve(Alarm.absent(identity.alarm_id), event)
+    assert (stored.source, stored.type, stored.qualifier) == ("a\0b", "c\nd", "\u2028")
+    assert decide(stored, replace(clearing(), alarm_id=identity.alarm_id)) is not None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from core.alarm import alarm
 from core.alarm.alarm import ALARM_NAMESPACE, Alarm, Identity
 
 texts = st.text(st.characters(codec="utf-8"), max_size=12)
@@ -58,3 +59,10 @@ def test_an_alarm_that_never_was_is_normal() -> None:
     assert (absent.id, absent.state, absent.revision, absent.position) == ("some id", "normal", 0, 0)
     assert absent.acked
     assert not absent.active
+
+
+def test_a_huge_identity_has_an_id_that_is_not_remembered() -> None:
+    before = alarm._remembered_id.cache_info().currsize
+    ids = {Identity("t", f"{number}" + "x" * alarm.REMEMBERED_LENGTH, "hot").alarm_id for number in range(3)}
+    assert len(ids) == 3
+    assert alarm._remembered_id.cache_info().currsize == before

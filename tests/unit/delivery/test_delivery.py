@@ -20,6 +20,7 @@ from core.delivery.protocol import (
     Unsubscribe,
 )
 from core.delivery.requests import NeedPage, NeedTail
+from core.delivery.ring import weight_of
 from core.errors import LogMismatch
 from core.lists.filter import Filter
 from tests.kit.delivery import Client, DeliveryStage
@@ -115,12 +116,61 @@ def test_who_falls_off_the_ring_is_brought_back_from_pages_of_the_log() -> None:
         for request in requests:
             assert isinstance(request, NeedPage)
             pages.append(request.number)
-            start = request.number * PAGE_EVENTS
-            stage.delivery.page(request, stage.plant.events[start : start + PAGE_EVENTS])
+            end = (request.number + 1) * PAGE_EVENTS
+            stage.delivery.page(request, stage.plant.events[request.after : end])
         stage.pump()
     assert pages == [0, 1, 2]
     assert [len(each.events) for each in received] == [2 * PAGE_EVENTS + 17, 2 * PAGE_EVENTS + 13]
     assert client.messages[-1] == other.messages[-1]
+
+
+def test_a_page_that_one_read_does_not_bring_whole_is_read_on_behind_what_it_brought() -> None:
+    stage = DeliveryStage(ring_events=10)
+    client = stage.client()
+    reports(stage, PAGE_EVENTS + 20)
+    received = stage.subscribe(client, after=3)
+    asked = []
+    stage.pump()
+    while requests := stage.delivery.requests():
+        for request in requests:
+            assert isinstance(request, NeedPage)
+            asked.append(request)
+            stage.delivery.page(request, stage.plant.events[request.after : request.after + 200])
+        stage.pump()
+    assert [each.after for each in asked] == [0, 200, 400, 500]
+    assert {each.tries for each in asked} == {0}
+    assert [each.position for each in received.events] == list(range(4, PAGE_EVENTS + 21))
+
+
+def test_a_client_beyond_what_one_read_brings_gets_its_page_though_nothing_of_it_is_kept() -> None:
+    stage = DeliveryStage(ring_events=10)
+    reports(stage, PAGE_EVENTS + 20)
+    received = stage.subscribe(stage.client(), after=450)
+    stage.pump()
+    while requests := stage.delivery.requests():
+        for request in requests:
+            assert isinstance(request, NeedPage)
+            stage.delivery._catch_up._pages.clear()
+            stage.delivery.page(request, stage.plant.events[request.after : request.after + 200])
+        stage.pump()
+    assert [each.position for each in received.events] == list(range(451, PAGE_EVENTS + 21))
+
+
+def test_kept_pages_are_bounded_in_bytes_and_what_was_read_last_stays() -> None:
+    stage = DeliveryStage()
+    reports(stage, 2 * PAGE_EVENTS, text="x" * 1_000)
+    first, second = stage.plant.events[:PAGE_EVENTS], stage.plant.events[PAGE_EVENTS:]
+    pages = Pages(size=int(1.5 * sum(map(weight_of, first))))
+    pages.keep(0, 0, first)
+    assert len(pages.after(0)) == PAGE_EVENTS
+    pages.keep(1, PAGE_EVENTS, second)
+    assert not pages.after(0)
+    assert len(pages.after(PAGE_EVENTS)) == PAGE_EVENTS
+    tiny = Pages(size=1)
+    tiny.keep(0, 0, first[:100])
+    tiny.keep(0, 100, first[100:])
+    assert len(tiny.after(0)) == PAGE_EVENTS
+    assert tiny.read_up_to(PAGE_EVENTS - 1) == PAGE_EVENTS
 
 
 def test_a_page_that_is_not_there_yet_is_asked_for_again_and_says_how_often() -> None:
@@ -130,12 +180,16 @@ def test_a_page_that_is_not_there_yet_is_asked_for_again_and_says_how_often() ->
     received = stage.subscribe(client, after=1)
     stage.pump()
     (first,) = stage.delivery.requests()
-    assert isinstance(first, NeedPage)
-    stage.delivery.page(first, stage.plant.events[:1])
-    (again,) = stage.delivery.requests()
-    assert again == NeedPage(0, 0, 1)
+    assert first == NeedPage(0, 0, 0)
+    stage.delivery.page(first, [])
+    stage.delivery.page(NeedPage(0, 0, 0, 1), stage.plant.events[:1])
+    stage.delivery.page(NeedPage(0, 0, 1), [])
+    asked = stage.delivery.requests()
+    assert asked == [NeedPage(0, 0, 0, 1), NeedPage(0, 0, 1), NeedPage(0, 0, 1, 1)]
+    again = asked[-1]
+    assert isinstance(again, NeedPage)
     assert stage.delivery.needs(again)
-    stage.delivery.page(again, stage.plant.events)
+    stage.delivery.page(again, stage.plant.events[1:])
     stage.pump()
     assert received.position == 6
 
@@ -156,7 +210,7 @@ def test_a_page_with_a_gap_is_refused() -> None:
     stage = DeliveryStage()
     reports(stage, 3)
     with pytest.raises(LogMismatch, match="event 3 is where 2 should be"):
-        Pages().keep(0, [stage.plant.events[0], stage.plant.events[2]])
+        Pages().keep(0, 0, [stage.plant.events[0], stage.plant.events[2]])
 
 
 def test_a_page_read_before_the_log_was_replaced_is_ignored() -> None:

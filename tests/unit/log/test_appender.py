@@ -1,29 +1,33 @@
 """What tests/machines/test_appender.py is too random to show every time."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import patch
 
 import pytest
+from msgspec.structs import replace
 
 from core.alarm.alarm import Alarm, Identity
 from core.alarm.decider import decide
 from core.alarm.events import Event
-from core.errors import InvalidInput, TocsinError, Unavailable
+from core.errors import InvalidInput, OutcomeUnknown, TocsinError, Unavailable, UnknownEvent
 from core.log.appender import QUEUE_SUBMISSIONS, Submission
 from tests.kit.given import raising
-from tests.kit.replicas import REFUSED, UNSTORABLE, Insert, Pause, Process, Read, Replicas
+from tests.kit.replicas import REFUSED, UNSTORABLE, Client, Insert, Pause, Process, Read, Replicas
 
 Told = list[Event | TocsinError]
 
 
-def submitted(process: Process, source: str, text: str = "") -> tuple[Submission, Told]:
+def submitted(
+    process: Process, source: str, text: str = "", key: str | None = None
+) -> tuple[Submission, Told]:
     """Submit the first event of an alarm; return its entry and what its caller is told."""
     told: Told = []
     identity = Identity("default", source, "pressure")
     before = Alarm.absent(identity.alarm_id)
     event = decide(before, raising(identity=identity, text=text, at=ord(source)))
     assert event is not None
+    event = replace(event, command_id=key)
     entry = Submission(before, event, told.append)
     process.appender.submit(entry)
     return entry, told
@@ -145,3 +149,59 @@ def test_the_appenders_queue_is_bounded() -> None:
         here.appender.submit(entry)
     with pytest.raises(Unavailable):
         here.appender.submit(entry)
+
+
+@pytest.mark.parametrize(
+    ("error", "told_first"),
+    [(UnknownEvent("alarm.dreamt", 9, 1), UnknownEvent), (KeyError("alarm"), Unavailable)],
+)
+def test_an_event_of_the_same_key_that_cannot_be_read_does_not_hold_up_the_rest(
+    error: Exception, told_first: type[TocsinError]
+) -> None:
+    replicas = Replicas()
+    here, there = Process(replicas, "none"), Process(replicas, "none")
+    _, before = submitted(there, "a", key="k")
+    run_until(there, lambda: bool(before))
+    _, told = submitted(here, "b", key="k")
+    _, others = submitted(here, "c")
+    found = Client.find
+
+    async def failing(client: Client, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        if key == "command":
+            raise error
+        return await found(client, event, key)
+
+    with patch.object(Client, "find", failing):
+        run_until(here, lambda: bool(others))
+    assert [type(each) for each in told] == [told_first]
+    assert positions(others) == [2]
+
+
+def test_who_waits_is_told_when_the_store_raises_what_nobody_foresaw() -> None:
+    here = Process(Replicas(), "none")
+    told = [submitted(here, source)[1] for source in "ab"]
+    with patch.object(Client, "insert", side_effect=KeyError("code")), pytest.raises(KeyError):
+        run_until(here, lambda: all(told))
+    assert [type(each) for each in told[0] + told[1]] == [OutcomeUnknown, OutcomeUnknown]
+    here.call = None
+    _, later = submitted(here, "c")
+    run_until(here, lambda: bool(later))
+    assert positions(later) == [1]
+
+
+def test_what_waits_is_bounded_in_bytes_until_it_has_its_outcome() -> None:
+    here = Process(Replicas(), "none")
+    first, told = submitted(here, "a", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 2 * first.size + 100):
+        second, _ = submitted(here, "b", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "c")
+        assert here.appender.withdraw(second)
+        _, others = submitted(here, "d", "x" * 2_000)
+        with pytest.raises(Unavailable, match="are waiting already"):
+            submitted(here, "e")
+        run_until(here, lambda: bool(told and others))
+        submitted(here, "f", "x" * 2_000)
+    with patch("core.log.appender.QUEUE_BYTES", 1):
+        alone = Process(Replicas(), "none")
+        submitted(alone, "a")

@@ -274,6 +274,16 @@ mappings = st.dictionaries(texts, texts, max_size=5) | st.dictionaries(
 NUL = {"a\0b": "c\0d"}
 
 
+CONTROLS = {"alertname": "Disk\nFull", "instance": "db\x1b-1", "a\tb": "c\nd"}
+
+
+def test_controls_in_names_are_replaced_visibly() -> None:
+    command = raised(alert(labels=CONTROLS))
+    assert (command.identity.source, command.identity.type) == ("db\ufffd-1", "Disk\ufffdFull")
+    assert command.labels == {"a\ufffdb": "c\nd"}
+
+
+@example(labels=CONTROLS, annotations=CONTROLS, url="\n", receiver="\n", fingerprint="f\n")
 @example(labels=NUL, annotations=NUL, url="\0", receiver="\0", fingerprint="f\0")
 @given(labels=mappings, annotations=mappings, url=texts, receiver=texts, fingerprint=texts)
 def test_no_alert_is_lost_to_a_bound(

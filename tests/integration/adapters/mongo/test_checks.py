@@ -217,7 +217,7 @@ class TestCommandLine:
 
     def test_a_mongod_that_is_not_there_is_told_in_one_line(self, command: Process) -> None:
         port = free_port()
-        status, line = run(command, "serve", "--mongodb-uri", f"mongodb://127.0.0.1:{port}")
+        status, line = run(command, "verify", "--mongodb-uri", f"mongodb://127.0.0.1:{port}")
         assert status == 2
         assert line.startswith(f"tocsin: MongoDB cannot be reached: 127.0.0.1:{port}: ")
         assert line.endswith("Connection refused")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from adapters.pagerduty import commands
 from adapters.pagerduty.commands import identity_of, raise_of, source_of, time_of
 from adapters.pagerduty.event import EVENT_BYTES, PagerDutyEvent, read_event
 from core.alarm import bounds
@@ -71,9 +72,14 @@ def test_the_routing_key_is_nowhere_in_the_clear() -> None:
     assert KEY not in source_of(KEY)
 
 
-@pytest.mark.parametrize("key", ["é" * 255, "\N{GRINNING FACE}" * 255, "a\0b"])
+@pytest.mark.parametrize("key", ["é" * 255, "\N{GRINNING FACE}" * 255, "a\0b", "a\nb", "\u2028"])
 def test_any_dedup_key_is_an_identity(key: str) -> None:
     raised(read(dedup_key=key))
+
+
+def test_dedup_keys_with_controls_stay_apart() -> None:
+    keys = ["a\0b", "a\nb", "a b", "a\N{REPLACEMENT CHARACTER}b"]
+    assert len({raised(read(dedup_key=key)).alarm_id for key in keys}) == len(keys)
 
 
 SEVERITIES: list[tuple[str, Severity]] = [
@@ -198,3 +204,18 @@ def test_an_event_of_the_largest_size_is_read_and_a_larger_one_is_not() -> None:
     assert read_event(body.ljust(EVENT_BYTES)).action == "trigger"
     with pytest.raises(InvalidEvent, match="512 KB"):
         read_event(body.ljust(EVENT_BYTES + 1))
+
+
+def test_of_details_in_many_parts_only_the_first_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "PARTS", 10)
+    command = raised(read(payload=PAYLOAD | {"custom_details": {str(each): each for each in range(25)}}))
+    assert command.details["custom_details"] == {str(each): each for each in range(10)}
+    assert command.details["details_left_out"] == 15
+
+
+def test_of_details_that_cannot_be_stored_only_so_many_bytes_are_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commands, "EXAMINED_BYTES", 100)
+    custom = {str(each): {"\0": "x" * 40} for each in range(9)} | {"late": 1}
+    assert raised(read(payload=PAYLOAD | {"custom_details": custom})).details == {"details_left_out": 10}

@@ -1,14 +1,16 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from adapters.memory.checkpoints import KeptCheckpoint
+from adapters.streaming.snapshot_places import SnapshotPlaces
 from adapters.uvicorn.websocket import StreamProtocol
+from core.alarm.alarm import Alarm
 from core.delivery.limits import Limits
 from core.delivery.pages import PAGE_EVENTS
 from core.errors import Unavailable
@@ -285,6 +287,58 @@ async def test_snapshots_nobody_reads_hold_up_no_other(monkeypatch: pytest.Monke
                 await asyncio.sleep(0)
         await quick.subscribed(snapshot=True)
         assert len(await quick.snapshot(700)) == 700
+
+
+async def test_a_session_gets_one_snapshot_at_a_time(
+    streams: Streams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan, under_way, most = streams.alarms.scan, 0, 0
+
+    async def counting(tenant: str | None = None) -> AsyncIterator[Sequence[Alarm]]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            async for rows in scan(tenant):
+                yield rows
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(streams.alarms, "scan", counting)
+    streams.raise_many(1_200)
+    async with streams.client() as client, streams.client() as other:
+        await client.hear()
+        for name in "abcd":
+            await client.say(op="subscribe", id=name, snapshot=True)
+        await client.say(op="unsubscribe", id="b")
+        for name in "acd":
+            while (message := await client.hear())["op"] != "subscribed" or message["id"] != name:
+                assert message["id"] == "b"
+            rows = await client.snapshot(1_200)
+            assert len(rows) == 100
+        assert most == 1
+        assert await other.subscribed(snapshot=True) == 1_200
+        assert len(await other.snapshot(1_200)) == 100
+    assert (under_way, len(streams.driver._fetching._places)) == (0, 0)
+
+
+async def test_the_snapshots_of_one_subject_wait_for_each_other_and_for_no_other() -> None:
+    places, ended = SnapshotPlaces(2), asyncio.Event()
+
+    async def take(subject: str) -> None:
+        async with places.taken("default", subject):
+            had.append(subject)
+            await ended.wait()
+
+    had: list[str] = []
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        for subject in "aaabb":
+            tasks.create_task(take(subject))
+        while len(had) < 4:
+            await asyncio.sleep(0)
+        assert had == ["a", "a", "b", "b"]
+        ended.set()
+    assert (had[4:], len(places)) == (["a"], 0)
 
 
 async def test_a_session_has_several_subscriptions_and_one_may_end(streams: Streams) -> None:

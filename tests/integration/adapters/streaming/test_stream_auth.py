@@ -12,8 +12,9 @@ from adapters.memory.revocations import MemoryRevocations
 from adapters.tokens.secret import SecretTokens
 from core.access.callers import ANYONE
 from core.access.ports import ApiKey
+from core.application import authentication
 from core.application.authentication import Authentication
-from core.errors import Unavailable
+from core.errors import Unauthenticated, Unavailable
 from core.roles import Role
 from tests.kit.hosts import HOST
 from tests.kit.streams import Streams, streaming
@@ -190,6 +191,28 @@ async def test_a_key_that_is_used_again_is_not_looked_up_again(gate: Gate) -> No
     assert gate.keys.lookups == 1
     gate.keys.away = True
     await gate.authentication.caller(key)
+
+
+async def test_an_unknown_key_is_looked_up_once_a_second(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up = f"tck_{'0' * 32}_{'x' * 43}"
+    for _ in range(5):
+        with pytest.raises(Unauthenticated):
+            await gate.authentication.caller(made_up)
+    assert gate.keys.lookups == 1
+    monkeypatch.setattr(authentication, "UNKNOWN_KEY_SECONDS", 0.0)
+    with pytest.raises(Unauthenticated):
+        await gate.authentication.caller(made_up)
+    assert gate.keys.lookups == 2
+
+
+async def test_of_unknown_keys_only_so_many_are_remembered(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "CACHED_KEYS", 2)
+    for number in (0, 1, 2, 0):
+        with pytest.raises(Unauthenticated):
+            await gate.authentication.caller(f"tck_{number:032x}_{'x' * 43}")
+    assert gate.keys.lookups == 4
 
 
 async def test_a_key_that_is_being_revoked_is_refused_though_it_is_still_there(

@@ -12,7 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from adapters.tokens.keys import REREAD_SECONDS, KeySetTokens
+from adapters.tokens.key_sources import KeyFile
+from adapters.tokens.keys import KEPT_SECONDS, KeySetTokens
 from core.errors import StartupRefused, Unauthenticated
 from tests.kit.tokens import claims, signed
 
@@ -45,7 +46,8 @@ def file(tmp_path: Path) -> Path:
 def tokens(file: Path, clock: Clock) -> Callable[..., KeySetTokens]:
     def write(*keys: dict[str, Any]) -> KeySetTokens:
         file.write_text(json.dumps({"keys": keys}))
-        return KeySetTokens(file, clock)
+        source = KeyFile(file)
+        return KeySetTokens(source, source.first, clock=clock)
 
     return write
 
@@ -108,19 +110,34 @@ def test_an_expired_token_is_refused_whoever_signed_it(tokens: Callable[..., Key
     assert "expired" in refusal(tokens(public(RSA, "a")), made(RSA, "a", exp=time.time() - 1))
 
 
-def test_an_unknown_kid_has_the_file_read_again_once_a_minute(
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
+async def test_a_file_that_changes_is_read_again(
     tokens: Callable[..., KeySetTokens], file: Path, clock: Clock
 ) -> None:
     rotated = tokens(public(RSA, "a"))
-    file.write_text(json.dumps({"keys": [public(OTHER, "b")]}))
-    assert "kid" in refusal(rotated, made(OTHER, "b"))
-    clock.now += REREAD_SECONDS
-    assert rotated.verify(made(OTHER, "b"), datetime.now(UTC)).subject == "ann"
+    write(file, json.dumps({"keys": [public(OTHER, "b")]}))
+    await rotated.prepare(made(RSA, "a"))
+    assert rotated.verify(made(RSA, "a"), datetime.now(UTC)).subject == "ann"
+    clock.now += KeyFile.fresh_seconds
+    await rotated.prepare(made(RSA, "a"))
     assert "kid" in refusal(rotated, made(RSA, "a"))
-    file.write_text("half a fi")
-    clock.now += REREAD_SECONDS
-    assert "kid" in refusal(rotated, made(RSA, "c"))
     assert rotated.verify(made(OTHER, "b"), datetime.now(UTC)).subject == "ann"
+
+
+async def test_the_keys_of_a_file_that_broke_are_kept_for_a_time(
+    tokens: Callable[..., KeySetTokens], file: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tokens(public(RSA, "a"))
+    write(file, "half a fi")
+    clock.now += KeyFile.fresh_seconds
+    await broken.prepare(made(RSA, "a"))
+    assert "kept for a time" in caplog.text
+    assert broken.verify(made(RSA, "a"), datetime.now(UTC)).subject == "ann"
+    clock.now += KEPT_SECONDS + 1
+    assert "too long" in refusal(broken, made(RSA, "a"))
 
 
 @pytest.mark.parametrize(
@@ -142,9 +159,9 @@ def test_an_unknown_kid_has_the_file_read_again_once_a_minute(
 def test_a_key_file_without_a_usable_key_is_refused(file: Path, content: str) -> None:
     file.write_text(content)
     with pytest.raises(StartupRefused, match="JWKS"):
-        KeySetTokens(file)
+        KeyFile(file)
 
 
 def test_a_key_file_that_is_not_there_is_refused(file: Path) -> None:
     with pytest.raises(StartupRefused, match="No such file"):
-        KeySetTokens(file)
+        KeyFile(file)

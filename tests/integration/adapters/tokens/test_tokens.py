@@ -11,6 +11,7 @@ from adapters.tokens.signature import TOKEN_BYTES
 from core.access.callers import Caller
 from core.errors import StartupRefused, Unauthenticated
 from entrypoints.cli.token import lifetime, minted
+from entrypoints.process.settings import Settings
 from tests.kit.tokens import SECRET, claims, encoded, signed, token
 
 TOKENS = SecretTokens(SECRET)
@@ -145,6 +146,6 @@ def test_what_is_no_lifetime_is_refused(text: str) -> None:
 
 def test_no_token_is_minted_that_would_be_refused() -> None:
     with pytest.raises(StartupRefused, match="sub"):
-        minted(SECRET, "", "default", frozenset({"viewer"}), "1h")
+        minted(Settings(auth_secret=SECRET), "", "default", frozenset({"viewer"}), "1h")
     with pytest.raises(StartupRefused, match="TOCSIN_AUTH_SECRET"):
-        minted(None, "ann", "default", frozenset({"viewer"}), "1h")
+        minted(Settings(), "ann", "default", frozenset({"viewer"}), "1h")

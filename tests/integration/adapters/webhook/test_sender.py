@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
 import pytest
 import pytest_asyncio
@@ -33,7 +34,7 @@ def always(receiver: Receiver, behaviour: Behaviour) -> None:
     receiver.behave = lambda _: behaviour
 
 
-@pytest.mark.parametrize("behaviour", ["ok", "slow", "flood", "drip"])
+@pytest.mark.parametrize("behaviour", ["ok", "slow", "flood", "drip", "bomb", "longer"])
 async def test_an_answer_of_2xx_is_a_delivery_however_long_its_body(
     sender: HttpSender, receiver: Receiver, behaviour: Behaviour
 ) -> None:
@@ -60,6 +61,25 @@ async def test_any_answer_but_2xx_is_a_failure_within_its_time(
 async def test_a_failure_brings_its_retry_after_along(sender: HttpSender, receiver: Receiver) -> None:
     always(receiver, "later")
     assert (await sender.call(receiver.url, {}, b"")).retry_after == 77
+
+
+async def test_an_answer_that_never_begins_is_cut_short_long_before_its_time(receiver: Receiver) -> None:
+    """Each interim answer costs the event loop more than its bytes cost the receiver."""
+    always(receiver, "interim")
+    sender = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=30)
+    async with aclosing(sender), asyncio.timeout(10):
+        answer = await sender.call(receiver.url, {}, b"")
+    assert answer.reason == "ReadError: the answer goes on for too long"
+
+
+async def test_whatever_the_client_library_raises_is_a_failed_call(
+    sender: HttpSender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise KeyError("no error that the library names")
+
+    monkeypatch.setattr("adapters.webhook.sender.retry_after_of", fail)
+    assert (await sender.call(receiver.url, {}, b"")).reason == "the answer was not understood: KeyError"
 
 
 NUMBERS = st.integers(0, 10**21)

@@ -15,8 +15,10 @@ from rich.console import Console
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.memory.kpis import MemoryKpiBuckets
 from adapters.memory.log import MemoryLog
+from adapters.mongo.alarms.history import MongoAlarmHistory
 from adapters.mongo.client import Database
 from adapters.mongo.codec import event_document
+from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS
 from core.application.projections.alarms import AlarmModel
 from core.application.projections.kpis import PACE_ALARMS, PACE_SECONDS, PROJECTION, KpiModel
@@ -33,7 +35,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.state import AppState
 from entrypoints.process.compose import Process, running
 from entrypoints.process.settings import Settings
-from entrypoints.process.storage import Storage, dated_log, storage
+from entrypoints.process.storage import Storage, storage
 from tests.kit.history import BEGINNING, Shift
 from tests.kit.mongods import Mongod
 
@@ -63,9 +65,8 @@ async def store(mongodb_uri: str, database: str) -> AsyncIterator[Storage]:
 
 
 @pytest_asyncio.fixture
-async def log(mongodb_uri: str, database: str) -> AsyncIterator[DatedLog]:
-    async with dated_log(Settings(mongodb_uri=mongodb_uri, database=database)) as made:
-        yield made
+async def log(connected: Database) -> DatedLog:
+    return DatedLog(MongoLog(connected), MongoAlarmHistory(connected))
 
 
 @asynccontextmanager

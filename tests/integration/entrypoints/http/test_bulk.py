@@ -109,6 +109,8 @@ INVALID: list[tuple[Any, str]] = [
     ({"command": "confirm"}, "alarm_id"),
     (on("pump", "confirm", colour="red"), "colour"),
     (on("pump", "confirm", if_match=0), "if_match"),
+    ({"command": "confirm", "alarm_id": "a" * 37}, "alarm_id"),
+    ({"command": "clear", "alarm_id": "a" * 37}, "alarm_id"),
     (raising(severity="fatal"), "severity"),
     (raising(source=""), "source"),
     (raising(occurred_at="0001-01-01T00:00:00+14:00"), "occurred_at"),

@@ -95,7 +95,9 @@ async def test_suppression_is_not_up_to_an_operator(http: httpx.AsyncClient) -> 
 
 
 async def test_a_command_on_an_unknown_alarm_is_answered_404(http: httpx.AsyncClient) -> None:
-    assert problem(await post(http, "/v1/alarms/none/acknowledge", revision=1)) == (404, "unknown_alarm")
+    for alarm_id in ("none", "*"):
+        unknown = await post(http, f"/v1/alarms/{alarm_id}/acknowledge", revision=1)
+        assert problem(unknown) == (404, "unknown_alarm")
     assert problem(await post(http, "/v1/clear", source="x", type="y")) == (404, "unknown_alarm")
 
 
@@ -104,9 +106,12 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     (RAISE | {"severity": "fatal"}, "severity"),
     (RAISE | {"source": ""}, "source"),
     (RAISE | {"source": 7}, "source"),
+    (RAISE | {"source": "a\u0000b"}, "source"),
+    (RAISE | {"type": "a\nb"}, "type"),
+    (RAISE | {"qualifier": "a\u2028b"}, "qualifier"),
     (RAISE | {"text": "x" * 5000}, "text"),
     (RAISE | {"labels": {"a": 1}}, "labels"),
-    (RAISE | {"labels": {"a\0b": "c"}}, "NUL"),
+    (RAISE | {"labels": {"a\0b": "c"}}, "a label's name"),
     (RAISE | {"details": {"n": 2**64}}, "64 bits"),
     (RAISE | {"details": {"a": "x" * 20_000}}, "details"),
     (RAISE | {"occurred_at": "2026-01-01T00:00:00"}, "occurred_at"),

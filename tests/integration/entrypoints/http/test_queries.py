@@ -184,3 +184,17 @@ async def test_a_process_that_is_not_ready_says_why(http: httpx.AsyncClient, sta
 async def test_head_is_get_without_a_body(http: httpx.AsyncClient) -> None:
     answer = await http.head("/v1/alarms")
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize("method_and_path", ["GET ", "GET /events", "POST /confirm"])
+async def test_what_is_too_long_to_be_an_id_is_not_looked_up(
+    stage: HttpStage, monkeypatch: pytest.MonkeyPatch, method_and_path: str
+) -> None:
+    async def looked_up(_: str) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(stage.log, "newest", looked_up)
+    method, rest = method_and_path.split(" ")
+    async with stage.client() as http:
+        answer = await http.request(method, f"/v1/alarms/{'a' * 37}{rest}")
+    assert problem(answer) == (404, "unknown_alarm")

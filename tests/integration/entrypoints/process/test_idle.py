@@ -12,7 +12,8 @@ from tests.kit.redis import RedisServer
 from tests.kit.waiting import NeverHappened
 
 RENEWALS = 4
-WORKERS = {("update", "leases"), ("update", "processes"), ("aggregate", "processes")}
+SETTINGS = {("update", "settings"), ("query", "settings")}
+WORKERS = {("update", "leases"), ("update", "processes"), ("aggregate", "processes"), *SETTINGS}
 SECONDS = 30.0
 
 Asked = Counter[tuple[str, str]]

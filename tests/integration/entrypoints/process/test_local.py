@@ -52,7 +52,7 @@ async def crash(mongod: Mongod) -> None:
 
 
 async def is_kept(log: Database, event: Event) -> bool:
-    return await EventStore(log).find(event.event_id) is not None
+    return await EventStore(log).find(event, "event_id") is not None
 
 
 async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
@@ -62,7 +62,7 @@ async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
     kept = []
     for event in history.events:
         await apply(log, event)
-        assert await EventStore(log).find(event.event_id) == event
+        assert await EventStore(log).find(event, "event_id") == event
         await crash(standalone)
         kept.append(await is_kept(log, event))
         if not kept[-1]:
@@ -71,11 +71,12 @@ async def test_a_kill_undoes_what_a_plain_majority_read_has_shown(
     assert not all(kept)
 
 
-@pytest.mark.parametrize("read", ["tail", "read", "find", "stamps"])
+@pytest.mark.parametrize("read", ["tail", "read", "find", "stamps", "newest_of_all"])
 async def test_a_kill_leaves_what_a_journaled_store_has_shown(
     standalone: Mongod, log: Database, history: History, read: str
 ) -> None:
     store = JournaledStore(log)
+    await store.create_indexes()
     for event in history.events:
         await apply(log, event)
         match read:
@@ -84,7 +85,10 @@ async def test_a_kill_leaves_what_a_journaled_store_has_shown(
             case "read":
                 assert (await store.read(event.position - 1, 10)).events == [event]
             case "find":
-                assert await store.find(event.event_id) == event
+                assert await store.find(event, "event_id") == event
+            case "newest_of_all":
+                shown = [snapshot async for page in store.newest_of_all() for snapshot in page]
+                assert event.snapshot in shown
             case _:
                 assert (await store.stamps(event.position, 10))[0].event_id == event.event_id
         await crash(standalone)

@@ -25,7 +25,7 @@ def test_a_short_secret_or_a_file_without_keys_is_refused(tmp_path: Path) -> Non
     file = tmp_path / "jwks.json"
     file.write_text(json.dumps({"keys": []}))
     with pytest.raises(StartupRefused):
-        token_verifier(None, file)
+        token_verifier(None, str(file))
 
 
 def test_without_a_secret_or_keys_nothing_verifies_and_nothing_signs() -> None:

@@ -14,6 +14,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import WriteConcern
 
 from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
+from core.application.waiting import cancelled
 from core.errors import StartupRefused
 from tests.kit.components import component
 
@@ -222,3 +223,28 @@ async def test_ctrl_c_in_the_terminal_does_not_reach_the_embedded_mongod(
     # Only who is stopped by SIGTERM, and not by the terminal's SIGINT, says so.
     assert '"signal":15,' in mongod_log(tmp_path)
     assert '"signal":2,' not in mongod_log(tmp_path)
+
+
+async def test_a_mongod_that_is_killed_is_named_with_its_log_and_started_again(
+    tmp_path: Path, mongod: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with EmbeddedMongod(tmp_path, mongod) as running:
+        keeping = asyncio.create_task(running.keep_running(lambda: 0.5))
+        try:
+            await write(running.uri, 1)
+            killed = pid_of(tmp_path)
+            os.kill(killed, signal.SIGKILL)
+            async with asyncio.timeout(2 * WAIT_SECONDS):
+                while "runs again" not in caplog.text:
+                    await asyncio.sleep(0.02)
+            await write(running.uri, 2)
+            assert await numbers(running.uri) == [1, 2]
+        finally:
+            await cancelled([keeping])
+    assert f"ended with status {-signal.SIGKILL}; its log, {tmp_path / 'mongod.log'}" in caplog.text
+    # What the killed one wrote is still there.
+    assert f'"pid":{killed}' in mongod_log(tmp_path)
+
+
+def pid_of(folder: Path) -> int:
+    return int((folder / "db" / "mongod.lock").read_text())

@@ -86,6 +86,33 @@ async def test_a_store_that_is_away_is_not_asked_again_for_those_who_wait() -> N
     assert len(store.asked) == batched_reads.READERS
 
 
+async def test_no_read_asks_for_more_bytes_than_it_may() -> None:
+    store = Store()
+    store.go.set()
+    reads = BatchedReads(store.read)
+    long = [str(number) * 5_000 for number in range(10)]
+    await asyncio.gather(*(reads.get(key) for key in [*long, "x" * batched_reads.KEYS_BYTES]))
+    sizes = [len("".join(keys)) for keys in store.asked if len(keys) > 1]
+    assert max(sizes) <= batched_reads.KEYS_BYTES
+    assert ["x" * batched_reads.KEYS_BYTES] in store.asked
+
+
+async def test_a_key_that_cannot_be_read_fails_alone() -> None:
+    class Picky(Store):
+        async def read(self, keys: Sequence[str]) -> dict[str, int]:
+            if "bad" in keys:
+                raise ValueError("too large")
+            return await super().read(keys)
+
+    store = Picky()
+    reads = BatchedReads(store.read)
+    under_way = [*await asking(reads, "a"), *await asking(reads, "a")]
+    waiting = await asking(reads, "b", "bad", "c")
+    store.go.set()
+    results = await asyncio.gather(*under_way, *waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [int, int, int, ValueError, int]
+
+
 async def test_who_gives_up_takes_nobody_along() -> None:
     store = Store()
     reads = BatchedReads(store.read)

@@ -1,0 +1,1 @@
+"""The connections between processes, to the one that appends for all."""

@@ -1,0 +1,1 @@
+"""Tests of the protocols that speak to sockets."""
