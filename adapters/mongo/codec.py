@@ -109,9 +109,16 @@ def _recorded(document: Mapping[str, Any]) -> Document:
     fields["at"] = fields["at"].replace(tzinfo=UTC)
     fields["occurred_at"] = fields["occurred_at"].replace(tzinfo=UTC)
     data = fields["data"]
-    if fields["v"] != SCHEMA_VERSION or not _ODD.isdisjoint(data):
+    if fields["v"] != SCHEMA_VERSION:
         fields["data"] = _plain_deep(data)
+    elif not _ODD.isdisjoint(data):
+        # Runs for every event read: the rest of a fact need not be walked.
+        fields["data"] = {**data, **{name: _plain(name, data[name]) for name in _ODD & data.keys()}}
     return fields
+
+
+def _plain(name: str, value: Any) -> Any:
+    return _origins(value) if name == "origins" else _plain_deep(value)
 
 
 def _alarm(document: Mapping[str, Any], version: int) -> Document:
@@ -124,13 +131,16 @@ def _alarm(document: Mapping[str, Any], version: int) -> Document:
         time = fields[name]
         if time is not None:
             fields[name] = time.replace(tzinfo=UTC)
-    fields["origins"] = {
-        name: {**origin, "since": origin["since"].replace(tzinfo=UTC)}
-        for name, origin in fields["origins"].items()
-    }
+    fields["origins"] = _origins(fields["origins"])
     if fields["details"]:
         fields["details"] = _plain_deep(fields["details"])
     return fields
+
+
+def _origins(origins: Mapping[str, Document]) -> Document:
+    return {
+        name: {**origin, "since": origin["since"].replace(tzinfo=UTC)} for name, origin in origins.items()
+    }
 
 
 def _plain_deep(value: Any) -> Any:

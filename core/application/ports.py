@@ -40,7 +40,11 @@ class ReadModelNames:
 
 
 class ReadModel(Protocol):
-    """A read model. Its writes can be repeated: an event that comes again changes nothing."""
+    """A read model. Its writes can be repeated: an event that comes again changes nothing.
+
+    It remembers what it has taken in, so it belongs to one projector. After an error, call `settle` before
+    anything else, and begin again behind the checkpoint.
+    """
 
     @property
     def names(self) -> ReadModelNames:
@@ -48,21 +52,28 @@ class ReadModel(Protocol):
         ...
 
     @property
-    def pace(self) -> float:
-        """How many seconds after the start of a batch that is not full the next one may start."""
-        ...
-
-    @property
     def checkpoints(self) -> Checkpoints:
         """The store of its checkpoint."""
         ...
 
-    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
-        """Write a batch of events, in order. Raises UnknownEvent, Unavailable."""
+    async def take(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:
+        """Take in the next events, in order; readers see them after `store`.
+
+        Raises:
+            UnknownEvent: an event is of a newer version.
+            Unavailable.
+        """
+        ...
+
+    async def store(self) -> float:
+        """Write all that was taken in; return its pace. Raises Unavailable.
+
+        The pace: if no more events are waiting, the next call may come so many seconds after this one began.
+        """
         ...
 
     async def settle(self) -> None:
-        """Finish what a rebuild left to do. Raises Unavailable."""
+        """Forget what was not stored, and finish what a rebuild left to do. Raises Unavailable."""
         ...
 
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:

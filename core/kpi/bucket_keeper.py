@@ -39,41 +39,56 @@ async def buckets_after(events: Sequence[Event], load: Load) -> list[Bucket]:
 
 
 class BucketKeeper:
-    """Updates the stored buckets, and remembers those that the last batch changed: most change again.
+    """Updates the stored buckets, and remembers those that changed last: most change again.
 
-    A remembered bucket is the fold of the events so far, even if another process has written meanwhile.
+    A remembered bucket is the fold of the events so far, even if another process has written meanwhile. After
+    an error, `forget` before anything else.
     """
 
     def __init__(self, buckets: KpiBuckets) -> None:
         self._buckets = buckets
         self._generation = 0
         self._kept: dict[BucketKey, Bucket] = {}
+        # The buckets of which the stored ones lack events.
+        self._changed: dict[BucketKey, Bucket] = {}
 
     @property
     def alarms(self) -> int:
-        """How many alarms the buckets of the last batch tell apart: the cost of writing them."""
+        """How many alarms the buckets written last tell apart: the cost of writing them."""
         return sum(len(bucket.alarms) for bucket in self._kept.values())
 
     def forget(self) -> None:
         """Forget the remembered buckets: the stored ones may hold other events."""
-        self._kept = {}
+        self._kept, self._changed = {}, {}
 
-    async def write(self, generation: int, events: Sequence[Event]) -> None:
-        """Update the buckets that the events change. Raises UnknownEvent, Unavailable."""
-        kept = self._kept if generation == self._generation else {}
-        # Until the write succeeds, the remembered buckets are ahead of the stored ones.
-        self.forget()
+    async def take(self, generation: int, events: Sequence[Event]) -> None:
+        """Bring the buckets up to the events, in memory alone. Raises UnknownEvent, Unavailable."""
+        if generation != self._generation:
+            self.forget()
+            self._generation = generation
+        known = self._kept | self._changed
 
         async def load(keys: Sequence[BucketKey]) -> dict[BucketKey, Bucket]:
-            lacking = [key for key in keys if key not in kept]
-            return {key: kept[key] for key in keys if key in kept} | await self._buckets.load(
+            lacking = [key for key in keys if key not in known]
+            return {key: known[key] for key in keys if key in known} | await self._buckets.load(
                 generation, lacking
             )
 
         changed = await buckets_after(events, load)
-        await self._buckets.write(generation, changed)
-        self._generation = generation
-        self._kept = {(bucket.tenant, bucket.start): bucket for bucket in changed} or kept
+        self._changed |= {(bucket.tenant, bucket.start): bucket for bucket in changed}
+
+    async def store(self) -> None:
+        """Write the buckets that have changed. Raises Unavailable."""
+        kept, changed = self._kept, self._changed
+        # Until the write succeeds, the remembered buckets are ahead of the stored ones.
+        self.forget()
+        await self._buckets.write(self._generation, [*changed.values()])
+        self._kept = changed or kept
+
+    async def write(self, generation: int, events: Sequence[Event]) -> None:
+        """Update the stored buckets that the events change. Raises UnknownEvent, Unavailable."""
+        await self.take(generation, events)
+        await self.store()
 
 
 def _key(activity: Activity) -> BucketKey:

@@ -82,7 +82,10 @@ class EventReader(LogPositions, Protocol):
         ...
 
     async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return the same events as `read`, without snapshots: less than half the data."""
+        """Return the same events as `read`, without snapshots: less than half the data.
+
+        Taking an event may decode it, each time, and raise UnknownEvent: go through them once, in order.
+        """
         ...
 
 

@@ -170,8 +170,8 @@ class MongoAlarmList:
 
 def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]:
     """Return the update that puts the row in place of an older one or of none; any other row stays."""
-    # Found by `_id` alone, a row needs no query plan; from an update that is a pipeline the server finds out
-    # what has changed, and leaves the other indexes alone: the terms, above all.
+    # Found by `_id` alone, a row needs no query plan; of an update that is a pipeline the server works out
+    # what it changes, so indexes of other fields cost less than when a row is replaced whole.
     replaced = {"$cond": [{older: ["$position", row["position"]]}, {"$literal": row}, "$$ROOT"]}
     return [{"$replaceWith": replaced}]
 

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-from adapters.mongo.client import Database
+from adapters.mongo.client import CODEC, Database
 from adapters.mongo.errors import retried
 from adapters.mongo.log.store import MAJORITY, EventStore
 from adapters.mongo.wire.commands import Commands
@@ -75,10 +76,10 @@ class JournaledStore(EventStore):
         # Nothing can replace a standalone.
         return MAJORITY
 
-    async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
+    async def _read(self, command: Mapping[str, Any], codec: CodecOptions[Any] = CODEC) -> dict[str, Any]:
         for _ in range(READS):
             journaled, mongod = self._journaled, self._mongod
-            answer = await super()._read(command)
+            answer = await super()._read(command, codec)
             newest = max((document["_id"] for document in answer["cursor"]["firstBatch"]), default=0)
             if newest <= journaled:
                 return answer

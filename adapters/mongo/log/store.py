@@ -7,11 +7,12 @@ from datetime import UTC
 from typing import Any, Literal
 
 import bson
+from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
-from adapters.mongo.client import CODEC, WRITE_MS, Database
+from adapters.mongo.client import CODEC, RAW, WRITE_MS, Database
 from adapters.mongo.codec import event_document, event_of, newest_of, recorded_of
 from adapters.mongo.errors import (
     BULK_SECONDS,
@@ -23,6 +24,7 @@ from adapters.mongo.errors import (
     write_failure,
 )
 from adapters.mongo.log.confirmation import Confirmation
+from adapters.mongo.log.undecoded import Undecoded
 from adapters.mongo.wire.commands import Commands, DriverCommands
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
@@ -145,18 +147,18 @@ class EventStore:
         return Page(events, answer.get("operationTime"))
 
     async def recorded(self, after: int, limit: int) -> Sequence[Recorded]:
-        """Return at most `limit` events of positions > after, without their snapshots."""
-        found = await self.documents({"_id": {"$gt": after}}, limit, projection=_UNRECORDED)
-        return [recorded_of(document) for document in found]
+        """Return at most `limit` events of positions > after, without their snapshots, decoded when taken."""
+        answer = await self._find({"_id": {"$gt": after}}, limit, codec=RAW, projection=_UNRECORDED)
+        return Undecoded(answer["cursor"]["firstBatch"], recorded_of)
 
     async def newest_of_all(self) -> AsyncGenerator[Sequence[Snapshot], None]:
         """Yield each stream's newest snapshot, in pages."""
-        cursor = self._database.get_collection(EVENTS, codec_options=CODEC).aggregate(
+        cursor: Any = self._database.get_collection(EVENTS, codec_options=RAW).aggregate(
             [*_newest({}), {"$project": _SNAPSHOT}], hint=NEWEST_BY_STREAM, batchSize=PAGE_STREAMS
         )
         try:
             while found := await asyncio.wait_for(cursor.to_list(PAGE_STREAMS), READ_SECONDS):
-                yield [newest_of(document) for document in found]
+                yield [*Undecoded(found, newest_of)]
         except (PyMongoError, TimeoutError) as error:
             raise unavailable(error) from error
 
@@ -184,6 +186,7 @@ class EventStore:
         *,
         by: str = "_id",
         direction: int = ASCENDING,
+        codec: CodecOptions[Any] = CODEC,
         **options: Any,
     ) -> dict[str, Any]:
         command: dict[str, Any] = {
@@ -196,7 +199,7 @@ class EventStore:
             "readConcern": MAJORITY,
             **options,
         }
-        return await self._read(command)
+        return await self._read(command, codec)
 
     async def newest(self, streams: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the document of each stream's newest event, by stream."""
@@ -236,9 +239,9 @@ class EventStore:
         with suppress(PyMongoError):
             await self._database.command({"killCursors": EVENTS, "cursors": [cursor]})
 
-    async def _read(self, command: Mapping[str, Any]) -> dict[str, Any]:
+    async def _read(self, command: Mapping[str, Any], codec: CodecOptions[Any] = CODEC) -> dict[str, Any]:
         """Run a command that returns events, and repeat it after transient errors."""
-        return dict(await retried(lambda: self._commands.run(command)))
+        return dict(await retried(lambda: self._commands.run(command, codec)))
 
 
 def _newest(condition: Mapping[str, Any]) -> list[dict[str, Any]]:

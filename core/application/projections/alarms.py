@@ -1,9 +1,10 @@
 """The alarm list as a projection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.application.ports import ReadModelNames
 from core.coordination.ports import Checkpoint, Checkpoints, Lease
@@ -24,20 +25,23 @@ class AlarmModel:
     alarms: AlarmList
     checkpoints: Checkpoints
     rebuild: AlarmRebuild
+    _taken: dict[str, Alarm] = field(default_factory=dict, init=False, compare=False)
 
     names: ClassVar[ReadModelNames] = ReadModelNames(PROJECTION, PROJECTOR_LEASE)
 
-    @property
-    def pace(self) -> float:
-        """How many seconds after the start of a batch that is not full the next one may start."""
+    async def take(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+        """Take the newest row of each alarm. Raises UnknownEvent, Unavailable."""
+        self._taken.update(await rows_after(log, events))
+
+    async def store(self) -> float:
+        """Write the rows that were taken, guarded by position; return the pace. Raises Unavailable."""
+        await self.alarms.write(self._taken)
+        self._taken.clear()
         return PACE_SECONDS
 
-    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
-        """Write the newest row of each alarm, guarded by position."""
-        await self.alarms.write(await rows_after(log, events))
-
     async def settle(self) -> None:
-        """Carry out a swap that was decided."""
+        """Forget rows that were not written, and carry out a swap that was decided. Raises Unavailable."""
+        self._taken.clear()
         await self.rebuild.settle()
 
     async def start_over(self, lease: Lease, at: Checkpoint) -> None:

@@ -30,14 +30,14 @@ class KpiModel:
         self.checkpoints = checkpoints
         self._keeper = BucketKeeper(buckets)
 
-    @property
-    def pace(self) -> float:
-        """How many seconds after the start of a batch that is not full the next one may start."""
-        return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
+    async def take(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
+        """Count the events in memory. Raises UnknownEvent, Unavailable."""
+        await self._keeper.take(generation, events)
 
-    async def write(self, log: StreamReader, events: Sequence[Event], generation: int) -> None:  # noqa: ARG002
-        """Update the buckets that the events change. Raises UnknownEvent, Unavailable."""
-        await self._keeper.write(generation, events)
+    async def store(self) -> float:
+        """Write the buckets that have changed; return the pace, slower for large ones. Raises Unavailable."""
+        await self._keeper.store()
+        return PACE_SECONDS * (1 + self._keeper.alarms // PACE_ALARMS)
 
     async def settle(self) -> None:
         """Remove earlier generations, but not the next: a replay may be filling it."""

@@ -43,9 +43,14 @@ async def pages(read: Read[R], after: int, until: int) -> AsyncIterator[Sequence
 
 def check_gapless(events: Sequence[Recorded], after: int) -> None:
     """Raise LogMismatch unless the events directly follow `after`, without a gap."""
-    for expected, event in enumerate(events, after + 1):
-        if event.position != expected:
-            raise LogMismatch(f"event {event.position} follows {expected - 1}: the log has a gap")
+    for position, event in enumerate(events, after):
+        check_follows(event, position)
+
+
+def check_follows(event: Recorded, after: int) -> None:
+    """Raise LogMismatch unless the event directly follows the position."""
+    if event.position != after + 1:
+        raise LogMismatch(f"event {event.position} follows {after}: the log has a gap")
 
 
 def with_snapshots(log: EventReader) -> Read[Event]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from itertools import islice
 
 from core.alarm.alarm import Alarm
-from core.application.replay.log_pages import check_gapless, pages, with_snapshots
+from core.application.replay.log_pages import check_follows, check_gapless, pages, with_snapshots
 from core.application.replay.progress import Progress
 from core.log.folding import Fold
 from core.log.ports import EventReader, ReplayReader
@@ -33,8 +33,8 @@ class Folding:
         """
         fold = self._fold
         async for events in pages(self._log.recorded, fold.position, until):
-            check_gapless(events, fold.position)
             for event in events:
+                check_follows(event, fold.position)
                 fold.add(event)
             progress("folding events", fold.position, until)
             yield ()

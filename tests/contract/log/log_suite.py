@@ -185,6 +185,8 @@ class LogContract:
         appended = await chain(log, 5)
         recorded = [*await log.recorded(0, 2), *await log.recorded(2, 10)]
         assert [fields_of(each) for each in recorded] == [fields_of(each) for each in appended]
+        page = await log.recorded(0, 10)
+        assert (len(page), page[-1].position, [each.position for each in page[1:3]]) == (5, 5, [2, 3])
         assert list(await log.recorded(5, 10)) == []
 
     async def test_the_newest_of_all_streams_comes_in_pages(self, log: EventLog) -> None:

@@ -80,6 +80,26 @@ def test_leaders_that_get_in_each_others_way_make_the_same_buckets(
     assert sorted(kept.kept.values(), key=lambda bucket: bucket.start) == of(events)
 
 
+@given(steps, st.integers(1, 9), st.integers(1, 5))
+def test_events_taken_in_before_they_are_stored_make_the_same_buckets(
+    moves: list[tuple[str, str, float]], size: int, takes: int
+) -> None:
+    events, kept = shift(moves).events, MemoryKpiBuckets()
+
+    async def all_of_it() -> None:
+        keeper = BucketKeeper(kept)
+        for number, start in enumerate(range(0, len(events), size), 1):
+            before = dict(kept.kept)
+            await keeper.take(0, events[start : start + size])
+            assert kept.kept == before
+            if number % takes == 0:
+                await keeper.store()
+        await keeper.store()
+
+    asyncio.run(all_of_it())
+    assert sorted(kept.kept.values(), key=lambda bucket: bucket.start) == of(events)
+
+
 @given(steps, st.integers(1, 9), st.lists(st.booleans(), max_size=20))
 def test_buckets_that_could_not_be_written_are_written_later(
     moves: list[tuple[str, str, float]], size: int, fails: list[bool]

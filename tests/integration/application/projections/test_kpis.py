@@ -280,8 +280,8 @@ async def test_what_if_refuses_what_it_cannot_do(log: DatedLog) -> None:
 
 async def test_the_more_alarms_a_batch_changed_the_longer_the_next_one_waits() -> None:
     made, model = Shift(), KpiModel(MemoryKpiBuckets(), MemoryCheckpoints())
-    assert model.pace == PACE_SECONDS
+    assert await model.store() == PACE_SECONDS
     for number in range(2 * PACE_ALARMS):
         made.raised(f"pump-{number}")
-    await model.write(MemoryLog("log"), made.events, 0)
-    assert model.pace == 3 * PACE_SECONDS
+    await model.take(MemoryLog("log"), made.events, 0)
+    assert await model.store() == 3 * PACE_SECONDS

@@ -1,22 +1,27 @@
 """The projector under its lease, on a real MongoDB, following what it reads there."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
+from adapters.memory.checkpoints import MemoryCheckpoints
+from adapters.memory.leases import MemoryLeases
+from adapters.memory.log import MemoryLog
 from adapters.mongo.alarms.alarm_list import MongoAlarmList
 from adapters.mongo.client import Database
 from adapters.mongo.log.store import EVENTS
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
+from core.application.ports import ReadModelNames
 from core.application.projections.alarms import PROJECTION, PROJECTOR_LEASE
 from core.application.projections.projector import LONGEST_REST_SECONDS, Projector, rest
 from core.application.workers.leader import LEADING, STANDBY
 from core.coordination.ports import Checkpoint, Lease
 from core.errors import Unavailable
+from core.log.ports import StreamReader
 from tests.kit.alarm_storage import AlarmStorage
 from tests.kit.history import History
 from tests.kit.hosts import candidate
@@ -45,7 +50,7 @@ class Storage(AlarmStorage):
                 await asyncio.sleep(0.005)
 
     def projector(self, holder: str) -> Projector:
-        return Projector(self.log, self.follow, self.model, candidate(self.leases, holder))
+        return Projector(self.log, self.follow, replace(self.model), candidate(self.leases, holder))
 
 
 @pytest_asyncio.fixture
@@ -210,3 +215,55 @@ async def test_a_gap_in_what_is_followed_is_read_again(storage: Storage) -> None
 )
 def test_the_projector_rests_as_long_as_a_slow_batch_took(took: float, pause: float) -> None:
     assert rest(took, pace=0.05) == pytest.approx(pause)
+
+
+class SlowModel:
+    """A read model that is stored once a minute; it tells what it has taken in and what is stored."""
+
+    names = ReadModelNames("slow", "slow projector")
+
+    def __init__(self) -> None:
+        self.checkpoints = MemoryCheckpoints()
+        self.taken: list[int] = []
+        self.stored: list[int] = []
+
+    async def take(self, _log: StreamReader, events: Sequence[Event], _generation: int) -> None:
+        self.taken += [event.position for event in events]
+
+    async def store(self) -> float:
+        self.stored = [*self.taken]
+        return 60.0
+
+    async def settle(self) -> None:
+        self.taken = [*self.stored]
+
+    async def start_over(self, lease: Lease, at: Checkpoint) -> None:
+        raise AssertionError("the log is the same")
+
+
+async def projecting(model: SlowModel, events: Sequence[Event], done: Callable[[], bool]) -> None:
+    """Project the events, which come one after the other, until it is done."""
+
+    async def follow(_after: int) -> AsyncIterator[Sequence[Event]]:
+        for event in events:
+            yield [event]
+        await asyncio.Event().wait()
+
+    async with running(Projector(MemoryLog("a-log"), follow, model, candidate(MemoryLeases()))):
+        await eventually("it is done", done)
+
+
+async def test_what_comes_during_a_long_rest_is_taken_in_at_once_and_stored_later() -> None:
+    model, events = SlowModel(), history_of(2).events
+    await projecting(model, events, lambda: len(model.taken) == len(events))
+    assert model.stored == [1]
+    assert (await model.checkpoints.load("slow")).position == 1
+
+
+async def test_however_long_the_rest_only_so_many_events_wait_to_be_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.application.projections.projector.GATHERED_EVENTS", 2)
+    model, events = SlowModel(), history_of(2).events
+    await projecting(model, events, lambda: len(model.stored) >= 3)
+    assert model.stored[:3] == [1, 2, 3]

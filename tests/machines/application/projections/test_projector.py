@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -158,6 +158,7 @@ class ProjectorMachine(RuleBasedStateMachine):
         super().__init__()
         self.patched = ExitStack()
         self.patched.enter_context(patch("core.application.projections.alarms.PACE_SECONDS", 0.0))
+        self.patched.enter_context(patch("core.application.projections.projector.LONGEST_REST_SECONDS", 0.0))
         self.loop = asyncio.new_event_loop()
         self.time = 0.0
         self.told = NO_CHECKPOINT
@@ -280,7 +281,8 @@ class ProjectorMachine(RuleBasedStateMachine):
         lease = await self.leases.acquire(PROJECTOR_LEASE, holder, LEASE_SECONDS)
         assert lease is not None
         candidate = Candidate(self.leases, holder, lambda: 0.0)
-        await Projector(self.log, self.log.follow, self.model, candidate).work(lease)
+        # What a model has taken in is its leader's alone.
+        await Projector(self.log, self.log.follow, replace(self.model), candidate).work(lease)
 
     async def replaying(self, holder: str, *, newest: bool) -> None:
         with suppress(StartupRefused):
