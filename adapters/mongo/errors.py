@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import count
+from random import random
 from typing import Any, TypeVar
 
 from pymongo.errors import (
@@ -13,8 +15,8 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
 )
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
+from core.backoff import backoff
 from core.errors import TooBroad, Unavailable
 from core.log.ports import NotSent, Unknown
 
@@ -24,6 +26,10 @@ READ_SECONDS = 5.0
 """How long a read or a small write may take with all its tries, e.g. until there is a primary."""
 BULK_SECONDS = 30.0
 """How long an operation on many documents may take: an index, a batch of rows, a swapped collection."""
+
+SHORTEST_PAUSE_SECONDS = 0.01
+LONGEST_PAUSE_SECONDS = 0.5
+"""Bounds of the pauses between tries, which double up to the longest."""
 
 QUERY_MS = 5_000
 """How long the server works on one query of a list."""
@@ -89,30 +95,25 @@ async def retried(operation: Callable[[], Awaitable[T]], seconds: float = READ_S
     Raises:
         Unavailable: it did not succeed within so many seconds, or its error is not transient.
     """
-    attempts = AsyncRetrying(
-        stop=stop_after_delay(seconds),
-        wait=wait_random_exponential(multiplier=0.02, max=0.5),
-        retry=retry_if_exception(is_transient),
-        reraise=True,
-    )
     failure: PyMongoError | None = None
     try:
         # A silent socket would hold a single try until the driver's own timeout.
         async with asyncio.timeout(seconds):
-            async for attempt in attempts:
-                with attempt:
-                    try:
-                        return await operation()
-                    except PyMongoError as error:
-                        failure = error
+            for tries in count(1):
+                try:
+                    return await operation()
+                except PyMongoError as error:
+                    if not is_transient(error):
                         raise
+                    failure = error
+                await asyncio.sleep(backoff(tries, SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, random()))
     except PyMongoError as error:
         raise unavailable(error) from error
     except TimeoutError:
         if failure is not None:
             raise unavailable(failure) from failure
         raise Unavailable(f"MongoDB: no answer for {seconds:.0f} s") from None
-    raise AssertionError  # pragma: no cover (the attempts end by returning or raising)
+    raise AssertionError  # pragma: no cover (the tries end by returning or raising)
 
 
 async def bounded(query: Callable[[], Awaitable[T]]) -> T:

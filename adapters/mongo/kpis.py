@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 from bson import Int64
-from pymongo import ASCENDING, IndexModel, ReplaceOne
-from pymongo.errors import BulkWriteError
+from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import CODEC, Database, Document
-from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
+from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.wire.commands import Commands, DriverCommands
+from adapters.mongo.wire.rows import update_rows
 from core.kpi.bucket import Bucket
 from core.kpi.ports import BucketKey
 
@@ -31,7 +32,8 @@ INDEXES = [
 class MongoKpiBuckets:
     """The buckets (see core.kpi.ports.KpiBuckets)."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
+        self._commands = commands or DriverCommands(database)
         self._buckets = database.get_collection(BUCKETS, codec_options=CODEC)
 
     async def create(self) -> None:
@@ -91,21 +93,15 @@ class MongoKpiBuckets:
 
     async def _replace(self, generation: int, buckets: Sequence[Bucket], *, upsert: bool) -> Sequence[int]:
         """Replace buckets that are behind; return the indexes of those that collided."""
-        if not buckets:
-            return ()
-        replaces = [
-            ReplaceOne(
-                {**_key(generation, bucket.tenant, bucket.start), "position": {"$lt": bucket.position}},
-                _document(generation, bucket),
-                upsert=upsert,
-            )
+        updates = [
+            {
+                "q": {**_key(generation, bucket.tenant, bucket.start), "position": {"$lt": bucket.position}},
+                "u": _document(generation, bucket),
+                "upsert": upsert,
+            }
             for bucket in buckets
         ]
-        try:
-            await self._buckets.bulk_write(replaces, ordered=False)
-        except BulkWriteError as error:
-            return duplicates(error)
-        return ()
+        return await update_rows(self._commands, BUCKETS, updates)
 
 
 def _key(generation: int, tenant: str, start: datetime) -> Document:

@@ -28,6 +28,7 @@ from adapters.mongo.log.store import EventStore
 from adapters.mongo.log.write_monitor import WriteMonitor
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
+from adapters.mongo.wire.held_connections import HeldConnections
 from core.errors import StartupRefused
 from core.log.ports import Doorbell
 from entrypoints.process.settings import Settings
@@ -71,6 +72,7 @@ class _Link:
     """A connection, the log on it, and the doorbell that goes with both (see Storage)."""
 
     connection: Database
+    commands: HeldConnections
     events: EventStore
     log: MongoLog
     doorbell: Doorbell
@@ -102,6 +104,7 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
         await built.settings_board.create()
         yield built
     finally:
+        await link.commands.close()
         link.connection.client.close()
 
 
@@ -113,17 +116,17 @@ def _built(kind: DoorbellKind, link: _Link) -> Storage:
         log=link.log,
         doorbell=link.doorbell,
         ring=link.ring,
-        alarms=MongoAlarmList(connection),
+        alarms=MongoAlarmList(connection, commands=link.commands),
         rebuild=MongoAlarmRebuild(connection),
         history=MongoAlarmHistory(connection),
-        checkpoints=MongoCheckpoints(connection),
+        checkpoints=MongoCheckpoints(connection, link.commands),
         leases=MongoLeases(connection),
         answers=MongoAnswers(connection),
         api_keys=MongoApiKeys(connection),
         revocations=MongoRevocations(connection),
         webhooks=MongoWebhooks(connection),
         outbox=MongoOutbox(connection),
-        kpis=MongoKpiBuckets(connection),
+        kpis=MongoKpiBuckets(connection, link.commands),
         presence=MongoPresence(connection),
         settings_board=MongoSettingsBoard(connection),
         events=link.events,
@@ -149,31 +152,37 @@ async def existing(settings: Settings) -> AsyncIterator[Storage]:
     try:
         yield _built(kind, link)
     finally:
+        await link.commands.close()
         link.connection.client.close()
 
 
 def _reading_link(kind: DoorbellKind, connection: Database, database: str, redis_url: str | None) -> _Link:
-    events = EventStore(connection)
+    commands = HeldConnections(connection)
+    events = EventStore(connection, commands)
     log = MongoLog(connection, events)
-    doorbell: Doorbell = ChangeStreamDoorbell(connection) if kind == "changestream" else LocalDoorbell()
+    doorbell: Doorbell = LocalDoorbell()
+    if kind == "changestream":
+        doorbell = ChangeStreamDoorbell(connection, commands)
     if kind == "redis":
         doorbell = _redis(redis_url, database, LocalDoorbell(), log, lambda _: None)
-    return _Link(connection, events, log, doorbell, lambda _: None)
+    return _Link(connection, commands, events, log, doorbell, lambda _: None)
 
 
 def _link(kind: DoorbellKind, uri: str, database: str, redis_url: str | None) -> _Link:
     if kind == "changestream":
         connection = connect(uri, database)
-        events = EventStore(connection)
-        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection)
-        return _Link(connection, events, log, doorbell, lambda _: None)
+        commands = HeldConnections(connection)
+        events = EventStore(connection, commands)
+        log, doorbell = MongoLog(connection, events), ChangeStreamDoorbell(connection, commands)
+        return _Link(connection, commands, events, log, doorbell, lambda _: None)
     # The event loop runs the callback, so only after `bell` is assigned.
     watch = WriteMonitor(TOPICS, lambda topic: bell.ring(topics=(topic,)))
     connection = connect(uri, database, [watch])
-    store = JournaledStore(connection)
+    commands = HeldConnections(connection)
+    store = JournaledStore(connection, commands)
     log, local = MongoLog(connection, store), LocalDoorbell()
     bell = local if kind == "local" else _redis(redis_url, database, local, log, store.journaled)
-    return _Link(connection, store, log, bell, bell.ring)
+    return _Link(connection, commands, store, log, bell, bell.ring)
 
 
 def _redis(

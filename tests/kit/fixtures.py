@@ -12,6 +12,7 @@ import pytest_asyncio
 from pymongo.errors import OperationFailure
 
 from adapters.mongo.client import Database, connect
+from adapters.mongo.wire.held_connections import HeldConnections
 from tests.kit.mongods import Mongod
 from tests.kit.processes import started
 from tests.kit.replicasets import ReplicaSet
@@ -88,6 +89,14 @@ async def connected(mongodb_uri: str, database: str) -> AsyncIterator[Database]:
     connection = connect(mongodb_uri, database)
     yield connection
     connection.client.close()
+
+
+@pytest_asyncio.fixture
+async def held(connected: Database) -> AsyncIterator[HeldConnections]:
+    """Give what runs commands on the test's own database as production does."""
+    held = HeldConnections(connected)
+    yield held
+    await held.close()
 
 
 def _drop(deployment: ReplicaSet | Mongod, name: str) -> None:

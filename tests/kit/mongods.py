@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,7 @@ class Mongod(Running):
         oplog_mb: int = 64,
         checkpoint_seconds: int = 60,
         parameters: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         """Take a new folder; a member of a replica set is still to be initiated by whoever starts it."""
         self.port = free_port()
@@ -80,6 +81,7 @@ class Mongod(Running):
             *("--wiredTigerCacheSizeGB", "0.25", "--nounixsocket", "--quiet"),
             *("--syncdelay", str(checkpoint_seconds)),
             *(() if replica_set is None else ("--replSet", replica_set, "--oplogSize", str(oplog_mb))),
+            *arguments,
         ]
         for name, value in {**PARAMETERS, **(parameters or {})}.items():
             command += ["--setParameter", f"{name}={value}"]

@@ -7,16 +7,17 @@ from typing import Any, Literal
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING, IndexModel, InsertOne, UpdateOne
-from pymongo.errors import BulkWriteError
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
 from adapters.mongo.alarms.list_queries import INDEXES as LIST_INDEXES
 from adapters.mongo.alarms.list_queries import LAYOUT, Part, hint, parts, row_document
 from adapters.mongo.client import CODEC, RAW, Database, Document
 from adapters.mongo.codec import alarm_of
-from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, duplicates, retried
+from adapters.mongo.errors import BULK_SECONDS, QUERY_MS, bounded, retried
 from adapters.mongo.mapping import mapped
+from adapters.mongo.wire.commands import Commands, DriverCommands
+from adapters.mongo.wire.rows import insert_rows, update_rows
 from core.alarm.alarm import Alarm
 from core.lists.ports import AlarmCounts
 from core.lists.query import STATE_ORDER, AlarmPage, AlarmQuery, page_of
@@ -46,7 +47,11 @@ INDEXES = [
 class MongoAlarmList:
     """The read model `alarms` (see core.lists.ports.AlarmList); `collection` may name a shadow of it."""
 
-    def __init__(self, database: Database, collection: str = ALARMS) -> None:
+    def __init__(
+        self, database: Database, collection: str = ALARMS, commands: Commands | None = None
+    ) -> None:
+        self._name = collection
+        self._commands = commands or DriverCommands(database)
         self._rows = database.get_collection(collection, codec_options=CODEC)
         self._raw_rows = database.get_collection(collection, codec_options=RAW)
 
@@ -64,8 +69,7 @@ class MongoAlarmList:
         if collided:
             # Most collided with newer rows. But two leaders that insert a new alarm at once also collide,
             # and the older row may have won: a plain replace corrects that.
-            again = [documents[index] for index in collided]
-            await retried(lambda: self._replace(again, "$lt", upsert=False), BULK_SECONDS)
+            await retried(lambda: self._replace(collided, "$lt", upsert=False), BULK_SECONDS)
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
         """Return one page of the list. Raises TooBroad."""
@@ -152,22 +156,16 @@ class MongoAlarmList:
 
     async def _replace(
         self, documents: Sequence[Document], older: Literal["$lt", "$lte"], *, upsert: bool
-    ) -> Sequence[int]:
-        """Replace older rows, and with `upsert` add missing ones; return the indexes of what collided."""
-        if not documents:
-            return ()
-        writes = [
-            # An alarm's first row: inserting it costs the server half as much as an upsert.
-            InsertOne(row)
-            if upsert and row["revision"] == 1
-            else UpdateOne({"_id": row["_id"]}, _replacement(row, older), upsert=upsert)
-            for row in documents
+    ) -> Sequence[Document]:
+        """Replace older rows, and with `upsert` add missing ones; return those that collided."""
+        # An alarm's first row: inserting it costs the server half as much as an upsert.
+        first = [row for row in documents if upsert and row["revision"] == 1]
+        others = [row for row in documents if not (upsert and row["revision"] == 1)]
+        updates = [
+            {"q": {"_id": row["_id"]}, "u": _replacement(row, older), "upsert": upsert} for row in others
         ]
-        try:
-            await self._rows.bulk_write(writes, ordered=False)
-        except BulkWriteError as error:
-            return duplicates(error)
-        return ()
+        collided = [first[index] for index in await insert_rows(self._commands, self._name, first)]
+        return [*collided, *(others[i] for i in await update_rows(self._commands, self._name, updates))]
 
 
 def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]:

@@ -4,8 +4,10 @@ from bson import Int64
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from adapters.mongo.client import Database, Document
+from adapters.mongo.client import MAJORITY_WRITE, Database, Document
 from adapters.mongo.errors import retried
+from adapters.mongo.wire.commands import Commands, DriverCommands
+from adapters.mongo.wire.rows import collided
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Lease
 
 CHECKPOINTS = "checkpoints"
@@ -19,8 +21,9 @@ class MongoCheckpoints:
     swap sets.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
         self._checkpoints = database[CHECKPOINTS]
+        self._commands = commands or DriverCommands(database)
 
     async def load(self, projection: str) -> Checkpoint:
         """Return the checkpoint, NO_CHECKPOINT if there is none."""
@@ -71,12 +74,14 @@ class MongoCheckpoints:
         return await retried(lambda: self._update(condition, change, upsert=False))
 
     async def _update(self, condition: Document, change: Document, *, upsert: bool) -> bool:
-        try:
-            result = await self._checkpoints.update_one(condition, change, upsert=upsert)
-        except DuplicateKeyError:
-            # The document exists, and the condition does not hold for it.
-            return False
-        return result.matched_count == 1 or result.upserted_id is not None
+        command = {
+            "update": CHECKPOINTS,
+            "updates": [{"q": condition, "u": change, "upsert": upsert}],
+            "writeConcern": MAJORITY_WRITE.document,
+        }
+        answer = await self._commands.run(command)
+        # A collision: the document exists, and the condition does not hold for it.
+        return not collided(answer) and answer["n"] == 1
 
 
 def checkpoint_of(document: Document | None) -> Checkpoint:

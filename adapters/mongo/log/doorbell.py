@@ -9,14 +9,13 @@ from typing import Any
 import bson
 from bson import Int64
 from bson.raw_bson import RawBSONDocument
-from motor.motor_asyncio import AsyncIOMotorClientSession
-from pymongo import ReadPreference
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import RAW, Database
 from adapters.mongo.codec import event_of
 from adapters.mongo.errors import unavailable
 from adapters.mongo.log.store import EVENTS
+from adapters.mongo.wire.commands import Commands, DriverCommands, Run
 from core.errors import Unavailable
 from core.log.ports import Notice
 
@@ -39,58 +38,55 @@ _PROJECT = {
 class ChangeStreamDoorbell:
     """Rings for every change of the log and of the topics (see core.log.ports.Doorbell).
 
-    It sends `aggregate` and `getMore` itself: one hop to the driver's thread brings a whole batch of
-    changes, while iterating the driver's change stream costs a hop for each.
+    It sends `aggregate` and `getMore` itself: one answer brings a whole batch of changes, while iterating the
+    driver's change stream costs a hop to a thread for each.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
+        self._commands = commands or DriverCommands(database)
 
     @asynccontextmanager
     async def listen(self, moment: object, known: Callable[[], int]) -> AsyncIterator[AsyncIterator[Notice]]:
         """Ring for everything committed after the read at `moment`, an operation time."""
         try:
-            session = await self._database.client.start_session(causal_consistency=False)
-        except PyMongoError as error:
-            raise unavailable(error) from error
-        async with session:
-            answer = await self._command(session, _aggregate(moment))
-            cursor = answer["cursor"]["id"]
-            try:
-                yield self._notices(session, answer["cursor"], known)
-            finally:
-                # A pending getMore would hold a thread and a connection for a while longer.
-                await asyncio.shield(self._kill(cursor))
-
-    async def _notices(
-        self, session: AsyncIOMotorClientSession, cursor: Mapping[str, Any], known: Callable[[], int]
-    ) -> AsyncIterator[Notice]:
-        batch = cursor["firstBatch"]
-        while True:
-            if batch:
-                yield _notice(batch, known())
-            # An invalidate event (the database was dropped) ends the stream.
-            if not cursor["id"]:
-                raise Unavailable("the change stream was closed by the server")
-            answer = await self._command(session, _get_more(cursor["id"]))
-            cursor = answer["cursor"]
-            batch = cursor["nextBatch"]
-
-    async def _command(self, session: AsyncIOMotorClientSession, command: dict[str, Any]) -> Any:
-        try:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                return await self._database.command(
-                    command, codec_options=RAW, read_preference=ReadPreference.PRIMARY, session=session
-                )
-        except TimeoutError:
-            raise Unavailable("the change stream went silent") from None
+            async with self._commands.session() as run:
+                answer = await _answered(run, _aggregate(moment))
+                cursor = answer["cursor"]["id"]
+                try:
+                    yield _notices(run, answer["cursor"], known)
+                finally:
+                    # The server would keep the cursor, and a pending getMore, for a while longer.
+                    await asyncio.shield(self._kill(cursor))
         except PyMongoError as error:
             raise unavailable(error) from error
 
     async def _kill(self, cursor: Int64) -> None:
         with contextlib.suppress(PyMongoError, TimeoutError):
             async with asyncio.timeout(SILENCE_SECONDS):
-                await self._database.command({"killCursors": "$cmd.aggregate", "cursors": [cursor]})
+                await self._commands.run({"killCursors": "$cmd.aggregate", "cursors": [cursor]})
+
+
+async def _notices(run: Run, cursor: Mapping[str, Any], known: Callable[[], int]) -> AsyncIterator[Notice]:
+    batch = cursor["firstBatch"]
+    while True:
+        if batch:
+            yield _notice(batch, known())
+        # An invalidate event (the database was dropped) ends the stream.
+        if not cursor["id"]:
+            raise Unavailable("the change stream was closed by the server")
+        answer = await _answered(run, _get_more(cursor["id"]))
+        cursor = answer["cursor"]
+        batch = cursor["nextBatch"]
+
+
+async def _answered(run: Run, command: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            return await run(command, RAW)
+    except TimeoutError:
+        raise Unavailable("the change stream went silent") from None
+    except PyMongoError as error:
+        raise unavailable(error) from error
 
 
 def _aggregate(moment: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from adapters.mongo.client import CODEC, Database
 from adapters.mongo.errors import retried
 from adapters.mongo.log.store import MAJORITY, EventStore
+from adapters.mongo.wire.commands import Commands
 from core.alarm.events import Snapshot
 from core.errors import Unavailable
 from core.log.ports import Page, Result, Stamp, Written
@@ -28,8 +29,8 @@ class JournaledStore(EventStore):
     of mongod: the journal is in order, so that write brings everything before it along.
     """
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
+        super().__init__(database, commands)
         self._journaled = 0
         # Identifies the run of mongod; None: not asked yet.
         self._mongod: object = None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReadPreference
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.errors import PyMongoError
 
 from adapters.mongo.client import CODEC, RAW, WRITE_MS, Database
@@ -25,6 +25,7 @@ from adapters.mongo.errors import (
 )
 from adapters.mongo.log.confirmation import Confirmation
 from adapters.mongo.log.undecoded import Undecoded
+from adapters.mongo.wire.commands import Commands, DriverCommands
 from core.alarm.events import Event, Recorded, Snapshot
 from core.errors import InvalidInput
 from core.log.ports import START, Duplicate, Page, Rejected, Result, Stamp, Unknown, Written
@@ -71,8 +72,9 @@ class EventStore:
     side, and the driver never repeats the command on its own.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, commands: Commands | None = None) -> None:
         self._database = database
+        self._commands = commands or DriverCommands(database)
         self._confirmation = Confirmation(database)
 
     async def create_indexes(self) -> None:
@@ -92,12 +94,12 @@ class EventStore:
         """Insert in order, up to the first that fails, in one command, majority and journaled."""
         command = {
             "insert": EVENTS,
-            "documents": list(documents),
             "ordered": True,
             "writeConcern": {"w": "majority", "j": True, "wtimeout": WRITE_MS},
         }
         try:
-            answer = await self._database.command(command)
+            raw = [document.raw for document in documents]
+            answer = await self._commands.run(command, documents=("documents", raw))
         except PyMongoError as error:
             return write_failure(error)
         return _result(answer)
@@ -239,11 +241,7 @@ class EventStore:
 
     async def _read(self, command: Mapping[str, Any], codec: CodecOptions[Any] = CODEC) -> dict[str, Any]:
         """Run a command that returns events, and repeat it after transient errors."""
-        return await retried(
-            lambda: self._database.command(
-                dict(command), codec_options=codec, read_preference=ReadPreference.PRIMARY
-            )
-        )
+        return dict(await retried(lambda: self._commands.run(command, codec)))
 
 
 def _newest(condition: Mapping[str, Any]) -> list[dict[str, Any]]:

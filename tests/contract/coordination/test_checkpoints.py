@@ -7,6 +7,7 @@ import pytest
 from adapters.memory.checkpoints import MemoryCheckpoints
 from adapters.mongo.client import Database
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
+from adapters.mongo.wire.held_connections import HeldConnections
 from core.coordination.ports import NO_CHECKPOINT, Checkpoint, Checkpoints, Lease
 
 FIRST = Lease("projector", "a", 1)
@@ -118,5 +119,5 @@ class TestMemoryCheckpoints(CheckpointsContract):
 
 class TestMongoCheckpoints(CheckpointsContract):
     @pytest.fixture
-    def checkpoints(self, connected: Database) -> MongoCheckpoints:
-        return MongoCheckpoints(connected)
+    def checkpoints(self, connected: Database, held: HeldConnections) -> MongoCheckpoints:
+        return MongoCheckpoints(connected, held)

@@ -9,6 +9,7 @@ import pytest_asyncio
 from adapters.memory.kpis import MemoryKpiBuckets
 from adapters.mongo.client import Database
 from adapters.mongo.kpis import MongoKpiBuckets
+from adapters.mongo.wire.held_connections import HeldConnections
 from core.kpi.bucket import BUCKET, AlarmLoad, Bucket
 from core.kpi.ports import KpiBuckets
 from tests.kit.history import BEGINNING
@@ -70,7 +71,7 @@ class TestMemoryBuckets(BucketsContract):
 
 class TestMongoBuckets(BucketsContract):
     @pytest_asyncio.fixture
-    async def kept(self, connected: Database) -> AsyncIterator[KpiBuckets]:
-        made = MongoKpiBuckets(connected)
+    async def kept(self, connected: Database, held: HeldConnections) -> AsyncIterator[KpiBuckets]:
+        made = MongoKpiBuckets(connected, held)
         await made.create()
         yield made

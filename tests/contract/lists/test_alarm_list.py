@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from adapters.memory.alarms import MemoryAlarmList
 from adapters.mongo.alarms.alarm_list import ALARMS, MongoAlarmList
 from adapters.mongo.client import Database
+from adapters.mongo.wire.held_connections import HeldConnections
 from core.alarm.alarm import Alarm, State
 from core.lists.ports import AlarmList
 from core.lists.query import STATE_ORDER, AlarmQuery
@@ -221,8 +222,8 @@ class TestMemoryAlarmList(AlarmListContract):
 
 class TestMongoAlarmList(AlarmListContract):
     @pytest_asyncio.fixture
-    async def alarms(self, connected: Database) -> AsyncIterator[MongoAlarmList]:
-        alarms = MongoAlarmList(connected)
+    async def alarms(self, connected: Database, held: HeldConnections) -> AsyncIterator[MongoAlarmList]:
+        alarms = MongoAlarmList(connected, commands=held)
         await alarms.create()
         yield alarms
 

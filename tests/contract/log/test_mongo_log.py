@@ -8,6 +8,9 @@ import pytest_asyncio
 
 from adapters.mongo.client import Database, connect
 from adapters.mongo.log.journal import JournaledStore
+from adapters.mongo.log.store import EventStore
+from adapters.mongo.wire.commands import Commands, DriverCommands
+from adapters.mongo.wire.held_connections import HeldConnections
 from tests.contract.log.log_suite import LogContract, LogFactory
 from tests.kit.chains import absent, chain, everything, raised
 from tests.kit.logs import EventLog
@@ -15,11 +18,10 @@ from tests.kit.mongods import Mongod
 from tests.kit.mongologs import WritableLog
 from tests.kit.replicasets import ReplicaSet
 
-Build = Callable[[Database], WritableLog]
-
 
 class MongoLogContract(LogContract):
-    build: Build
+    store: type[EventStore] = EventStore
+    commands: Callable[[Database], Commands] = HeldConnections
 
     @pytest_asyncio.fixture
     async def log_factory(self, uri: str, database: str) -> AsyncIterator[LogFactory]:
@@ -28,7 +30,9 @@ class MongoLogContract(LogContract):
             async def another() -> EventLog:
                 connection = connect(uri, database)
                 stack.callback(connection.client.close)
-                log = type(self).build(connection)
+                commands = type(self).commands(connection)
+                stack.push_async_callback(commands.close)
+                log = WritableLog(connection, type(self).store(connection, commands))
                 await log.create()
                 await stack.enter_async_context(log.running())
                 return log
@@ -52,15 +56,17 @@ class MongoLogContract(LogContract):
 
 
 class TestMongoLog(MongoLogContract):
-    build = staticmethod(WritableLog)
-
     @pytest.fixture
     def uri(self, replica_set: ReplicaSet) -> str:
         return replica_set.uri
 
 
+class TestMongoLogByTheDriver(TestMongoLog):
+    commands = DriverCommands
+
+
 class TestMongoLogOnAStandalone(MongoLogContract):
-    build = staticmethod(lambda database: WritableLog(database, JournaledStore(database)))
+    store = JournaledStore
 
     @pytest.fixture
     def uri(self, standalone: Mongod) -> str:
