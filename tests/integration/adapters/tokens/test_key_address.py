@@ -11,10 +11,10 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.tokens.claims import Meant
-from adapters.tokens.key_set import KEY_SET_BYTES, UnusableKeySet
+from adapters.tokens.key_set import KEY_SET_BYTES
 from adapters.tokens.key_sources import KeyAddress
 from adapters.tokens.keys import AGAIN_SECONDS, KEPT_SECONDS, KeySetTokens
-from core.errors import Unauthenticated
+from core.errors import Unauthenticated, UnusableKeySet
 from tests.integration.adapters.tokens.test_keys import Clock, made, public
 
 OLD = rsa.generate_private_key(public_exponent=65537, key_size=2048)
