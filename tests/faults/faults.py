@@ -175,7 +175,7 @@ async def _leader(world: World) -> TocsinServer:
             found = await _ask(primary, {"find": "leases", "singleBatch": True}, world.database)
             holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
             for server in world.servers:
-                if any(holder.endswith(f":{server.process.pid}") for holder in holders):
+                if any(f":{server.process.pid}:" in holder for holder in holders):
                     return server
             await asyncio.sleep(0.1)
 
