@@ -61,7 +61,7 @@ async def show_rows(request: Request) -> Response:
     "Send a dead row again",
     roles=ADMINS,
     answers={200: RowAnswer},
-    codes=(*AWAY, "unknown_row", "already_delivered", "overtaken"),
+    codes=(*AWAY, "unknown_row", "already_delivered", "not_rendered", "overtaken"),
 )
 async def retry_one(request: Request) -> Response:
     """Make a dead row pending again, and a pending row due at once."""
