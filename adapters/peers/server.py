@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,8 @@ from adapters.peers.framing import Framed
 from adapters.peers.proof import GREETING, NONCE_BYTES, Exchange, nonce, same
 from core.errors import StartupRefused
 from core.log.forwarding import Answer, Forward
+
+logger = logging.getLogger("tocsin.peers")
 
 CONNECTIONS = 256
 PROOF_SECONDS = 5.0
@@ -70,7 +73,12 @@ class PeerServer:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             for connection in list(self._connections):
-                connection.beat()
+                try:
+                    connection.beat()
+                except Exception:
+                    # The others must go on hearing from this process.
+                    logger.exception("a peer gets no heartbeat, and its connection ends")
+                    connection.abort()
 
 
 class _Connection(Framed):

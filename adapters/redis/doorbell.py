@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from core.application.waiting import failing_with
 from core.backoff import backoff
 from core.errors import StartupRefused, Unavailable
 from core.log.ports import Notice
@@ -126,7 +127,8 @@ class RedisDoorbell:
             work = (_persistently(self._subscribe), _persistently(self._publish), self._read_tail())
             tasks = [asyncio.create_task(each) for each in work]
             try:
-                yield notices
+                async with failing_with(tasks):
+                    yield notices
             finally:
                 await _ended(tasks)
                 with suppress(RedisError, OSError):

@@ -87,5 +87,8 @@ class KeySetTokens:
             self._read_at = self._tried_at
         except UnusableKeySet as error:
             logger.error("%s: %s; the keys read before are kept for a time", self._source, error)  # noqa: TRY400 (the message says it all)
+        except Exception:
+            # Nobody may be waiting who would see the error.
+            logger.exception("%s: the keys read before are kept for a time", self._source)
         finally:
             self._reading = None

@@ -41,6 +41,35 @@ async def first_of(
 
 
 @asynccontextmanager
+async def failing_with(tasks: Iterable["asyncio.Task[None]"]) -> AsyncIterator[None]:
+    """Cancel the block once one of the tasks fails, and raise that task's error."""
+    tasks = list(tasks)
+    try:
+        async with asyncio.timeout(None) as block:
+
+            def ended(task: "asyncio.Task[None]") -> None:
+                if _error(task) is not None:
+                    block.reschedule(loop_time())
+
+            for task in tasks:
+                task.add_done_callback(ended)
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.remove_done_callback(ended)
+    except TimeoutError:
+        error = next(filter(None, map(_error, tasks)), None)
+        if error is None or not block.expired():
+            raise
+        raise error from None
+
+
+def _error(task: "asyncio.Task[None]") -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
+
+
+@asynccontextmanager
 async def closing(generator: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
     """Close the generator with the block, not when it is collected: it may hold a cursor open."""
     try:

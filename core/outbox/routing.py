@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from core.alarm.events import Event
 from core.lists.filter import Matcher
 from core.log.folding import check_known
 from core.outbox.ports import Formats
-from core.outbox.row import Row
+from core.outbox.row import ERROR_LENGTH, UNRENDERED, Row
 from core.outbox.webhook import Format, Webhook
 
 
@@ -41,11 +43,21 @@ class WebhookRoutes:
             if verdict == "no":
                 continue
             kind = (webhook.format, verdict == "left")
-            if kind not in bodies:
-                bodies[kind] = self._formats[webhook.format].render(event, left=verdict == "left")
+            try:
+                if kind not in bodies:
+                    bodies[kind] = self._formats[webhook.format].render(event, left=verdict == "left")
+            except Exception as error:  # noqa: BLE001 (the row says it; other webhooks must get the event)
+                yield _unrendered(_row(event, webhook, b"", now), error, now)
+                continue
             body = bodies[kind]
             if body is not None:
                 yield _row(event, webhook, body, now)
+
+
+def _unrendered(row: Row, error: Exception, now: datetime) -> Row:
+    """Return the row as dead: it has no body, and never gets one."""
+    reason = f"{UNRENDERED}: {type(error).__name__}: {error}"[:ERROR_LENGTH]
+    return replace(row, state="dead", settled_at=now, error=reason)
 
 
 def _row(event: Event, webhook: Webhook, body: bytes, now: datetime) -> Row:

@@ -8,6 +8,11 @@ import msgspec
 POSITION_DIGITS = 18
 """How many digits the position in a row's id may have."""
 
+ERROR_LENGTH = 200
+"""How many characters of an error a row keeps."""
+UNRENDERED = "its event could not be rendered"
+"""How the error of a row without a body begins."""
+
 RowState = Literal["pending", "delivered", "dead"]
 
 
@@ -35,6 +40,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: int | None = None
     error: str | None = None
     revived_at: datetime | None = None
+
+    @property
+    def unrendered(self) -> bool:
+        """Whether the row has no body that could be sent."""
+        return self.state == "dead" and (self.error or "").startswith(UNRENDERED)
 
     @property
     def id(self) -> str:

@@ -2,9 +2,11 @@
 
 from rich.console import Console
 
+from core.application.background import Background
 from entrypoints.cli.printing import out
 from entrypoints.cli.runner import run
 from entrypoints.process.coexistence import alone
+from entrypoints.process.host import MACHINE
 from entrypoints.process.settings import Settings
 from entrypoints.process.storage import existing, storage
 
@@ -36,6 +38,6 @@ async def reset_identity(settings: Settings, console: Console) -> None:
         StartupRefused: a running process would not notice the new identity.
         Unavailable: MongoDB cannot be reached.
     """
-    async with storage(settings) as store, alone(store.kind, store.leases):
+    async with storage(settings) as store, alone(store.kind, store.leases, Background(MACHINE.chance)):
         before = await store.log.identity()
         console.print(f"the log was {before} and is {await store.log.reset_identity()} now", soft_wrap=True)

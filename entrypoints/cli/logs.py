@@ -6,6 +6,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+from entrypoints.http.audit import LOGGER as AUDIT
 from entrypoints.process.settings import LogFormat, LogLevel
 
 QUIET = ("uvicorn.error", "uvicorn.access", "websockets", "httpx", "httpcore", "pymongo")
@@ -45,6 +46,8 @@ def configure_logs(form: LogFormat = "auto", level: LogLevel = "info") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # Who did what is recorded whatever else is not.
+    logging.getLogger(AUDIT).setLevel(logging.INFO)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

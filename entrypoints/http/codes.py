@@ -53,6 +53,7 @@ _OWN: dict[str, Code] = {
         409, "events after that position were already routed", "make a new webhook to get them again"
     ),
     "already_delivered": Code(409, "the row was delivered", "nothing: it is done"),
+    "not_rendered": Code(409, "the row has no body: its event could not be rendered", "report `detail`"),
     "overtaken": Code(
         409, "a later event of the alarm was delivered", "nothing: a retry would undo that one"
     ),

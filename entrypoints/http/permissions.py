@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from starlette.routing import BaseRoute, Route
 
 from core.roles import ADMINS, READERS, Roles
-from entrypoints.http.matching import Matching
+from entrypoints.http.matching import Matched, Matching
 from entrypoints.http.operations import Operation, is_guarded
 
 _AREA = 3
@@ -21,14 +21,18 @@ class Permissions:
 
     def roles_for(self, method: str, path: str) -> Roles | None:
         """Return the roles that may call the method of the path; None: everybody."""
-        method = "GET" if method == "HEAD" else method
-        matched = self._matching.find(method, path)
+        matched = self.operation_at(method, path)
         if matched is not None:
             return matched.operation.roles
         if not is_guarded(path):
             return None
         # A guarded path does not reveal to everybody that it does not exist.
+        method = "GET" if method == "HEAD" else method
         return self._areas.get((method, _area(method, path)), READERS if method == "GET" else ADMINS)
+
+    def operation_at(self, method: str, path: str) -> Matched | None:
+        """Return the operation that the method and the path name, None without one; HEAD is as GET."""
+        return self._matching.find("GET" if method == "HEAD" else method, path)
 
     def looks_itself(self, method: str, path: str) -> bool:
         """Return whether the operation looks for a credential itself, if the header has none."""

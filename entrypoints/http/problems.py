@@ -29,6 +29,7 @@ logger = logging.getLogger("tocsin.http")
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 RETRY_AFTER_SECONDS = 1
+MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(TocsinError):
@@ -75,6 +76,14 @@ def problem_of(error: Exception) -> Problem:  # noqa: PLR0911 (one for each kind
             return Problem(500, "internal", "this is a fault of the server; it has been logged")
 
 
+def problem_code(answer: Response) -> str | None:
+    """Return the code of the problem in an answer, None if the answer is no problem."""
+    if answer.media_type != MEDIA_TYPE:
+        return None
+    code: str = msgspec.json.decode(answer.body)["code"]
+    return code
+
+
 def response(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
@@ -84,7 +93,7 @@ def response(
 
 def _answered(problem: Problem) -> Response:
     content = msgspec.json.encode(problem.body)
-    return Response(content, problem.status, problem.headers, "application/problem+json")
+    return Response(content, problem.status, problem.headers, MEDIA_TYPE)
 
 
 def _retry(code: str, detail: str) -> Problem:

@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from adapters.mongo.checks import DoorbellKind
+from core.application.background import Background
 from core.application.workers.single_process import single_process
 from core.coordination.ports import Leases
 from core.errors import StartupRefused
@@ -27,13 +28,17 @@ def check_hears_others(kind: DoorbellKind, instead: str) -> None:
         )
 
 
-def alone(kind: DoorbellKind, leases: Leases, role: ProcessRole = "all") -> AbstractAsyncContextManager[None]:
+def alone(
+    kind: DoorbellKind, leases: Leases, background: Background, role: ProcessRole = "all"
+) -> AbstractAsyncContextManager[None]:
     """Keep out every process that could not hear from this one. Raises StartupRefused, Unavailable."""
     if not hears_others(kind):
         if role != "all":
             raise StartupRefused(
                 f"on a standalone mongod without Redis one process does all; its role cannot be {role}"
             )
-        return single_process(leases, holder())
+        return single_process(leases, holder(), background)
     # All processes on a replica set hear each other; those on Redis keep out one that is not on it.
-    return nullcontext() if kind == "changestream" else single_process(leases, SHARED_HOLDER, shared=True)
+    if kind == "changestream":
+        return nullcontext()
+    return single_process(leases, SHARED_HOLDER, background, shared=True)

@@ -100,6 +100,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     role: ProcessRole = "all",
     traces: "Traces | None" = None,
     peers: tuple[str, int] = ANY_LOOPBACK,
+    background: Background | None = None,
 ) -> AsyncIterator[Process]:
     """Run the feed, the appender and the workers while the context lasts.
 
@@ -108,6 +109,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
     `digests`: those of the settings that all processes must share.
     `role`: `api` leaves the worker tasks to other processes. `traces` records spans of appends and
     deliveries. `peers`: where this process listens for the others, should it append for all.
+    `background` keeps the process's tasks; None: one of its own.
 
     Raises:
         StartupRefused: `webhook_allow` is malformed.
@@ -128,6 +130,7 @@ async def running(  # noqa: PLR0913 (the process's configuration)
             digests=digests,
             peers=peers,
             works=role != "api",
+            background=background or Background(MACHINE.chance),
         ) as process,
     ):
         yield process
@@ -146,6 +149,7 @@ async def _running(  # noqa: PLR0913 (as above)
     digests: Digests,
     peers: tuple[str, int],
     works: bool,
+    background: Background,
 ) -> AsyncIterator[Process]:
     await authentication.start()
     name = holder()
@@ -168,7 +172,6 @@ async def _running(  # noqa: PLR0913 (as above)
         store, feed, handler, sender, host=MACHINE, clock=clock, holder=name, pending_for=pending_for
     )
     agreement = Agreement(store.settings_board, name, digests, MACHINE.chance)
-    background = Background(MACHINE.chance)
     meter = LagMeter(store.log, feed, store.checkpoints, (ALARMS, KPIS), clock)
     readiness = Readiness(feed, workers.projector, stream, meter, background, clock_fault=clock.fault)
     readiness.warn_by(agreement.warnings)

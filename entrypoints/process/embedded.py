@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.mongo.embedded.mongod import EmbeddedMongod, find_mongod
+from core.application.background import Background
 from core.application.waiting import cancelled
 from entrypoints.process.host import MACHINE
 
@@ -20,7 +21,10 @@ async def embedded_mongodb(folder: Path, mongod: str | None) -> AsyncIterator[st
         StartupRefused: mongod is missing or does not start.
     """
     async with EmbeddedMongod(folder, find_mongod(mongod)) as running:
-        keeping = asyncio.create_task(running.keep_running(MACHINE.chance), name="mongod")
+        watching = Background(MACHINE.chance).keep(
+            "the watch over mongod", "serving", lambda: running.keep_running(MACHINE.chance)
+        )
+        keeping = asyncio.create_task(watching, name="mongod")
         try:
             yield running.uri
         finally:

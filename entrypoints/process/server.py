@@ -9,6 +9,7 @@ from starlette.routing import WebSocketRoute
 from adapters.tokens.claims import Meant
 from core.access.callers import DEFAULT_TENANT
 from core.access.ports import TokenVerifier
+from core.application.background import Background
 from entrypoints.http.admission import Admission
 from entrypoints.http.api import OPERATIONS
 from entrypoints.http.app import HEALTH, PAGES, create_app
@@ -21,6 +22,7 @@ from entrypoints.http.state import AppState
 from entrypoints.process.coexistence import alone
 from entrypoints.process.compose import Process, running
 from entrypoints.process.gc import Collector
+from entrypoints.process.host import MACHINE
 from entrypoints.process.routing_keys import tenant_of_routing_key
 from entrypoints.process.settings import Settings
 from entrypoints.process.shared_settings import digests_of
@@ -63,10 +65,11 @@ async def _run_started(
     started: Callable[[str], None],
 ) -> None:
     """Start the process and run it. Raises StartupRefused; Unavailable: MongoDB cannot be reached (yet)."""
+    background = Background(MACHINE.chance)
     async with (
         tracing(wanted=settings.traces) as traces,
         storage(settings) as store,
-        alone(store.kind, store.leases, settings.role),
+        alone(store.kind, store.leases, background, settings.role),
         running(
             store,
             tokens=tokens,
@@ -77,6 +80,7 @@ async def _run_started(
             role=settings.role,
             traces=traces,
             peers=(settings.peer_host, settings.peer_port),
+            background=background,
         ) as process,
     ):
         if entries is not None:

@@ -1,6 +1,7 @@
 """All settings, each declared once; command line, variables and the table in the docs are derived."""
 
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ LogFormat = Literal["auto", "console", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 DATA = Path(".tocsin")
+LOOPBACK = ("127.0.0.1", "::1")
 DEFAULT_URI = "mongodb://127.0.0.1:27017"
 
 ON_DATABASE: tuple[Command, ...] = ("serve", "worker", "tail", "whatif", "verify", "replay", "log", "outbox")
@@ -47,6 +49,10 @@ def _listed(text: str) -> tuple[str, ...]:
 
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(origin.rstrip("/") for origin in _listed(text))
+
+
+def _proxies(text: str) -> tuple[str, ...]:
+    return () if text.strip() == "none" else _listed(text) or LOOPBACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,14 @@ class Settings:
         of=("serve", "up"),
         panel=ACCESS,
         parse=_origins,
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "Addresses and networks of proxies whose X-Forwarded-For is believed, separated by commas; or: none.",
+        default=LOOPBACK,
+        of=SERVERS,
+        panel=ACCESS,
+        parse=_proxies,
+        shown=",".join(LOOPBACK),
     )
     feed: FeedChoice = setting(
         "How processes hear of events; auto: changestream on a replica set, else local.",
@@ -266,6 +280,8 @@ class Settings:
                 f"refusing to listen on {self.host} without authentication: anybody there could command the"
                 " alarms; listen on 127.0.0.1, or set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS"
             )
+        for proxy in self.trusted_proxies:
+            _check_network(proxy)
         if self.auth_secret is not None and self.auth_jwks is not None:
             raise StartupRefused(
                 "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"
@@ -275,3 +291,11 @@ class Settings:
                 "TOCSIN_AUTH_JWKS needs TOCSIN_AUTH_AUDIENCE: the issuer's tokens for other applications"
                 " would get in"
             )
+
+
+def _check_network(proxy: str) -> None:
+    """Raise StartupRefused if it is neither an address nor a network."""
+    try:
+        ip_network(proxy)
+    except ValueError as error:
+        raise StartupRefused(f"TOCSIN_TRUSTED_PROXIES: {error}") from None

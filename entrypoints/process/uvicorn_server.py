@@ -88,6 +88,8 @@ def _config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         ws_per_message_deflate=False,
         ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=settings.ping_seconds,
+        # Given here, so that FORWARDED_ALLOW_IPS, which uvicorn reads by itself, says nothing.
+        forwarded_allow_ips=list(settings.trusted_proxies),
         lifespan="off",
         log_config=None,
         access_log=False,

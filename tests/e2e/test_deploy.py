@@ -11,6 +11,7 @@ import pytest
 
 import entrypoints
 from tests.e2e.conftest import Servers
+from tests.e2e.test_audit import ABSENT, FORGED, lines
 from tests.kit.clients import streaming
 from tests.kit.eventsource import event_source
 from tests.kit.ports import free_port
@@ -61,6 +62,16 @@ async def test_nginx_passes_on_what_comes_and_goes_round_a_server_that_ends(
             assert (await http.get("/v1/alarms")).is_success
         async with streaming(f"ws://{proxied}/v1/stream", after=0, log=client.log) as again:
             assert await again.until(1) == client.events
+
+
+async def test_behind_nginx_the_clients_own_address_is_told_whatever_it_claims(
+    proxied: str, servers: Servers
+) -> None:
+    transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+    async with httpx.AsyncClient(base_url=f"http://{proxied}", transport=transport, trust_env=False) as http:
+        await http.delete(f"/v1/api-keys/{ABSENT}", headers=FORGED)
+    told = [line for server in servers for line in await lines(server)]
+    assert [each["remote"] for each in told] == ["127.0.0.2"]
 
 
 def test_the_image_holds_what_the_package_does() -> None:

@@ -66,6 +66,10 @@ async def test_a_feed_that_cannot_read_an_event_says_so_and_goes_on_once_it_can(
     await connected[EVENTS].insert_one({"_id": 2, "stream": "odd", "revision": 1, "event_id": "odd"})
     reasons = await until_ready(http, 503)
     assert "the feed failed with KeyError and is started again" in reasons
+    figures = await http.get("/metrics")
+    assert figures.status_code == 200
+    assert "tocsin_feed_position 1.0" in figures.text
+    assert "tocsin_store_reachable 1.0" in figures.text
     assert server.alive
     await connected[EVENTS].delete_one({"_id": 2})
     assert await until_ready(http, 200) == []

@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
 from core.outbox.ports import EXPIRED, KEPT_SECONDS, Backlog, OutboxQuery
-from core.outbox.row import Row, Settlement
+from core.outbox.row import ERROR_LENGTH, Row, Settlement
 
 OUTBOX = "outbox"
 
@@ -37,7 +37,6 @@ INDEXES = [
 
 UNREADABLE = (KeyError, TypeError, ValueError)
 """What is raised where a row has not the fields that it should have."""
-ERROR_LENGTH = 200
 _NEVER = datetime.fromtimestamp(0, UTC)
 _KEPT = timedelta(seconds=KEPT_SECONDS)
 _COUNTED: Document = {"count": {"$sum": 1}, "first": {"$min": "$position"}}
@@ -229,6 +228,8 @@ def _document(row: Row) -> Document:
     if row.revived_at is None:
         # Earlier versions refuse a row with a field that they don't know.
         del document["revived_at"]
+    if row.settled_at is not None:
+        document["expires_at"] = row.settled_at + _KEPT
     return {"_id": row.id, **document, "position": Int64(row.position)}
 
 

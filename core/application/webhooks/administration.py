@@ -105,7 +105,8 @@ class WebhookAdministration:
 
         Raises:
             UnknownRow: there is no such row.
-            Conflict: the row was delivered, or a later row has overtaken it and its receiver keeps a state.
+            Conflict: the row was delivered, was never rendered, or a later row has overtaken it and its
+                receiver keeps a state.
         """
         key = parse_row_id(row_id)
         row = None if key is None else await self.outbox.get(tenant, *key)
@@ -114,6 +115,8 @@ class WebhookAdministration:
             raise UnknownRow
         if row.state == "delivered":
             raise Conflict("already_delivered", "the row was delivered")
+        if row.unrendered:
+            raise Conflict("not_rendered", f"the row has no body to send: {row.error}")
         if row.state == "dead" and not await self._revived(row, webhook):
             raise Conflict(
                 "overtaken",
@@ -132,7 +135,7 @@ class WebhookAdministration:
             tenant=tenant, states=frozenset({"dead"}), webhook=webhook_id, limit=RETRIED_AT_ONCE, after=after
         )
         rows = await self.outbox.page(query)
-        known = [row for row in rows if row.webhook in webhooks]
+        known = [row for row in rows if row.webhook in webhooks and not row.unrendered]
         try:
             revived = [row for row in known if await self._revived(row, webhooks[row.webhook])]
         finally:

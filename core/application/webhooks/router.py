@@ -19,6 +19,7 @@ from core.host import Chance, Clock
 from core.log.ports import EventReader
 from core.outbox.ports import Formats, RoutedRows, RoutedWebhooks
 from core.outbox.routing import WebhookRoutes
+from core.outbox.row import Row
 from core.outbox.webhook import Webhook
 
 logger = logging.getLogger("tocsin.router")
@@ -193,7 +194,7 @@ class _Routing:
         events = (await self._parts.log.read(after, limit)).events
         if not events:
             raise LogMismatch(f"the log does not reach position {self._at.position}")
-        await self._parts.outbox.add(routes.rows(events, self._parts.clock.now()))
+        await self._add(routes.rows(events, self._parts.clock.now()))
         return events[-1].position
 
     async def _route(self, events: Sequence[Event]) -> bool:
@@ -203,10 +204,16 @@ class _Routing:
         rows = self._routes.rows(events, self._parts.clock.now())
         self._at = Checkpoint(events[-1].position, events[-1].event_id, self._at.generation)
         if rows:
-            await self._parts.outbox.add(rows)
+            await self._add(rows)
         elif not self._joined or self._at.position - self._written < IDLE_EVENTS:
             return True
         return await self._write_checkpoint()
+
+    async def _add(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if row.unrendered:
+                logger.error("row %s is dead: %s", row.id, row.error)
+        await self._parts.outbox.add(rows)
 
     async def _write_checkpoint(self) -> bool:
         """Write the checkpoint; False: another process moved it."""

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from core.application.background import Background
 from core.application.leases import LEASE_SECONDS, renew_until_lost
 from core.application.waiting import loop_time
 from core.coordination.ports import Lease, Leases
@@ -20,10 +21,13 @@ PATIENCE_SECONDS = LEASE_SECONDS + 1.0
 
 
 @asynccontextmanager
-async def single_process(leases: Leases, holder: str, *, shared: bool = False) -> AsyncIterator[None]:
+async def single_process(
+    leases: Leases, holder: str, background: Background, *, shared: bool = False
+) -> AsyncIterator[None]:
     """Hold the process lease; cancel the block once another process has the lease.
 
-    `shared`: processes that can hear each other share the lease, under one name, and never release it.
+    `background` keeps the task that renews the lease, and tells of its failures. `shared`: processes that
+    can hear each other share the lease, under one name, and never release it.
 
     Raises:
         StartupRefused: another process has the lease, or took it while this one was paused.
@@ -32,7 +36,10 @@ async def single_process(leases: Leases, holder: str, *, shared: bool = False) -
     lease = await _acquired(leases, holder)
     try:
         async with asyncio.timeout(None) as block:
-            keeping = asyncio.create_task(_keep(leases, lease, block), name="process lease")
+            renewing = background.keep(
+                "the lease of the process", "serving", lambda: _keep(leases, lease, block)
+            )
+            keeping = asyncio.create_task(renewing, name="process lease")
             try:
                 yield
             finally:

@@ -12,7 +12,7 @@ from core.access.callers import Caller
 from core.application.authentication import Authentication
 from core.errors import Unauthenticated, Unavailable
 from core.roles import Roles
-from entrypoints.http import problems
+from entrypoints.http import audit, problems
 from entrypoints.http.headers import fields
 from entrypoints.http.loopback import is_loopback
 from entrypoints.http.permissions import Permissions
@@ -78,6 +78,9 @@ class Authorization:
         except Unavailable as error:
             return await problems.on_known(Request(scope), error)
         if not caller.has(roles):
+            matched = self._permissions.operation_at(scope["method"], scope["path"])
+            if matched is not None:
+                audit.refused(scope, caller, matched.operation, next(iter(matched.parameters.values()), None))
             return problems.response(403, "forbidden", needs(roles))
         scope[CALLER] = caller
         return None

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrypoints.http import problems
+from entrypoints.http import audit, problems
 from entrypoints.http.matching import Matching
+from entrypoints.http.middleware.authorization import caller_in
 from entrypoints.http.operations import Operation
 
 
@@ -26,12 +28,19 @@ class Dispatch:
         # Counts and traces name the request by its route's path.
         scope["route"] = matched.operation
         scope["path_params"] = matched.parameters
-        request = Request(scope, receive, send)
-        try:
-            response = await matched.operation.endpoint(request)
-        except Exception as error:
-            handler = problems.handler_of(error)
-            if handler is None:
-                raise
-            response = await handler(request, error)
+        answer = _answer(Request(scope, receive, send), matched.operation)
+        if audit.is_audited(matched.operation):
+            answer = audit.recorded(scope, caller_in(scope), matched.operation, answer)
+        response = await answer
         await response(scope, receive, send)
+
+
+async def _answer(request: Request, operation: Operation) -> Response:
+    """Return the operation's answer, or that to the error it raised. Raises what is a fault of the server."""
+    try:
+        return await operation.endpoint(request)
+    except Exception as error:
+        handler = problems.handler_of(error)
+        if handler is None:
+            raise
+        return await handler(request, error)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.roles import ADMINS, Role
+from entrypoints.http import audit
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import body_of, caller, decoded
@@ -65,10 +66,12 @@ _disconnect_body = msgspec.json.Decoder(DisconnectBody)
 async def create_key(request: Request) -> Response:
     """Create an API key; only this answer shows the key itself."""
     body = decoded(_key_body, await body_of(request))
+    audit.concern(request, body.name, roles=sorted(body.roles))
     expires_at = _future(body.expires_at, services_of(request).clock.now())
     made = await services_of(request).authentication.create_key(
         caller(request), body.name, body.roles, expires_at
     )
+    audit.concern(request, made.key.id, name=body.name, roles=sorted(body.roles))
     answer = shown(KeyAnswer.of(made.key), NewKeyAnswer, key=made.text)
     return json_response(answer, 201, {"Cache-Control": "no-store"})
 
@@ -123,6 +126,7 @@ async def list_sessions(request: Request) -> Response:
 async def disconnect(request: Request) -> Response:
     """End a subject's sessions; 202, since each process ends its own when it hears of the request."""
     body = decoded(_disconnect_body, await body_of(request))
+    audit.concern(request, body.subject, revoke=body.revoke)
     await services_of(request).authentication.disconnect(
         caller(request), body.subject, body.reason, revoke=body.revoke
     )

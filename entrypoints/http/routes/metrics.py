@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -34,6 +36,10 @@ from entrypoints.http.middleware.traffic import Traffic
 from entrypoints.http.operations import Media, Routes
 from entrypoints.http.requests import caller
 from entrypoints.http.state import state_of
+
+T = TypeVar("T")
+
+logger = logging.getLogger("tocsin.metrics")
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 ASK_SECONDS = 2.0
@@ -88,7 +94,9 @@ class Metrics:
     async def _stored(self) -> StoreFigures:
         sources = self._sources
         return StoreFigures(
-            await sources.lags(), await sources.outbox.backlog(), await sources.webhooks.all()
+            await _readable("lags", sources.lags()),
+            await _readable("backlog of the outbox", sources.outbox.backlog()),
+            await _readable("webhooks", sources.webhooks.all()),
         )
 
 
@@ -104,6 +112,18 @@ async def metrics(request: Request) -> Response:
     """Return this process's metrics as text."""
     text = await state_of(request).metrics(caller(request).tenant)
     return Response(text, media_type=CONTENT_TYPE)
+
+
+async def _readable(figures: str, asked: Awaitable[Sequence[T]]) -> Sequence[T]:
+    """Return the figures, none if what is stored cannot be read. Raises Unavailable: the store is away."""
+    try:
+        return await asked
+    except Unavailable:
+        raise
+    except Exception:
+        # An event at the log's tail that this version cannot read must not hide all other figures.
+        logger.exception("the %s cannot be measured, and are left out", figures)
+        return ()
 
 
 def webhook_label(webhook: str, of: str, tenant: str) -> str:

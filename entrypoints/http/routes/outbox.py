@@ -11,6 +11,7 @@ from core.errors import Conflict, UnknownRow
 from core.outbox.ports import OutboxQuery
 from core.outbox.row import RowState, parse_row_id
 from core.roles import ADMINS
+from entrypoints.http import audit
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import body_of, caller, decoded
@@ -60,7 +61,7 @@ async def show_rows(request: Request) -> Response:
     "Send a dead row again",
     roles=ADMINS,
     answers={200: RowAnswer},
-    codes=(*AWAY, "unknown_row", "already_delivered", "overtaken"),
+    codes=(*AWAY, "unknown_row", "already_delivered", "not_rendered", "overtaken"),
 )
 async def retry_one(request: Request) -> Response:
     """Make a dead row pending again, and a pending row due at once."""
@@ -88,6 +89,8 @@ async def retry_many(request: Request) -> Response:
     """Make dead rows pending again, up to a bound; `next` is the cursor to go on from."""
     raw = await body_of(request)
     body = decoded(_retry, raw) if raw else RetryBody()
+    if body.webhook is not None:
+        audit.concern(request, body.webhook)
     after = None if body.cursor is None else _cursor(body.cursor)
     return json_response(
         await services_of(request).outgoing.retry_all(caller(request).tenant, body.webhook, after)

@@ -12,6 +12,7 @@ from core.errors import Conflict, UnknownWebhook
 from core.lists.filter import Filter
 from core.outbox.webhook import Format, Webhook
 from core.roles import ADMINS
+from entrypoints.http import audit
 from entrypoints.http.operations import AWAY, BODY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import body_of, caller, decoded
@@ -83,6 +84,7 @@ async def create(request: Request) -> Response:
     webhook = Webhook(
         id=outgoing.ids.new(), tenant=caller(request).tenant, created_at=outgoing.clock.now(), **fields
     )
+    audit.concern(request, webhook.id)
     try:
         made = await outgoing.create(webhook, body.after)
     except Conflict as conflict:
@@ -127,6 +129,7 @@ async def show(request: Request) -> Response:
 async def change(request: Request) -> Response:
     """Change the fields that the body names; the answer shows secrets only if one is new."""
     body = decoded(_changes, await body_of(request))
+    audit.concern(request, request.path_params["webhook_id"], changed=_named(body))
     webhook = await _webhook(request)
     if webhook.from_file:
         raise _of_file()
@@ -180,6 +183,11 @@ async def test(request: Request) -> Response:
         decoded(_nothing, body)
     answer = await _outgoing(request).test(await _webhook(request))
     return json_response(TestAnswer(answer.delivered, answer.status, answer.reason, round(answer.seconds, 3)))
+
+
+def _named(body: WebhookChanges) -> list[str]:
+    """Return the names of what the body changes: their values may be secrets."""
+    return [name for name in body.__struct_fields__ if getattr(body, name) not in (UNSET, False)]
 
 
 def _shown(webhook: Webhook) -> WebhookShown:

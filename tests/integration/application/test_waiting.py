@@ -7,7 +7,7 @@ import pytest
 
 from core.alarm.events import Event
 from core.application import waiting
-from core.application.waiting import Arrivals, cancelled, closing, first_of
+from core.application.waiting import Arrivals, cancelled, closing, failing_with, first_of
 from tests.kit.history import History
 from tests.kit.jumping import run
 
@@ -154,3 +154,31 @@ async def test_every_batch_arrives_once_and_in_order() -> None:
         follower.batches.put_nowait(history.events[number:])
     async with Arrivals(follower.follow()) as arrivals:
         assert [list(await arrivals.next()) for _ in range(3)] == [[event] for event in history.events]
+
+
+def test_a_block_ends_with_the_error_of_a_task_that_fails() -> None:
+    async def test() -> None:
+        async def fail() -> None:
+            await asyncio.sleep(1)
+            raise KeyError("at")
+
+        lasting, failing = asyncio.create_task(asyncio.sleep(9)), asyncio.create_task(fail())
+        with pytest.raises(KeyError, match="at"):
+            async with failing_with([lasting, failing]):
+                await asyncio.Event().wait()
+        assert asyncio.get_running_loop().time() == 1
+        assert not lasting.done()
+        lasting.cancel()
+
+    run(test)
+
+
+def test_a_task_that_ends_or_is_cancelled_leaves_the_block_alone() -> None:
+    async def test() -> None:
+        tasks = [asyncio.create_task(asyncio.sleep(seconds)) for seconds in (1, 9)]
+        async with failing_with(tasks):
+            tasks[1].cancel()
+            await asyncio.sleep(2)
+        assert asyncio.get_running_loop().time() == 2
+
+    run(test)

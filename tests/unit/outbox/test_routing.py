@@ -45,3 +45,30 @@ def test_events_are_routed_to_the_webhooks_of_their_tenant_that_they_match() -> 
     rows = routes.rows(history.events, NOON)
     assert [row.id for row in rows] == ["1:all", "1:lines", "2:all", "2:late"]
     assert {row.state for row in rows} == {"pending"}
+
+
+class Broken(Positions):
+    """A format that fails at one event."""
+
+    def render(self, event: Event, *, left: bool) -> bytes | None:
+        if event.position == 1:
+            raise ZeroDivisionError("a bug")
+        return super().render(event, left=left)
+
+
+def test_an_event_that_a_format_cannot_render_is_a_dead_row_and_harms_no_other_webhook() -> None:
+    history = History()
+    for source in ("line/1", "tank/1"):
+        history.raised(source)
+    formats: Formats = {"cloudevents": Broken(), "slack": Positions()}
+    rows = WebhookRoutes([webhook("bad"), webhook("good", format="slack")], formats).rows(
+        history.events, NOON
+    )
+    assert [(row.id, row.state, row.body) for row in rows] == [
+        ("1:bad", "dead", b""),
+        ("1:good", "pending", b"1"),
+        ("2:bad", "pending", b"2"),
+        ("2:good", "pending", b"2"),
+    ]
+    assert rows[0].error == "its event could not be rendered: ZeroDivisionError: a bug"
+    assert (rows[0].settled_at, rows[0].unrendered, rows[1].unrendered) == (NOON, True, False)

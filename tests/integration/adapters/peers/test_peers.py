@@ -231,3 +231,23 @@ def _noted(heard: list[float], moment: float) -> bool:
     if not heard or heard[-1] != moment:
         heard.append(moment)
     return True
+
+
+async def test_a_connection_that_takes_no_heartbeat_costs_no_other_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "HEARTBEAT_SECONDS", 0.01)
+    async with listening() as network:
+        first = await network.connect(Holder(NAME, network.address))
+        (broken,) = network._server._connections
+
+        def fail() -> None:
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(broken, "beat", fail)
+        second = await network.connect(Holder(NAME, network.address))
+        async with asyncio.timeout(SECONDS):
+            await first.closed()
+        before = second._heard
+        await eventually("a heartbeat", lambda: second._heard > before)
+        second.abort()

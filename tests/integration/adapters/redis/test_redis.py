@@ -192,3 +192,21 @@ async def test_the_redis_feed_needs_an_address(
     settings = Settings(mongodb_uri=standalone.uri, database=database, feed="redis", redis_url=url)
     with pytest.raises(StartupRefused, match=says):
         await storage(settings).__aenter__()
+
+
+async def test_a_listening_task_that_fails_unforeseen_ends_the_listening_for_the_feed_to_begin_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start() as first:
+        monkeypatch.setattr(doorbell, "TAIL_SECONDS", 0.01)
+        monkeypatch.setattr(first.store.log, "glance", _broken)
+        with pytest.raises(KeyError, match="at"):
+            async with asyncio.timeout(SECONDS), first.store.doorbell.listen(None, lambda: 0):
+                await asyncio.Event().wait()
+        monkeypatch.undo()
+        event = await first.raised("a")
+        assert await first.reached(1) == [event]
+
+
+async def _broken() -> tuple[int, str]:
+    raise KeyError("at")

@@ -165,3 +165,23 @@ def test_a_key_file_without_a_usable_key_is_refused(file: Path, content: str) ->
 def test_a_key_file_that_is_not_there_is_refused(file: Path) -> None:
     with pytest.raises(StartupRefused, match="No such file"):
         KeyFile(file)
+
+
+class BrokenSource:
+    """A source that fails as nobody foresaw."""
+
+    fresh_seconds = 60.0
+
+    async def read(self) -> None:
+        raise AttributeError("a bug")
+
+
+async def test_a_source_that_fails_unforeseen_leaves_the_keys_as_they_are(
+    tokens: Callable[..., KeySetTokens], clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = tokens(public(RSA, "r"))
+    keys._source = BrokenSource()
+    clock.now += 2 * BrokenSource.fresh_seconds
+    await keys.prepare(made(RSA, "r"))
+    assert keys.verify(made(RSA, "r"), datetime.now(UTC)).subject == "ann"
+    assert "a bug" in caplog.text

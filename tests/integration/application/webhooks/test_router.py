@@ -8,8 +8,11 @@ from adapters.mongo.codec import event_document
 from adapters.mongo.coordination.checkpoints import MongoCheckpoints
 from adapters.mongo.log.store import EVENTS
 from adapters.mongo.outbox.outbox import OUTBOX
+from adapters.webhook.formats.registry import FORMATS
+from core.alarm.events import Event
 from core.application.webhooks import router
 from core.application.webhooks.router import ROUTING
+from core.errors import Conflict
 from core.lists.filter import Filter
 from tests.integration.application.webhooks.stage import BATCH, Stage, check, history_of
 from tests.kit.outgoing import webhook
@@ -91,6 +94,40 @@ async def test_a_restored_log_is_routed_from_where_it_parted(stage: Stage) -> No
     again = receiver.deliveries[before:]
     assert sorted(each.position for each in again) == [document["_id"] for document in later]
     assert all(each.headers["webhook-id"].startswith("new-") for each in again)
+
+
+async def test_what_cannot_be_rendered_is_given_up_and_all_else_is_sent(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, render = history_of(3), FORMATS["cloudevents"].render
+
+    def broken(event: Event, *, left: bool) -> bytes | None:
+        if event.position == 2:
+            raise ZeroDivisionError("a bug")
+        return render(event, left=left)
+
+    monkeypatch.setattr(
+        type(FORMATS["cloudevents"]), "render", lambda _, event, *, left: broken(event, left=left)
+    )
+    async with receiving() as receiver:
+        await stage.hook(receiver)
+        await stage.plant(history.events)
+        async with stage.running():
+            await receiver.until("the rest", lambda: len(receiver.taken) >= len(history.events) - 1)
+            await stage.settled()
+    assert {each.position for each in receiver.deliveries} == {
+        event.position for event in history.events if event.position != 2
+    }
+    row = await stage.connected[OUTBOX].find_one({"_id": "2:hook"})
+    assert row is not None
+    assert (row["state"], row["error"]) == (
+        "dead",
+        "its event could not be rendered: ZeroDivisionError: a bug",
+    )
+    assert row["expires_at"] > row["settled_at"]
+    with pytest.raises(Conflict, match="no body"):
+        await stage.outgoing.retry("default", "2:hook")
+    assert (await stage.outgoing.retry_all("default", None, None)).retried == 0
 
 
 class CountingCheckpoints(MongoCheckpoints):

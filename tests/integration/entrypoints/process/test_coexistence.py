@@ -4,11 +4,14 @@ import pytest
 
 from adapters.memory.leases import MemoryLeases
 from adapters.mongo.checks import DoorbellKind
+from core.application.background import Background
 from core.application.workers.single_process import PROCESS_LEASE
 from core.errors import StartupRefused
 from entrypoints.process.coexistence import SHARED_HOLDER, alone, check_hears_others
 from entrypoints.process.host import holder
 from entrypoints.process.settings import ProcessRole
+
+BACKGROUND = Background(lambda: 0.0)
 
 
 async def may_hold(leases: MemoryLeases, name: str) -> bool:
@@ -17,13 +20,13 @@ async def may_hold(leases: MemoryLeases, name: str) -> bool:
 
 async def test_processes_on_a_replica_set_keep_nobody_out() -> None:
     leases = MemoryLeases()
-    async with alone("changestream", leases, "worker"):
+    async with alone("changestream", leases, BACKGROUND, "worker"):
         assert await may_hold(leases, "another")
 
 
 async def test_a_process_that_no_other_hears_is_alone_until_it_ends() -> None:
     leases = MemoryLeases()
-    async with alone("local", leases):
+    async with alone("local", leases, BACKGROUND):
         assert not await may_hold(leases, SHARED_HOLDER)
         assert await may_hold(leases, holder())
     assert await may_hold(leases, "another")
@@ -31,7 +34,7 @@ async def test_a_process_that_no_other_hears_is_alone_until_it_ends() -> None:
 
 async def test_processes_on_redis_keep_out_all_others_even_after_they_end() -> None:
     leases = MemoryLeases()
-    async with alone("redis", leases), alone("redis", leases, "worker"):
+    async with alone("redis", leases, BACKGROUND), alone("redis", leases, BACKGROUND, "worker"):
         assert not await may_hold(leases, holder())
     assert not await may_hold(leases, holder())
 
@@ -39,7 +42,7 @@ async def test_processes_on_redis_keep_out_all_others_even_after_they_end() -> N
 @pytest.mark.parametrize("role", ["api", "worker"])
 def test_a_process_that_no_other_hears_must_do_all(role: ProcessRole) -> None:
     with pytest.raises(StartupRefused, match=f"its role cannot be {role}"):
-        alone("local", MemoryLeases(), role)
+        alone("local", MemoryLeases(), BACKGROUND, role)
 
 
 @pytest.mark.parametrize("kind", ["changestream", "redis"])
