@@ -8,12 +8,14 @@ of JSON every `window` seconds, and the last one on SIGTERM.
 
 import http.client
 import json
+import os
 import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -56,7 +58,7 @@ class Window(msgspec.Struct):
     peak: int = 0
     healthy: int = 0
     longest: float = 0.0
-    """Seconds that /healthz took at most, without those for which the server waited for a CPU.
+    """Seconds that /healthz took at most, without those for which the server or this one waited for a CPU.
 
     A machine that is busy with other things is no fault of the server. NEVER if one failed.
     """
@@ -115,7 +117,8 @@ class Bystander:
             window.last, window.peak = size, max(window.peak, size)
 
     def _health(self) -> None:
-        began, waited = time.monotonic(), waited_for_a_cpu(self._watched.pid)
+        pids = self._watched.pid, os.getpid()
+        before, began = waits_for_a_cpu(*pids), time.monotonic()
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self._watched.port, timeout=ANSWER_SECONDS)
             connection.request("GET", "/healthz")
@@ -123,8 +126,8 @@ class Bystander:
             connection.close()
         except (OSError, http.client.HTTPException):
             fine = False
-        waited = waited_for_a_cpu(self._watched.pid) - waited
-        took = max(0.0, time.monotonic() - began - waited) if fine else NEVER
+        took = time.monotonic() - began
+        took = max(0.0, took - waited(before, waits_for_a_cpu(*pids))) if fine else NEVER
         with self._lock:
             self._window.healthy += fine
             self._window.longest = max(self._window.longest, took)
@@ -137,7 +140,8 @@ class Bystander:
             # Late is late: what was not sent in time is not made up for in a burst.
             due = max(due + between, time.monotonic())
             with self._lock:
-                key = f"{self._watched.port}-{next(self._numbers)}"
+                # Others may have watched this server before: their keys are theirs.
+                key = f"{self._watched.port}-{os.getpid()}-{next(self._numbers)}"
             self._command(speaker, key)
 
     def _command(self, speaker: "Speaker", key: str) -> None:
@@ -200,13 +204,29 @@ def resident(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
 
 
-def waited_for_a_cpu(pid: int) -> float:
-    """Return for how many seconds a process's main thread was ready to run and did not; 0: nobody knows."""
-    try:
-        nanoseconds = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0.0
-    return int(nanoseconds) / 1e9
+Waits = dict[str, int]
+"""For how many nanoseconds each thread of a process was ready to run and did not."""
+
+
+def waits_for_a_cpu(*pids: int) -> list[Waits]:
+    """Return the waits of each process's threads: all, since one may hold what the others wait for."""
+    return [dict(_waits(pid)) for pid in pids]
+
+
+def _waits(pid: int) -> Iterator[tuple[str, int]]:
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        # A thread may end meanwhile.
+        with suppress(OSError):
+            yield path.parent.name, int(path.read_text(encoding="ascii").split()[1])
+
+
+def waited(before: list[Waits], after: list[Waits]) -> float:
+    """Return for how many seconds one thread of each process waited at most; 0: nobody knows."""
+    longest = (
+        max((end - begin.get(thread, end) for thread, end in ended.items()), default=0)
+        for begin, ended in zip(before, after, strict=True)
+    )
+    return sum(longest) / 1e9
 
 
 def main() -> None:
