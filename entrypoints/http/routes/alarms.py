@@ -171,10 +171,10 @@ async def _source(
 
 def _in_places(request: Request, pages: Pages) -> Pages:
     """Return the function with a bound on how many costly queries run at once, page by page."""
-    places = state_of(request).costly_queries
+    state = state_of(request)
 
     async def page(query: AlarmQuery) -> AlarmPage:
-        async with places.taken():
+        async with state.costly_queries.taken(state.admission.is_busy):
             return await pages(query)
 
     return page

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -58,7 +58,7 @@ class Window(msgspec.Struct):
     peak: int = 0
     healthy: int = 0
     longest: float = 0.0
-    """Seconds that /healthz took at most, without those for which the server or this one waited for a CPU.
+    """Seconds that /healthz took at most, without those for which server or watch waited for a CPU.
 
     A machine that is busy with other things is no fault of the server. NEVER if one failed.
     """
@@ -117,8 +117,8 @@ class Bystander:
             window.last, window.peak = size, max(window.peak, size)
 
     def _health(self) -> None:
-        pids = self._watched.pid, os.getpid()
-        before, began = waits_for_a_cpu(*pids), time.monotonic()
+        both = str(self._watched.pid), "thread-self"
+        began, waited = time.monotonic(), waited_for_a_cpu(*both)
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self._watched.port, timeout=ANSWER_SECONDS)
             connection.request("GET", "/healthz")
@@ -126,8 +126,8 @@ class Bystander:
             connection.close()
         except (OSError, http.client.HTTPException):
             fine = False
-        took = time.monotonic() - began
-        took = max(0.0, took - waited(before, waits_for_a_cpu(*pids))) if fine else NEVER
+        waited = waited_for_a_cpu(*both) - waited
+        took = max(0.0, time.monotonic() - began - waited) if fine else NEVER
         with self._lock:
             self._window.healthy += fine
             self._window.longest = max(self._window.longest, took)
@@ -204,29 +204,13 @@ def resident(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
 
 
-Waits = dict[str, int]
-"""For how many nanoseconds each thread of a process was ready to run and did not."""
-
-
-def waits_for_a_cpu(*pids: int) -> list[Waits]:
-    """Return the waits of each process's threads: all, since one may hold what the others wait for."""
-    return [dict(_waits(pid)) for pid in pids]
-
-
-def _waits(pid: int) -> Iterator[tuple[str, int]]:
-    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-        # A thread may end meanwhile.
-        with suppress(OSError):
-            yield path.parent.name, int(path.read_text(encoding="ascii").split()[1])
-
-
-def waited(before: list[Waits], after: list[Waits]) -> float:
-    """Return for how many seconds one thread of each process waited at most; 0: nobody knows."""
-    longest = (
-        max((end - begin.get(thread, end) for thread, end in ended.items()), default=0)
-        for begin, ended in zip(before, after, strict=True)
-    )
-    return sum(longest) / 1e9
+def waited_for_a_cpu(*tasks: str) -> float:
+    """Return for how many seconds these tasks of /proc were ready to run and did not; 0: nobody knows."""
+    nanoseconds = 0
+    with suppress(OSError):
+        for task in tasks:
+            nanoseconds += int(Path(f"/proc/{task}/schedstat").read_text(encoding="ascii").split()[1])
+    return nanoseconds / 1e9
 
 
 def main() -> None:
