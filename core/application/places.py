@@ -40,9 +40,13 @@ class Places:
             else:
                 self._free.release()
 
-    async def _take(self) -> None:
+    def check_queue(self) -> None:
+        """Check, before anything is done for it, that one more may wait. Raises Unavailable."""
         if self._free.locked() and self.waiting >= self._most_waiting:
             raise Unavailable(f"this process has too many {self._what} waiting")
+
+    async def _take(self) -> None:
+        self.check_queue()
         self.waiting += 1
         try:
             async with asyncio.timeout(self._seconds):

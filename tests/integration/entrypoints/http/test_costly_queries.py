@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from core.application.places import Places
+from core.log.ports import Stamp
 from entrypoints.http.app import create_app
 from entrypoints.http.state import AppState
 from tests.kit.http import HttpStage, problem, raised
@@ -65,6 +66,25 @@ async def test_its_place_rests_while_commands_are_under_way(
     with state.admission.admit("default", 1):
         await http.get(path)
     assert places.rests == [False, True]
+
+
+@pytest.mark.parametrize("path", ["/v1/alarms?as_of=1", "/v1/alarms/export?as_of=1"])
+async def test_a_refusal_reads_nothing(
+    stage: HttpStage, http: httpx.AsyncClient, places: Places, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, tail = 0, stage.log.tail
+
+    async def counted() -> Stamp:
+        nonlocal asked
+        asked += 1
+        return await tail()
+
+    monkeypatch.setattr(stage.log, "tail", counted)
+    async with places.taken():
+        assert problem(await http.get(path)) == (503, "unavailable")
+    assert asked == 0
+    assert (await http.get(path)).status_code == 200
+    assert asked == 1
 
 
 async def test_commands_and_plain_lists_need_none(http: httpx.AsyncClient, places: Places) -> None:
