@@ -1,6 +1,7 @@
 """Connects to webhooks: resolves a name once and connects only to addresses that it has checked."""
 
 import asyncio
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -22,6 +23,9 @@ READ_BYTES = 4 * 1024
 """How much of an answer is parsed at once: interim answers and small chunks cost far more than they weigh."""
 ANSWER_BYTES = 256 * 1024
 """How much a receiver may send in answer to one request, headers, interim answers and framing included."""
+INTERIM_ANSWERS = 16
+"""How many answers of 1xx one may begin with (RFC 9110 §15.2): each of them takes 0.1 ms to parse."""
+_INTERIM = re.compile(rb"HTTP/\d\.\d 1\d\d")
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return the addresses of a host; raises OSError."""
@@ -62,18 +66,24 @@ class BoundedStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
         self._left = ANSWER_BYTES
+        self._interim_left = INTERIM_ANSWERS
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 (httpcore's)
-        """Read the next bytes. Raises httpcore.ReadError: the answer is too long."""
+        """Read the next bytes. Raises httpcore.ReadError: it is too long, or too many come before it."""
         if self._left <= 0:
             raise httpcore.ReadError("the answer goes on for too long")
         read = await self._stream.read(min(max_bytes, READ_BYTES), timeout)
         self._left -= len(read)
+        # A body may have such lines, too; it is thrown away, and the status known by then.
+        self._interim_left -= len(_INTERIM.findall(read))
+        if self._interim_left < 0:
+            raise httpcore.ReadError("too many interim answers")
         return read
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 (httpcore's)
         """Write a part of a request; the answer to it may again be as long as any."""
         self._left = ANSWER_BYTES
+        self._interim_left = INTERIM_ANSWERS
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:

@@ -1,10 +1,13 @@
 """Bounds how many costly things a process does at the same time, and how many wait for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core.errors import Unavailable
+
+REST_SECONDS = 1.0
+"""How long a place rests at most after it was used."""
 
 
 class Places:
@@ -21,17 +24,29 @@ class Places:
         self.waiting = 0
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
-        """Take a place for as long as the context lasts. Raises Unavailable: there is none in time."""
+    async def taken(self, rests: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
+        """Take a place for as long as the context lasts. Raises Unavailable: there is none in time.
+
+        If `rests` says so at its end, the place rests for as long as it was used: others have half the time.
+        """
         await self._take()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             yield
         finally:
-            self._free.release()
+            if rests():
+                loop.call_later(min(loop.time() - began, REST_SECONDS), self._free.release)
+            else:
+                self._free.release()
 
-    async def _take(self) -> None:
+    def check_queue(self) -> None:
+        """Check, before anything is done for it, that one more may wait. Raises Unavailable."""
         if self._free.locked() and self.waiting >= self._most_waiting:
             raise Unavailable(f"this process has too many {self._what} waiting")
+
+    async def _take(self) -> None:
+        self.check_queue()
         self.waiting += 1
         try:
             async with asyncio.timeout(self._seconds):

@@ -25,6 +25,10 @@ class Admission:
         self._clock = clock
         self.under_way = 0
 
+    def is_busy(self) -> bool:
+        """Tell whether any command is under way."""
+        return self.under_way > 0
+
     @contextmanager
     def admit(self, tenant: str, commands: int) -> Iterator[None]:
         """Admit so many commands while the context lasts. Raises Problem 429: none is admitted."""

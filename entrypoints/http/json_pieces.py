@@ -14,6 +14,8 @@ ELEMENT_BYTES = 4 * 1024 * 1024
 ELEMENT_BRACKETS = 10_000
 ELEMENT_QUOTES = 20_000
 """Many short texts are not: an element, or what surrounds the array, has at most so many quotes."""
+BARE_ELEMENTS = 20_000
+"""How many elements without brackets may follow each other: there is no place to split them at."""
 
 _TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+[\[\]{}]', re.DOTALL)
 _COMMA = re.compile(rb"[ \t\r\n]*,(?=[ \t\r\n]*[^ \t\r\n])")
@@ -85,16 +87,23 @@ class JsonPieces:
 
     def _end(self, begin: int) -> tuple[int, bool]:
         """Return where the piece ends, and whether the array ends there too."""
-        depth = 0
+        depth, before = 0, begin
         for number, at in enumerate(self._brackets(begin)):
             if number > ELEMENT_BRACKETS:
                 break
+            if depth == 0 and at - before > PIECE_BYTES:
+                self._check_bare(before, at)
+            before = at
             depth += 1 if self._document[at] in b"[{" else -1
             if depth < 0:
                 return at, True
             if depth == 0 and (number >= PIECE_BRACKETS or at - begin >= PIECE_BYTES):
                 return at + 1, False
         raise PieceTooLarge
+
+    def _check_bare(self, begin: int, end: int) -> None:
+        if self._document.count(b",", begin, end) > BARE_ELEMENTS:
+            raise PieceTooLarge
 
     def _brackets(self, begin: int) -> Iterator[int]:
         """Yield where the brackets outside of texts are, up to the bound of an element."""

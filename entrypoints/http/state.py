@@ -54,6 +54,7 @@ class AppState:
     """The process's services, and what belongs to HTTP alone.
 
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
+    `splitting`: taken by a large bulk request while it is split: no turn of the loop is for two of them.
     `adding_up`: taken by a request while it adds up buckets. `costly_queries`: the places of queries that
     look at many alarms: as of a moment, by words, exports, counts. `large_payloads`: those of ingested
     payloads beyond 1 MiB, whose bodies stay in memory until they are carried out. `metrics` returns the text
@@ -65,6 +66,7 @@ class AppState:
     admission: Admission = field(default_factory=Admission)
     tenant_of: TenantOf = _default_tenant
     ingested: IngestCounts = field(default_factory=IngestCounts)
+    splitting: asyncio.Lock = field(default_factory=asyncio.Lock)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
     costly_queries: Places = field(default_factory=_costly_queries)
     large_payloads: Places = field(default_factory=_large_payloads)

@@ -1,17 +1,17 @@
 """The alarm list as of a position, from the `events` collection."""
 
-import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import DESCENDING
 
+from adapters.mongo.alarms.word_search import SEARCHED, may_have
 from adapters.mongo.client import CODEC, Database, Document
 from adapters.mongo.codec import event_of, snapshot_of
 from adapters.mongo.errors import bounded, retried
 from adapters.mongo.log.store import BY_TIME, EVENTS, NEWEST_OF_STREAMS
-from adapters.mongo.mapping import mapped, mapped_aside
+from adapters.mongo.mapping import mapped_aside
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.lists.filter import split_sources
@@ -23,7 +23,6 @@ from core.lists.query import (
     AlarmQuery,
     Key,
     has_words,
-    is_after,
     page_of,
 )
 
@@ -31,9 +30,10 @@ HISTORY_MS = 8_000
 """How long the server works on one page; less than the driver's wait."""
 BATCH_ROWS = 200
 """How many alarms one round trip brings: the driver decodes them at once, in about 2 ms."""
+PAGE_ROWS = 100
+"""How many whole alarms one brings, which are larger."""
 
 _SORTED_BY = ("state", "severity", "raised_at", "position", "occurrence", "source", "type")
-_SEARCHED = ("qualifier", "text", "assignee")
 # The values of core.lists.query's keys, as the server computes them.
 _RANKS: dict[Key, Any] = {
     "state": {"$indexOfArray": [list(STATE_ORDER), "$alarm.state"]},
@@ -51,8 +51,8 @@ class MongoAlarmHistory:
     """The history of the alarms (see core.lists.ports.AlarmHistory).
 
     One scan of an index, leaping from stream to stream, finds the newest event of every stream up to a
-    position. The server filters and sorts these events. Only words are searched for here, in all that the
-    server returns, batch by batch, keeping only the page's rows.
+    position. The server filters and sorts these events. For words it only narrows them: they are searched
+    for here, batch by batch, until the page has its rows.
     """
 
     def __init__(self, database: Database) -> None:
@@ -79,45 +79,56 @@ class MongoAlarmHistory:
             return AlarmPage((), None)
         listed = await bounded(lambda: self._listed(query, position))
         positions = [alarm.position for alarm in listed]
-        found = await retried(
-            lambda: self._events.find({"_id": {"$in": positions}}, {"alarm": 1, "v": 1, "type": 1}).to_list()
-        )
-        alarms = {alarm.position: alarm for alarm in await mapped(found, snapshot_of)}
+        alarms = {alarm.position: alarm for alarm in await retried(lambda: self._whole(positions))}
         return page_of(query, [alarms[each] for each in positions])
 
     async def _listed(self, query: AlarmQuery, position: int) -> list[Alarm]:
         """Return the page's rows, with only the fields that sorting and searching need."""
-        best: list[Alarm] = []
-        first = heapq.nlargest if query.order.reverse else heapq.nsmallest
         words = query.words or frozenset()
 
-        def fresh(document: Mapping[str, Any]) -> Alarm | None:
+        def wanted(document: Mapping[str, Any]) -> Alarm | None:
             row = _row(query.tenant, document)
-            return row if is_after(query, row) and has_words(row, words) else None
+            return row if has_words(row, words) else None
 
         cursor = self._events.aggregate(
             _pipeline(query, position), hint=NEWEST_OF_STREAMS, maxTimeMS=HISTORY_MS, batchSize=BATCH_ROWS
         )
-        while batch := await cursor.to_list(BATCH_ROWS):
-            found = await mapped_aside(batch, fresh)
-            best = first(query.limit + 1, [*best, *filter(None, found)], key=query.order.place)
-        return best
+        listed: list[Alarm] = []
+        try:
+            while len(listed) <= query.limit and (batch := await cursor.to_list(BATCH_ROWS)):
+                listed += filter(None, await mapped_aside(batch, wanted))
+        finally:
+            # Where the page is full before the end, the server would keep the rest for minutes.
+            await cursor.close()
+        return listed[: query.limit + 1]
+
+    async def _whole(self, positions: Sequence[int]) -> list[Alarm]:
+        """Return the alarms as the events at these positions left them, in any order."""
+        fields = {"alarm": 1, "v": 1, "type": 1}
+        cursor = self._events.find({"_id": {"$in": positions}}, fields, batch_size=PAGE_ROWS)
+        alarms: list[Alarm] = []
+        while batch := await cursor.to_list(PAGE_ROWS):
+            alarms += await mapped_aside(batch, snapshot_of)
+        return alarms
 
 
 def _pipeline(query: AlarmQuery, position: int) -> list[Document]:
-    fields = [*_SORTED_BY, *(_SEARCHED if query.words else ())]
+    fields = [*_SORTED_BY, *(SEARCHED if query.words else ())]
     return [
         {"$match": {"tenant": query.tenant, "_id": {"$lte": position}}},
         {"$sort": {"stream": 1, "_id": -1}},
         {"$group": {"_id": "$stream", "alarm": {"$first": "$alarm"}}},
         {"$match": _condition(query)},
-        *([] if query.words else _first(query)),
+        # Before they are sorted: the server has less to keep.
         {"$project": {f"alarm.{field}": 1 for field in fields}},
+        *_in_order(query),
+        *([] if query.words else [{"$limit": query.limit + 1}]),
+        {"$unset": "keys"},
     ]
 
 
-def _first(query: AlarmQuery) -> list[Document]:
-    """Return the stages that sort the rows and keep the first ones after the query's place."""
+def _in_order(query: AlarmQuery) -> list[Document]:
+    """Return the stages that keep the rows after the query's place, and sort them."""
     keys, backwards = query.order.keys, query.order.reverse
     names = ["_id" if key == "id" else f"keys.{key}" for key in keys]
     stages: list[Document] = [{"$set": {f"keys.{key}": _RANKS[key] for key in keys if key != "id"}}]
@@ -126,7 +137,7 @@ def _first(query: AlarmQuery) -> list[Document]:
         beyond = "$lt" if backwards else "$gt"
         later = [dict(place[:depth]) | {name: {beyond: at}} for depth, (name, at) in enumerate(place)]
         stages.append({"$match": {"$or": later}})
-    return [*stages, {"$sort": dict.fromkeys(names, -1 if backwards else 1)}, {"$limit": query.limit + 1}]
+    return [*stages, {"$sort": dict.fromkeys(names, -1 if backwards else 1)}]
 
 
 def _condition(query: AlarmQuery) -> Document:
@@ -146,6 +157,8 @@ def _condition(query: AlarmQuery) -> Document:
         if flag is not None:
             conditions.append({f"alarm.{name}": flag})
     conditions += [_has_label(name, value) for name, value in query.labels.items()]
+    if query.words:
+        conditions.append(may_have(query.words))
     return {"$and": conditions}
 
 

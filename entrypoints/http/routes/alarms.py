@@ -65,8 +65,12 @@ async def list_alarms(request: Request) -> Response:
     if given.cursor is not None:
         cursor = cursor_of(given.cursor, given.digest(), query)
         query, pinned = replace(query, after=tuple(cursor.after)), cursor.position
+    costly = given.as_of is not None or bool(query.words)
+    if costly:
+        # Whoever is refused and comes again at once costs no read.
+        state_of(request).costly_queries.check_queue()
     position, pages = await _source(request, given, pinned)
-    if given.as_of is not None or query.words:
+    if costly:
         pages = _in_places(request, pages)
     page = within(query, await pages(query), ANSWER_BYTES)
     at = position if given.as_of is not None else None
@@ -88,6 +92,7 @@ async def export_alarms(request: Request) -> Response:
     """Return all rows of a list as a file; only a bounded part of it is in memory at a time."""
     given = parameters(request, ExportParameters)
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
+    state_of(request).costly_queries.check_queue()
     position, pages = await _source(request, given, None)
     pages = _in_places(request, pages)
     export = EXPORTS[given.format]
@@ -171,10 +176,10 @@ async def _source(
 
 def _in_places(request: Request, pages: Pages) -> Pages:
     """Return the function with a bound on how many costly queries run at once, page by page."""
-    places = state_of(request).costly_queries
+    state = state_of(request)
 
     async def page(query: AlarmQuery) -> AlarmPage:
-        async with places.taken():
+        async with state.costly_queries.taken(state.admission.is_busy):
             return await pages(query)
 
     return page

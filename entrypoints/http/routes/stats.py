@@ -52,7 +52,8 @@ async def stats(request: Request) -> Response:
     start, end = _period(*given.period(now, DEFAULT))
     # Read before the rows, which may be newer than this position, never older.
     position = (await services.checkpoints.load(ALARMS)).position
-    async with state_of(request).costly_queries.taken():
+    state = state_of(request)
+    async with state.costly_queries.taken(state.admission.is_busy):
         counts = await services.alarms.counts(given.query(tenant), now - STALE, BAD_ACTORS)
     try:
         async with asyncio.timeout(STATS_SECONDS), state_of(request).adding_up:

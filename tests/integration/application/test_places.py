@@ -39,6 +39,16 @@ async def test_only_so_many_wait() -> None:
     assert places.waiting == 0
 
 
+async def test_a_place_rests_as_long_as_it_was_used_if_others_have_work() -> None:
+    places, loop = Places("things", 1, 1, 60.0), asyncio.get_running_loop()
+    async with places.taken(lambda: True):
+        began = loop.time()
+        await asyncio.to_thread(lambda: None)
+        used = loop.time() - began
+    async with places.taken():
+        assert loop.time() - began >= 2 * used
+
+
 async def test_nobody_waits_for_ever() -> None:
     places = Places("things", 1, 1, 0.01)
     async with places.taken():

@@ -8,12 +8,14 @@ of JSON every `window` seconds, and the last one on SIGTERM.
 
 import http.client
 import json
+import os
 import random
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -56,7 +58,7 @@ class Window(msgspec.Struct):
     peak: int = 0
     healthy: int = 0
     longest: float = 0.0
-    """Seconds that /healthz took at most, without those for which the server waited for a CPU.
+    """Seconds that /healthz took at most, without those for which server or watch waited for a CPU.
 
     A machine that is busy with other things is no fault of the server. NEVER if one failed.
     """
@@ -115,7 +117,8 @@ class Bystander:
             window.last, window.peak = size, max(window.peak, size)
 
     def _health(self) -> None:
-        began, waited = time.monotonic(), waited_for_a_cpu(self._watched.pid)
+        both = str(self._watched.pid), "thread-self"
+        began, waited = time.monotonic(), waited_for_a_cpu(*both)
         try:
             connection = http.client.HTTPConnection("127.0.0.1", self._watched.port, timeout=ANSWER_SECONDS)
             connection.request("GET", "/healthz")
@@ -123,7 +126,7 @@ class Bystander:
             connection.close()
         except (OSError, http.client.HTTPException):
             fine = False
-        waited = waited_for_a_cpu(self._watched.pid) - waited
+        waited = waited_for_a_cpu(*both) - waited
         took = max(0.0, time.monotonic() - began - waited) if fine else NEVER
         with self._lock:
             self._window.healthy += fine
@@ -137,7 +140,8 @@ class Bystander:
             # Late is late: what was not sent in time is not made up for in a burst.
             due = max(due + between, time.monotonic())
             with self._lock:
-                key = f"{self._watched.port}-{next(self._numbers)}"
+                # Others may have watched this server before: their keys are theirs.
+                key = f"{self._watched.port}-{os.getpid()}-{next(self._numbers)}"
             self._command(speaker, key)
 
     def _command(self, speaker: "Speaker", key: str) -> None:
@@ -200,13 +204,13 @@ def resident(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
 
 
-def waited_for_a_cpu(pid: int) -> float:
-    """Return for how many seconds a process's main thread was ready to run and did not; 0: nobody knows."""
-    try:
-        nanoseconds = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return 0.0
-    return int(nanoseconds) / 1e9
+def waited_for_a_cpu(*tasks: str) -> float:
+    """Return for how many seconds these tasks of /proc were ready to run and did not; 0: nobody knows."""
+    nanoseconds = 0
+    with suppress(OSError):
+        for task in tasks:
+            nanoseconds += int(Path(f"/proc/{task}/schedstat").read_text(encoding="ascii").split()[1])
+    return nanoseconds / 1e9
 
 
 def main() -> None:

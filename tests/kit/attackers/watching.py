@@ -79,6 +79,7 @@ class Seen:
 
 def bystander(watched: Watched, folder: Path) -> Process:
     """Return the process, not yet started."""
+    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "tests.kit.attackers.bystander", msgspec.json.encode(watched).decode()]
     return Process(f"bystander:{watched.port}", command, folder / f"bystander-{watched.port}.log")
 

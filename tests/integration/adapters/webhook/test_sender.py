@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.webhook.formats.registry import FORMATS
 from adapters.webhook.network import Resolver
-from adapters.webhook.sender import CALL_SECONDS, HttpSender, retry_after_of
+from adapters.webhook.sender import BEGUN_AT_ONCE, CALL_SECONDS, HttpSender, retry_after_of
 from core.errors import InvalidInput
 from tests.kit.receiver import FAILING, Behaviour, Receiver, receiving
 
@@ -69,7 +70,29 @@ async def test_an_answer_that_never_begins_is_cut_short_long_before_its_time(rec
     sender = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=30)
     async with aclosing(sender), asyncio.timeout(10):
         answer = await sender.call(receiver.url, {}, b"")
-    assert answer.reason == "ReadError: the answer goes on for too long"
+    assert answer.reason == "ReadError: too many interim answers"
+
+
+async def test_many_calls_at_once_begin_a_few_in_each_turn_of_the_loop(receiver: Receiver) -> None:
+    turn, begun = 0, Counter[int]()
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def resolve(host: str, _: int) -> Sequence[str]:
+        begun[turn] += 1
+        return [host]
+
+    sender = HttpSender(FORMATS, ["127.0.0.0/8"], seconds=30, resolve=resolve)
+    async with aclosing(sender), asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(turns())
+        answers = await asyncio.gather(*(sender.call(receiver.url, {}, b"") for _ in range(50)))
+        counting.cancel()
+    assert all(answer.delivered for answer in answers)
+    assert max(begun.values()) <= BEGUN_AT_ONCE
 
 
 async def test_whatever_the_client_library_raises_is_a_failed_call(

@@ -1,6 +1,9 @@
 """Many commands in one request: an answer for each, in order, whatever becomes of the others."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -9,8 +12,9 @@ import pytest_asyncio
 
 from core.alarm.alarm import Identity
 from core.errors import OutcomeUnknown, Unavailable
+from entrypoints.http.json_pieces import JsonPieces
 from entrypoints.http.limits import COMMANDS
-from entrypoints.http.routes.bulk import AT_ONCE
+from entrypoints.http.routes import bulk
 from tests.integration.entrypoints.http.watched import WatchedLog
 from tests.kit.http import HttpStage
 
@@ -148,6 +152,9 @@ async def test_no_commands_have_no_answers(http: httpx.AsyncClient) -> None:
         (b"[{]", (400, "malformed_json")),
         (b"[" * 20_000 + b"]" * 20_000, (422, "invalid")),
         (b"[" + b"1," * 1_000 + b"1]", (413, "too_many_commands")),
+        # So many that they are not even split.
+        (b"[" + b"1," * 100_000 + b"1]", (413, "too_many_commands")),
+        (b"[" + b"1," * 100_000 + b"{}]", (422, "invalid")),
     ],
 )
 async def test_a_body_that_is_no_array_of_commands_is_refused(
@@ -155,6 +162,33 @@ async def test_a_body_that_is_no_array_of_commands_is_refused(
 ) -> None:
     answer = await http.post("/v1/commands", content=body, headers=JSON)
     assert (answer.status_code, answer.json()["code"]) == expected
+
+
+async def test_large_arrays_are_not_split_in_the_same_turn_of_the_loop(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn, split = 0, Counter[int]()
+
+    class NotedPieces(JsonPieces):
+        def __iter__(self) -> Iterator[bytes]:
+            for piece in super().__iter__():
+                split[turn] += 1
+                yield piece
+
+    async def turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(bulk, "JsonPieces", NotedPieces)
+    command = {"command": "confirm", "alarm_id": "x" * bulk.WHOLE_BYTES, "revision": 1}
+    body = json.dumps([command]).encode()
+    counting = asyncio.create_task(turns())
+    told = await asyncio.gather(*(http.post("/v1/commands", content=body, headers=JSON) for _ in range(10)))
+    counting.cancel()
+    assert {answer.status_code for answer in told} == {200}
+    assert (split.total(), max(split.values())) == (10, 1)
 
 
 class TestIdempotencyKey:
@@ -224,10 +258,10 @@ async def test_a_store_that_is_away_is_not_asked_for_every_command(
     commands = [raising(f"s-{number}") for number in range(COMMANDS)]
     log.errors = {each["source"]: Unavailable("no primary") for each in commands}
     assert set(codes(await answers(http, *commands))) == {"unavailable"}
-    assert log.tried == AT_ONCE
+    assert log.tried == bulk.AT_ONCE
 
 
 async def test_commands_go_side_by_side_and_not_all_at_once(http: httpx.AsyncClient, log: WatchedLog) -> None:
     told = await answers(http, *(raising(f"s-{number}") for number in range(COMMANDS)))
     assert set(codes(told)) == {201}
-    assert log.most == AT_ONCE
+    assert log.most == bulk.AT_ONCE

@@ -90,3 +90,19 @@ def test_an_element_of_many_texts_is_too_large(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(json_pieces, "ELEMENT_QUOTES", 100)
     with pytest.raises(PieceTooLarge):
         read(json.dumps([{str(number): "x" for number in range(100)}]).encode())
+
+
+@pytest.mark.parametrize("document", [b"[%b1]" % (b"1," * 100), b"[{}, %b{}]" % (b"1," * 100)])
+def test_many_elements_without_brackets_are_too_large(
+    document: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_pieces, "BARE_ELEMENTS", 99)
+    with pytest.raises(PieceTooLarge):
+        read(document)
+
+
+@pytest.mark.parametrize("inside", ["a, " * 100, [1] * 100])
+def test_an_element_may_have_many_commas(inside: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_pieces, "BARE_ELEMENTS", 9)
+    elements = [{"a": inside, "b": number} for number in range(3)]
+    assert read(json.dumps(elements).encode()) == (elements, [])
