@@ -145,7 +145,7 @@ async def _log(uri: str, name: str) -> AsyncIterator[WritableLog]:
     holder, key = HOST.ids.new(), await MongoPeerKey(database).read()
     async with (
         log.running(feed.hear),
-        PeerNetwork.joined(key, holder, log.accept, host="127.0.0.1", port=0) as network,
+        PeerNetwork.joined(key, holder, log.submit, host="127.0.0.1", port=0) as network,
         asyncio.TaskGroup() as tasks,
     ):
         leases = MongoLeases(database)
