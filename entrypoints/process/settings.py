@@ -10,7 +10,7 @@ from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
 from core.outbox.ports import PENDING_DAYS
-from entrypoints.http.loopback import is_loopback
+from entrypoints.http.loopback import is_any_address, is_loopback
 from entrypoints.process.setting_declaration import Command, setting
 
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
@@ -218,7 +218,12 @@ class Settings:
         panel=PROCESSES,
     )
     peer_port: int = setting(
-        "The port there; 0: any.", default=0, of=SERVERS, panel=PROCESSES, least=0, most=65_535
+        "The port there; 0: any. With --processes this one and those after it.",
+        default=0,
+        of=SERVERS,
+        panel=PROCESSES,
+        least=0,
+        most=65_535,
     )
     role: ProcessRole = setting(
         "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
@@ -265,6 +270,11 @@ class Settings:
             raise StartupRefused(
                 f"refusing to listen on {self.host} without authentication: anybody there could command the"
                 " alarms; listen on 127.0.0.1, or set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS"
+            )
+        if is_any_address(self.peer_host):
+            raise StartupRefused(
+                f"TOCSIN_PEER_HOST is where the other processes reach this one, which nobody can at"
+                f" {self.peer_host!r}: name an address or a host of this machine"
             )
         if self.auth_secret is not None and self.auth_jwks is not None:
             raise StartupRefused(
