@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from core.errors import BadMessage, OutcomeUnknown, Unavailable
 from core.log import forwarding
 from core.log.appender import QUEUE_BYTES, QUEUE_SUBMISSIONS, Appender, Submission
 from core.log.forwarding import FORWARD_BYTES, FORWARDS, Answer, Forward, Incoming, Landed, NotTaken, Unclear
-from core.log.ports import Rejected, Result, Written
+from core.log.ports import Rejected, Result, Stamp, Written
 from tests.kit.appending import first_raise
 from tests.unit.alarm.worlds import histories
 
@@ -109,6 +110,15 @@ class Answering(MemoryLog):
         self.inserted += documents
         return self._answer
 
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        return ()
+
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        return None
+
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        return None
+
 
 async def _no_pause(_tries: int) -> None:
     return None
@@ -116,7 +126,7 @@ async def _no_pause(_tries: int) -> None:
 
 def test_what_its_own_process_has_taken_back_is_not_written_here() -> None:
     log = Answering(Written())
-    appender = Appender(log, _no_pause)
+    appender: Appender[Event] = Appender(log, _no_pause)
     here = Here()
     here.incoming = Incoming(appender.submit, here.answers.append, lambda: NOW)
     here.forward(1)
@@ -130,7 +140,7 @@ def test_what_its_own_process_has_taken_back_is_not_written_here() -> None:
 
 @pytest.mark.parametrize(("in_doubt", "error"), [(False, Unavailable), (True, OutcomeUnknown)])
 def test_a_refusal_by_the_store_says_no_more_than_is_known(*, in_doubt: bool, error: type[Exception]) -> None:
-    appender = Appender(Answering(Rejected(0, "full")), _no_pause)
+    appender: Appender[Event] = Appender(Answering(Rejected(0, "full")), _no_pause)
     told: list[object] = []
     submission = Submission(*first_raise(), told.append)
     submission.in_doubt = in_doubt
