@@ -76,7 +76,7 @@ def _far(rounds: Sequence[Sequence[Appended]]) -> Row:
     )
 
 
-def _rows(number: int, rounds: Sequence[Sequence[Appended]], alone: Sequence[float]) -> list[Row]:
+def _rows(number: int, rounds: Sequence[Sequence[Appended]], alone: list[float]) -> list[Row]:
     """Return how fast so many processes append together, and how long the slowest of them takes."""
     share, longest = GATES[number]
     total = [_total(processes) for processes in rounds]
@@ -103,7 +103,7 @@ def _total(processes: Sequence[Appended]) -> float:
     return sum(each.rate for each in processes)
 
 
-def _rate(rates: Sequence[float]) -> str:
+def _rate(rates: list[float]) -> str:
     return f"{median(rates):,.0f} events/s"
 
 

@@ -103,7 +103,8 @@ async def test_where_nobody_listens_there_is_nobody_to_forward_to(address: str) 
             await own.connect(Holder(NAME, address))
 
 
-async def test_who_proves_nothing_hands_in_nothing() -> None:
+async def test_who_proves_nothing_hands_in_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PROOF_SECONDS", 3600.0)
     taken: list[Submission] = []
     async with listening(taken.append) as network:
         for frames in (
@@ -122,7 +123,8 @@ async def test_who_greets_and_proves_nothing_is_cut_off(monkeypatch: pytest.Monk
         assert await ended(network, framed(GREETING + b"n" * NONCE_BYTES))
 
 
-async def test_a_frame_beyond_the_bound_ends_the_connection() -> None:
+async def test_a_frame_beyond_the_bound_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PROOF_SECONDS", 3600.0)
     async with listening() as network:
         assert await ended(network, (framing.PROOF_FRAME_BYTES + 1).to_bytes(4))
         peer = await network.connect(Holder(NAME, network.address))
@@ -147,6 +149,7 @@ async def test_who_connects_again_and_again_and_proves_nothing_keeps_no_peer_out
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "UNPROVED", 2)
+    monkeypatch.setattr(server, "PROOF_SECONDS", 3600.0)
     async with listening() as network, AsyncExitStack() as stack:
         host, _, port = network.address.rpartition(":")
         strangers = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
