@@ -5,10 +5,10 @@ from typing import cast
 
 import msgspec
 
-from adapters.peers.framing import Framed
+from adapters.peers.framing import FRAME_BYTES, Framed
 from adapters.peers.proof import GREETING, NONCE_BYTES, Exchange, nonce, same
 from core.coordination.ports import Holder
-from core.errors import BadMessage, Unavailable
+from core.errors import BadMessage, InvalidInput, Unavailable
 from core.log.forwarding import Answer, Forward, Forwarder
 
 CONNECT_SECONDS = 2.0
@@ -93,6 +93,7 @@ class AppenderConnection(Framed):
             self.abort()
             return
         self.send(exchange.of_peer)
+        self.trust()
         self._proved.set_result(None)
         self._watch()
 
@@ -103,7 +104,13 @@ class AppenderConnection(Framed):
             self.abort()
 
     def _forward(self, forward: Forward) -> None:
-        self.send(_forwards.encode(forward))
+        try:
+            frame = _forwards.encode(forward)
+        except (UnicodeError, OverflowError, RecursionError) as error:
+            raise InvalidInput(f"the event cannot be encoded: {error}") from error
+        if len(frame) > FRAME_BYTES:
+            raise InvalidInput(f"the event takes more than {FRAME_BYTES >> 20} MiB")
+        self.send(frame)
 
     def _watch(self) -> None:
         silent = self._loop.time() - self._heard

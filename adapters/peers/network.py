@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from adapters.peers.client import AppenderConnection, connect
-from adapters.peers.server import Accept, PeerServer
+from adapters.peers.server import PeerServer
 from core.coordination.ports import Holder
+from core.log.forwarding import Submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class PeerNetwork:
     @classmethod
     @asynccontextmanager
     async def joined(
-        cls, key: bytes, holder: str, accept: Accept, *, host: str, port: int
+        cls, key: bytes, holder: str, accept: Submit, *, host: str, port: int
     ) -> AsyncIterator[Self]:
         """Listen while the context lasts. Raises StartupRefused: the address cannot be listened on."""
         server = PeerServer(key, holder, accept)
@@ -32,6 +33,10 @@ class PeerNetwork:
         """Connect to the process that appends. Raises Unavailable."""
         return await connect(self._key, holder)
 
+    def admit(self) -> None:
+        """Let peers forward to this process from now on."""
+        self._server.admit()
+
     def disconnect(self) -> None:
-        """End the connections of all peers."""
+        """End the connections of all peers, and let none forward until `admit`."""
         self._server.disconnect()

@@ -5,10 +5,18 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
+import msgspec
+
 from core.alarm.events import SCHEMA_VERSION
+from core.log.forwarding import Answer, Forward
 
 NONCE_BYTES = 32
-GREETING = f"tocsin-peer/1 events/{SCHEMA_VERSION} ".encode()
+
+_SHAPES = msgspec.json.encode(msgspec.json.schema_components([Forward, Answer]), order="sorted")
+# A field that the other side does not know would be lost on the way, and the log would lack it.
+_SHAPE = hashlib.sha256(_SHAPES).hexdigest()[:16]
+
+GREETING = f"tocsin-peer/1 events/{SCHEMA_VERSION} {_SHAPE} ".encode()
 """What a connection begins with; processes of versions that differ in it do not forward to each other."""
 
 

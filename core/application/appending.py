@@ -13,10 +13,10 @@ from core.application.background import Background
 from core.application.waiting import loop_time
 from core.backoff import backoff
 from core.counters import AppendCounts
-from core.errors import OutcomeUnknown, TocsinError, Unavailable
+from core.errors import InvalidInput, OutcomeUnknown, TocsinError, Unavailable
 from core.host import Chance
 from core.log.appender import Appender, Submission
-from core.log.forwarding import Answer, Forward, Forwarder, answer_to
+from core.log.forwarding import Forwarder
 from core.log.ports import Document, Stamp, Store
 
 logger = logging.getLogger("tocsin.appender")
@@ -108,27 +108,19 @@ class Appending(Generic[Document]):
 
         submission = Submission(before, event, done, loop_time())
         if self._forwarder is None:
-            self._submit(submission)
+            self.submit(submission)
         else:
-            self._forwarder.submit(submission)
-            self._longer_patience.watch(submission)
-            self.counts.forwarded += 1
+            self._forward(self._forwarder, submission)
         result = await answer
         if isinstance(result, Event):
             return result
         raise result
 
-    def accept(self, forward: Forward, reply: Callable[[Answer], None]) -> None:
-        """Append the event of another process, and tell it once what became of it."""
-        since = loop_time() - min(max(forward.waited, 0.0), APPEND_SECONDS)
-        number = forward.number
-        submission = Submission(
-            forward.before, forward.event, lambda result: reply(answer_to(number, result)), since
-        )
-        try:
-            self._submit(submission)
-        except Unavailable as error:
-            submission.settle(error)
+    def submit(self, submission: Submission) -> None:
+        """Append an event, of this process or another, whose clock was checked there. Raises Unavailable."""
+        self._appender.submit(submission)
+        self._patience.watch(submission)
+        self._queued.set()
 
     def forward_through(self, forwarder: Forwarder | None) -> None:
         """Forward what comes from now on; None: append it here."""
@@ -144,10 +136,14 @@ class Appending(Generic[Document]):
                     submission.settle(OutcomeUnknown("the write was sent and its answer did not come"))
         self._queued.set()
 
-    def _submit(self, submission: Submission) -> None:
-        self._appender.submit(submission)
-        self._patience.watch(submission)
-        self._queued.set()
+    def _forward(self, forwarder: Forwarder, submission: Submission) -> None:
+        try:
+            forwarder.submit(submission)
+        except InvalidInput:
+            self.submit(submission)
+            return
+        self._longer_patience.watch(submission)
+        self.counts.forwarded += 1
 
     def learn(self, events: Sequence[Event]) -> None:
         """Append after these events, which the feed has shown to be majority-committed."""

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.application.waiting import loop_time
+from core.application.waiting import cancelled, first_of, loop_time
 from core.application.workers.leader import Candidate, LeaderTask
 from core.coordination.ports import AppenderLease, Holder, Lease
 from core.errors import Unavailable
@@ -53,8 +53,12 @@ class Peers(Protocol):
         """Connect to the process that appends, in bounded time. Raises Unavailable."""
         ...
 
+    def admit(self) -> None:
+        """Let peers forward to this process from now on."""
+        ...
+
     def disconnect(self) -> None:
-        """End the connections of all peers: they look for the process that appends anew."""
+        """End the connections of all peers, and admit none: they look for the process that appends anew."""
         ...
 
 
@@ -82,12 +86,29 @@ class OneAppender:
         self._appending = appending
         self._task = LeaderTask(candidate, LEASE, self._hold)
         self._connection: Connection | None = None
-        # By holder, the loop's time until which it is left alone.
-        self._avoided: dict[str, float] = {}
+        self._left = asyncio.Event()
+        # The holder that could not be reached, and the loop's time until which it is left alone.
+        self._avoided, self._avoided_until = "", 0.0
 
     async def hold(self) -> None:
-        """Hold the lease whenever it is free, for ever."""
-        await self._task.run()
+        """Hold the lease whenever it is free, until `leave`."""
+        holding = asyncio.ensure_future(self._task.run())
+        try:
+            await first_of(self._left.wait(), watched=[holding])
+        finally:
+            await cancelled([holding])
+        if not holding.cancelled():
+            holding.result()
+
+    def leave(self) -> None:
+        """Give the lease up for good, so that another process takes over before this one ends."""
+        self._left.set()
+
+    def warnings(self) -> list[str]:
+        """Say so if the process that appends for all cannot be reached from here."""
+        if self._task.leading or self._connection is not None or not self._avoiding:
+            return []
+        return ["the process that appends for all cannot be reached from here, so commands are slower"]
 
     async def follow(self) -> None:
         """Keep a connection to the holder of the lease, for ever."""
@@ -100,29 +121,49 @@ class OneAppender:
     async def _hold(self, lease: Lease) -> None:
         if self._connection is not None:
             self._connection.abort()
+        self._peers.admit()
         try:
-            await self._lease.announce(lease, self._peers.address)
+            await self._announce(lease)
             await asyncio.Event().wait()
         finally:
             self._peers.disconnect()
+
+    async def _announce(self, lease: Lease) -> None:
+        while True:
+            try:
+                await self._lease.announce(lease, self._peers.address)
+            except Unavailable:
+                # Without MongoDB for long, the lease ends and this with it.
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return
 
     async def _found(self) -> Holder | None:
         try:
             holder = await self._lease.holder(LEASE)
         except Unavailable:
             return None
-        if holder is None or holder.name == self._own or self._avoided.get(holder.name, 0.0) > loop_time():
+        if holder is None or holder.name == self._own:
             return None
-        return holder
+        return None if holder.name == self._avoided and self._avoiding else holder
+
+    @property
+    def _avoiding(self) -> bool:
+        return bool(self._avoided) and loop_time() < self._avoided_until
 
     async def _forward_to(self, holder: Holder) -> None:
         try:
             connection = await self._peers.connect(holder)
         except Unavailable as error:
-            if holder.name not in self._avoided:
+            if holder.name != self._avoided:
                 logger.info("the process that appends cannot be reached, so this one appends too: %s", error)
-            self._avoided = {holder.name: loop_time() + AVOID_SECONDS}
+            self._avoided, self._avoided_until = holder.name, loop_time() + AVOID_SECONDS
             return
+        if self._task.leading:
+            # The lease has changed hands meanwhile: whoever leads must not forward.
+            connection.abort()
+            return
+        self._avoided = ""
         logger.info("forwarding to %s at %s", holder.name, holder.address)
         self._connection = connection
         self._appending.forward_through(connection.forwarder)

@@ -181,8 +181,7 @@ class Appender(Generic[Document]):
                 return await self._settle(sent[result.index :], result.key)
             case Rejected():
                 self._land(sent[: result.index])
-                refused = Unavailable(f"the store refused the event: {result.detail}")
-                self._finish(sent[result.index].submission, refused)
+                self._finish(sent[result.index].submission, _refused(sent[result.index], result.detail))
                 self._requeue(sent[result.index + 1 :])
                 return [], True
             case NotSent() | Unknown():
@@ -197,6 +196,10 @@ class Appender(Generic[Document]):
         position, not_before, size = tail.position, tail.at, 0
         while self._queue and len(batch) < BATCH_EVENTS:
             submission = self._queue.popleft()
+            if submission.answered:
+                # Nobody waits for it any more, or its own process appends it.
+                self._bytes -= submission.size
+                continue
             # A second event of a stream waits until the first has landed or failed.
             if submission.event.stream in streams:
                 held.append(submission)
@@ -336,6 +339,11 @@ def _size(event: Event) -> int:
     except (UnicodeError, OverflowError):
         # The store will refuse it.
         return 0
+
+
+def _refused(placed: _Placed[Document], detail: str) -> TocsinError:
+    text = f"the store refused the event: {detail}"
+    return OutcomeUnknown(text) if placed.submission.in_doubt else Unavailable(text)
 
 
 def _stamp(event: Event) -> Stamp:

@@ -25,8 +25,10 @@ from core.log.appender import Submission
 
 FORWARDS = 10_000
 """The most events under way to the process that appends."""
-FORWARD_BYTES = 64 * 1024 * 1024
-"""How many bytes these events take together."""
+FORWARD_BYTES = 32 * 1024 * 1024
+"""How many bytes these events take together. Like FORWARDS half of the queue: no process fills all of it."""
+WAITED_SECONDS = 5.0
+"""The longest time that an event can have waited before it was forwarded."""
 
 
 class Forward(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -86,12 +88,15 @@ class Unclear(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 Answer = Landed | Conflicted | Repeated | Unstorable | NotTaken | Unclear
 
+Submit = Callable[[Submission], None]
+"""Queues a submission to be appended. Raises Unavailable: too many are waiting."""
+
 
 class Forwarder:
     """What this process has forwarded over one connection, and has no answer to yet.
 
-    `send` sends a message, or loses it together with the connection. `now`: the time by the clock of
-    `Submission.since`.
+    `send` sends a message, or loses it together with the connection, or raises InvalidInput: it cannot be
+    sent. `now`: the time by the clock of `Submission.since`.
     """
 
     def __init__(self, send: Callable[[Forward], None], now: Callable[[], float]) -> None:
@@ -105,17 +110,22 @@ class Forwarder:
         return len(self._under_way)
 
     def submit(self, submission: Submission) -> None:
-        """Forward the submission. Raises Unavailable: too many are under way."""
+        """Forward the submission.
+
+        Raises:
+            Unavailable: too many are under way.
+            InvalidInput: it cannot be forwarded; whether it can be stored, the store tells.
+        """
         if len(self._under_way) >= FORWARDS:
             raise Unavailable(f"{FORWARDS} commands are waiting already")
         if self._bytes and self._bytes + submission.size > FORWARD_BYTES:
             raise Unavailable(f"commands of {FORWARD_BYTES >> 20} MiB are waiting already")
         self._number += 1
+        waited = self._now() - submission.since
+        self._send(Forward(self._number, waited, submission.before, submission.event))
         self._bytes += submission.size
         self._under_way[self._number] = submission
         submission.under_way = True
-        waited = self._now() - submission.since
-        self._send(Forward(self._number, waited, submission.before, submission.event))
 
     def take(self, answer: Answer) -> None:
         """Tell the submission what became of it. Raises BadMessage: nothing under way has this number."""
@@ -135,6 +145,50 @@ class Forwarder:
             submission.in_doubt = True
             submission.under_way = False
         return left
+
+
+class Incoming:
+    """What a peer has forwarded to this process over one connection, and has no answer to yet.
+
+    `reply` sends an answer, or loses it together with the connection. `now`: the clock of `Submission.since`.
+    """
+
+    def __init__(self, submit: Submit, reply: Callable[[Answer], None], now: Callable[[], float]) -> None:
+        self._submit = submit
+        self._reply = reply
+        self._now = now
+        self._bytes = 0
+        self._under_way: dict[int, Submission] = {}
+
+    def take(self, forward: Forward) -> None:
+        """Submit the event, and answer it once. Raises BadMessage: its number is under way already."""
+        if forward.number in self._under_way:
+            raise BadMessage("invalid", f"number {forward.number} is under way already")
+        # In this order, what is no number becomes 0.
+        since = self._now() - min(max(0.0, forward.waited), WAITED_SECONDS)
+        submission = Submission(
+            forward.before, forward.event, lambda result: self._settled(forward.number, result), since
+        )
+        self._under_way[forward.number] = submission
+        self._bytes += submission.size
+        try:
+            self._check_room()
+            self._submit(submission)
+        except Unavailable as error:
+            submission.settle(error)
+
+    def lost(self) -> None:
+        """Give up what is in no batch yet: the connection is gone, and the peer appends all this itself."""
+        for submission in list(self._under_way.values()):
+            submission.settle(OutcomeUnknown("the connection to its process is gone"))
+
+    def _check_room(self) -> None:
+        if len(self._under_way) > FORWARDS or (len(self._under_way) > 1 and self._bytes > FORWARD_BYTES):
+            raise Unavailable("one process has too many commands under way")
+
+    def _settled(self, number: int, result: Event | TocsinError) -> None:
+        self._bytes -= self._under_way.pop(number).size
+        self._reply(answer_to(number, result))
 
 
 def answer_to(number: int, result: Event | TocsinError) -> Answer:

@@ -28,6 +28,9 @@ def _children(settings: Settings) -> list[list[str]]:
     """Return the children's commands: this process's own, with overriding options at the end."""
     child = [sys.executable, "-m", "entrypoints.cli.child", str(os.getpid())]
     itself = [*child, *sys.argv[1:], "--processes", "1"]
-    if settings.own_ports:
-        return [[*itself, "--port", str(settings.port + index)] for index in range(settings.processes)]
-    return [[*itself, "--shared-port"] for _ in range(settings.processes)]
+    return [[*itself, *_ports(settings, index)] for index in range(settings.processes)]
+
+
+def _ports(settings: Settings, index: int) -> list[str]:
+    served = ["--port", str(settings.port + index)] if settings.own_ports else ["--shared-port"]
+    return [*served, "--peer-port", str(settings.peer_port + index)] if settings.peer_port else served

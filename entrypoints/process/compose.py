@@ -1,7 +1,7 @@
 """The composition root: builds the parts of a process on its storage, and runs them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from core.application.authentication import Authentication
 from core.application.background import Background
 from core.application.feed import Feed, run_while_readable
 from core.application.lag import LagMeter
+from core.application.leases import ConditionalLeases
 from core.application.one_appender import OneAppender
 from core.application.projections.alarms import PROJECTION as ALARMS
 from core.application.projections.kpis import PROJECTION as KPIS
@@ -58,7 +59,10 @@ ANY_LOOPBACK = ("127.0.0.1", 0)
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """The parts of a running process that its entrypoints use."""
+    """The parts of a running process that its entrypoints use.
+
+    `hand_over` lets another process append for all, if this one does: it is about to end.
+    """
 
     services: Services
     feed: Feed
@@ -69,6 +73,7 @@ class Process:
     appends: AppendCounts
     agreement: Agreement
     background: Background
+    hand_over: Callable[[], None]
 
     def metric_sources(self, traffic: Traffic, ingested: IngestCounts) -> MetricSources:
         """Return what /metrics reads, with HTTP's counters."""
@@ -203,10 +208,13 @@ async def _running(  # noqa: PLR0913 (as above)
     host, port = peers
     async with (
         appending.running(committed, background),
-        PeerNetwork.joined(key, name, appending.accept, host=host, port=port) as network,
+        PeerNetwork.joined(key, name, appending.submit, host=host, port=port) as network,
         asyncio.TaskGroup() as tasks,
     ):
-        one = OneAppender(Candidate(store.leases, name, MACHINE.chance), store.leases, network, appending)
+        # A process whose clock is wrong must not be the one on which all depend.
+        candidate = Candidate(ConditionalLeases(store.leases, clock.fault), name, MACHINE.chance)
+        one = OneAppender(candidate, store.leases, network, appending)
+        readiness.warn_by(one.warnings)
         parts = [
             background.keep("the feed", "serving", lambda: run_while_readable(feed, stream)),
             background.keep("the clock", "serving", clock.run),
@@ -229,6 +237,7 @@ async def _running(  # noqa: PLR0913 (as above)
             appending.counts,
             agreement,
             background,
+            one.leave,
         )
         for task in under_way:
             task.cancel()

@@ -100,10 +100,15 @@ async def _run_started(
                     settings,
                     listener,
                     started=lambda: started(f"http://{settings.host}:{settings.port}"),
-                    drain=lambda: driver.drain(settings.drain_seconds),
+                    drain=lambda: _drain(process, settings.drain_seconds),
                 )
         finally:
             collecting.cancel()
+
+
+async def _drain(process: Process, seconds: float) -> None:
+    process.hand_over()
+    await process.stream.drain(seconds)
 
 
 def _application(process: Process, settings: Settings) -> Starlette:

@@ -11,7 +11,7 @@ from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
 from core.outbox.ports import PENDING_DAYS
-from entrypoints.http.loopback import is_loopback
+from entrypoints.http.loopback import is_any_address, is_loopback
 from entrypoints.process.setting_declaration import Command, setting
 
 FeedChoice = Literal["auto", "changestream", "local", "redis"]
@@ -232,7 +232,12 @@ class Settings:
         panel=PROCESSES,
     )
     peer_port: int = setting(
-        "The port there; 0: any.", default=0, of=SERVERS, panel=PROCESSES, least=0, most=65_535
+        "The port there; 0: any. With --processes this one and those after it.",
+        default=0,
+        of=SERVERS,
+        panel=PROCESSES,
+        least=0,
+        most=65_535,
     )
     role: ProcessRole = setting(
         "all: serve, and run projections, deadlines and webhooks; api: only serve; worker: only run these.",
@@ -282,6 +287,11 @@ class Settings:
             )
         for proxy in self.trusted_proxies:
             _check_network(proxy)
+        if is_any_address(self.peer_host):
+            raise StartupRefused(
+                f"TOCSIN_PEER_HOST is where the other processes reach this one, which nobody can at"
+                f" {self.peer_host!r}: name an address or a host of this machine"
+            )
         if self.auth_secret is not None and self.auth_jwks is not None:
             raise StartupRefused(
                 "set TOCSIN_AUTH_SECRET or TOCSIN_AUTH_JWKS, not both: one issuer is trusted"

@@ -172,7 +172,7 @@ async def _leader(world: World) -> TocsinServer:
     primary = await asyncio.to_thread(world.nodes.primary)
     async with asyncio.timeout(LEADER_SECONDS):
         while True:
-            found = await _ask(primary, {"find": "leases", "singleBatch": True}, world.database)
+            found = await ask(primary, {"find": "leases", "singleBatch": True}, world.database)
             holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
             for server in world.servers:
                 if any(f":{server.process.pid}:" in holder for holder in holders):
@@ -184,15 +184,15 @@ async def _leader(world: World) -> TocsinServer:
 async def change_stream_killed(world: World) -> None:
     primary = await asyncio.to_thread(world.nodes.primary)
     operations = {"$currentOp": {"allUsers": True, "idleCursors": True}}
-    answer = await _ask(primary, {"aggregate": 1, "pipeline": [operations], "cursor": {"batchSize": 1_000}})
+    answer = await ask(primary, {"aggregate": 1, "pipeline": [operations], "cursor": {"batchSize": 1_000}})
     streams = [each for each in answer["cursor"]["firstBatch"] if "$changeStream" in str(each.get("cursor"))]
     assert streams, "nobody has a change stream"
     for stream in streams:
         if "opid" in stream and world.random.random() < 0.5:
-            await _ask(primary, {"killOp": 1, "op": stream["opid"]})
+            await ask(primary, {"killOp": 1, "op": stream["opid"]})
         else:
             kill = {"killCursors": "$cmd.aggregate", "cursors": [stream["cursor"]["cursorId"]]}
-            await _ask(primary, kill, world.database)
+            await ask(primary, kill, world.database)
 
 
 @fault
@@ -206,20 +206,21 @@ async def oplog_rolled_over(world: World) -> None:
     for _ in range(ROLLING_WRITES):
         # Acknowledged by all, so that no node is left behind for good.
         write = {"insert": "filler", "documents": filler, "writeConcern": {"w": 3, "wtimeout": 20_000}}
-        await _ask(primary, write, world.database)
+        await ask(primary, write, world.database)
         if await _oplog(primary, 1) > newest:
             break
     else:
         raise AssertionError("the oplog did not roll over")
-    await _ask(primary, {"drop": "filler"}, world.database)
+    await ask(primary, {"drop": "filler"}, world.database)
     await asyncio.to_thread(server.wake)
 
 
 async def _oplog(node: Mongod, direction: int) -> Timestamp:
     find = {"find": "oplog.rs", "sort": {"$natural": direction}, "limit": 1, "singleBatch": True}
-    found: Timestamp = (await _ask(node, find, "local"))["cursor"]["firstBatch"][0]["ts"]
+    found: Timestamp = (await ask(node, find, "local"))["cursor"]["firstBatch"][0]["ts"]
     return found
 
 
-async def _ask(node: Mongod, asked: dict[str, Any], database: str = "admin") -> dict[str, Any]:
+async def ask(node: Mongod, asked: dict[str, Any], database: str = "admin") -> dict[str, Any]:
+    """Let a node carry out a command, and return its answer."""
     return await asyncio.to_thread(node.ask, asked, database=database, seconds=30.0)

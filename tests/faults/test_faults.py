@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faults import FAULTS
+from tests.faults.peers import appender_paused, peers_cut, peers_silent
 from tests.faults.run import run
 from tests.kit.clocks import ahead
 from tests.kit.replicasets import ReplicaSet
@@ -40,6 +41,14 @@ async def test_one_round_of_a_few_faults_loses_nothing(
     three_nodes: ReplicaSet, database: str, tmp_path: Path
 ) -> None:
     await shown(three_nodes, database, tmp_path, SHORT, 0.0)
+
+
+@pytest.mark.timeout(OUTSIDE_SECONDS)
+async def test_an_appender_that_hangs_or_is_cut_off_from_its_peers_loses_nothing(
+    three_nodes: ReplicaSet, database: str, tmp_path: Path
+) -> None:
+    faults = [each.__name__ for each in (appender_paused, peers_cut, peers_silent)]
+    await shown(three_nodes, database, tmp_path, faults, 0.0)
 
 
 @pytest.mark.timeout(OUTSIDE_SECONDS)

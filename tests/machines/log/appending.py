@@ -11,7 +11,14 @@ from core.alarm.condition import Raise
 from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
-from core.errors import DuplicateCommand, InvalidInput, RevisionConflict, TocsinError, Unavailable
+from core.errors import (
+    DuplicateCommand,
+    InvalidInput,
+    OutcomeUnknown,
+    RevisionConflict,
+    TocsinError,
+    Unavailable,
+)
 from core.log.appender import Submission
 from tests.kit.replicas import (
     LARGE,
@@ -297,6 +304,11 @@ class World:
             case InvalidInput():
                 assert event.alarm.text.startswith(UNSTORABLE)
             case Unavailable():
+                assert event.alarm.text.startswith(REFUSED)
+            case OutcomeUnknown():
+                # Another process may have sent it before this one's store refused it.
+                assert submission.entry is not None
+                assert submission.entry.in_doubt
                 assert event.alarm.text.startswith(REFUSED)
             case _:
                 raise AssertionError(told)

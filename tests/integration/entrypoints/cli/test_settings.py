@@ -7,8 +7,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from core.errors import StartupRefused
 from entrypoints.cli import main
 from entrypoints.cli.parameters import with_settings
+from entrypoints.cli.serve import _children
 from entrypoints.cli.settings_table import renewed
 from entrypoints.process.setting_declaration import Command, declared
 from entrypoints.process.settings import DEFAULT_URI, Settings
@@ -97,3 +99,17 @@ def test_without_an_installation_there_is_no_version(monkeypatch: pytest.MonkeyP
 def test_a_page_without_markers_is_left_alone() -> None:
     with pytest.raises(ValueError, match="Made by"):
         renewed("# Operations\n")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+def test_an_address_at_which_no_process_reaches_another_is_refused(host: str) -> None:
+    with pytest.raises(StartupRefused, match="TOCSIN_PEER_HOST"):
+        Settings(peer_host=host).check()
+    Settings(peer_host="10.0.0.1").check()
+
+
+def test_each_child_listens_for_peers_on_a_port_of_its_own() -> None:
+    for own in (False, True):
+        children = _children(Settings(processes=2, peer_port=9_000, own_ports=own))
+        assert [child[child.index("--peer-port") + 1] for child in children] == ["9000", "9001"]
+    assert all("--peer-port" not in child for child in _children(Settings(processes=2)))

@@ -76,5 +76,5 @@ async def test_an_idle_process_with_redis_reads_the_tail_once_a_second(
     with RedisServer(tmp_path) as redis:
         asked = await idle(standalone.uri, database, "redis", redis.url)
     assert set(asked) <= {*WORKERS, ("aggregate", "events")}
-    # Five leases are renewed every 1.3 s: four renewals take less than 3 s.
+    # Six leases are renewed every 1.3 s: four renewals take less than 3 s.
     assert 1 <= asked["aggregate", "events"] <= RENEWALS
