@@ -5,7 +5,7 @@ import socket
 import ssl
 from contextlib import suppress
 
-from adapters.mongo.wire.messages import Incoming
+from adapters.mongo.wire.messages import IncomingMessage
 
 PIECE_BYTES = 64 * 1024
 """How much is read at once: a larger buffer costs a mapping of memory for each answer, 20 us."""
@@ -22,7 +22,7 @@ class Channel:
     def __init__(self, connected: socket.socket, most: int) -> None:
         self._socket = connected
         self._loop = asyncio.get_running_loop()
-        self._incoming = Incoming(most)
+        self._incoming = IncomingMessage(most)
         self._answer: asyncio.Future[bytes] | None = None
         self._request_id = 0
         self._unsent = memoryview(b"")

@@ -32,7 +32,7 @@ def _sequence(field: str, documents: Sequence[Encoded]) -> list[Encoded]:
     return [_SEQUENCE, _LENGTH.pack(length), name, *documents]
 
 
-class Incoming:
+class IncomingMessage:
     """Puts answers together from the pieces that a socket brings; none may be longer than `most` bytes."""
 
     def __init__(self, most: int) -> None:

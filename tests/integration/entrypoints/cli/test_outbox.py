@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from adapters.mongo.client import Database
+from adapters.mongo.log.log import MongoLog
 from adapters.mongo.outbox.outbox import MongoOutbox
 from adapters.mongo.outbox.webhooks import MongoWebhooks
 from core.outbox.ports import OutboxQuery
@@ -23,6 +24,7 @@ async def test_rows_are_listed_and_retried_in_a_terminal(
     settings = Settings(mongodb_uri=mongodb_uri, database=database)
     query = OutboxQuery(tenant="default", states=UNDELIVERED)
     webhooks, outbox = MongoWebhooks(connected), MongoOutbox(connected)
+    await MongoLog(connected).create()
     await webhooks.create()
     await outbox.create()
     await webhooks.add(webhook())

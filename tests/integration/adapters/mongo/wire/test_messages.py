@@ -5,7 +5,7 @@ from struct import Struct
 import bson
 import pytest
 
-from adapters.mongo.wire.messages import OP_MSG, Incoming, message
+from adapters.mongo.wire.messages import OP_MSG, IncomingMessage, message
 
 HEADER = Struct("<iiii")
 MOST = 1_000
@@ -30,7 +30,7 @@ def test_a_message_holds_the_command_and_its_encoded_documents() -> None:
 @pytest.mark.parametrize("size", [1, 15, 21, 22, MOST])
 def test_an_answer_is_complete_however_it_is_cut(size: int) -> None:
     body = bson.encode({"ok": 1.0, "n": 3, "text": "x" * 300})
-    whole, incoming = answer(body), Incoming(MOST)
+    whole, incoming = answer(body), IncomingMessage(MOST)
     for _ in range(2):
         pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
         *parts, last = [incoming.take(piece, 7) for piece in pieces]
@@ -52,4 +52,4 @@ def test_an_answer_is_complete_however_it_is_cut(size: int) -> None:
 )
 def test_anything_else_than_the_answer_is_refused(received: bytes) -> None:
     with pytest.raises(ConnectionAbortedError):
-        Incoming(MOST).take(received, 7)
+        IncomingMessage(MOST).take(received, 7)
