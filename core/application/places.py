@@ -10,7 +10,8 @@ from core.errors import Unavailable
 class Places:
     """So many places, and a bounded queue for them.
 
-    `most` take a place at the same time, at most `waiting` wait for one, each for at most `seconds`.
+    `most` take a place at the same time, at most `waiting` wait for one, each for at most `seconds`. What
+    goes on in pieces takes a place for each, and is refused at its first piece only.
     """
 
     def __init__(self, what: str, most: int, waiting: int, seconds: float) -> None:
@@ -28,6 +29,12 @@ class Places:
             yield
         finally:
             self._free.release()
+
+    @asynccontextmanager
+    async def waited_for(self) -> AsyncIterator[None]:
+        """Take a place in turn, however long that takes: for what has begun and is to go on."""
+        async with self._free:
+            yield
 
     async def _take(self) -> None:
         if self._free.locked() and self.waiting >= self._most_waiting:
