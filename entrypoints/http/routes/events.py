@@ -117,10 +117,11 @@ def _stream(request: Request) -> Response:
     if driver is None or WIRE not in request.scope.get("extensions", {}):
         raise Problem(406, "not_acceptable", "this server has no event streams")
     wanted = _subscription(request)
-    if driver.full or driver.draining:
-        detail = "this process is ending" if driver.draining else "this process serves no more sessions"
-        raise Problem(503, "too_many_sessions", detail, {"Retry-After": str(FULL_SECONDS)})
-    return EventStreamResponse(driver, caller(request), wanted)
+    who = caller(request)
+    refusal = "this process is ending" if driver.draining else driver.refusal(who)
+    if refusal is not None:
+        raise Problem(503, "too_many_sessions", refusal, {"Retry-After": str(FULL_SECONDS)})
+    return EventStreamResponse(driver, who, wanted)
 
 
 class EventStreamResponse(Response):
