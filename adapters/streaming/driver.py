@@ -67,14 +67,15 @@ class StreamDriver:
         return len(self._delivery.sessions)
 
     @property
-    def full(self) -> bool:
-        """Whether the process takes no more sessions."""
-        return self.sessions >= self.limits.sessions
-
-    @property
     def draining(self) -> bool:
         """Whether every client is being sent away."""
         return self._draining.begun
+
+    def refusal(self, caller: Caller | None) -> str | None:
+        """Return why there is no place for a further session of the caller; None: there is one."""
+        if self.sessions >= self.limits.sessions:
+            return f"this process serves at most {self.limits.sessions} sessions"
+        return None if caller is None else self._delivery.refusal(caller)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Take the next events of the log. Raises LogMismatch unless they directly follow the last."""
@@ -108,9 +109,8 @@ class StreamDriver:
         self, receive: Receive, wire: Wire, caller: Caller | None, encoding: WebSocketEncoding
     ) -> None:
         """Serve one accepted socket until either side closes it; `caller` None: the client says who it is."""
-        if self.full:
-            detail = f"this process serves at most {self.limits.sessions} sessions"
-            wire.write(encoding.message(ErrorMessage(code="too_many_sessions", detail=detail)))
+        if (refusal := self.refusal(caller)) is not None:
+            wire.write(encoding.message(ErrorMessage(code="too_many_sessions", detail=refusal)))
             self.counts.close(TOO_MANY)
             wire.close(TOO_MANY, "too_many_sessions")
             return

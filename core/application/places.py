@@ -13,7 +13,8 @@ REST_SECONDS = 1.0
 class Places:
     """So many places, and a bounded queue for them.
 
-    `most` take a place at the same time, at most `waiting` wait for one, each for at most `seconds`.
+    `most` take a place at the same time, at most `waiting` wait for one, each for at most `seconds`. What
+    goes on in pieces takes a place for each, and is refused at its first piece only.
     """
 
     def __init__(self, what: str, most: int, waiting: int, seconds: float) -> None:
@@ -30,6 +31,18 @@ class Places:
         If `rests` says so at its end, the place rests for as long as it was used: others have half the time.
         """
         await self._take()
+        async with self._used(rests):
+            yield
+
+    @asynccontextmanager
+    async def waited_for(self, rests: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
+        """Take a place in turn, however long that takes: for what has begun and is to go on."""
+        await self._free.acquire()
+        async with self._used(rests):
+            yield
+
+    @asynccontextmanager
+    async def _used(self, rests: Callable[[], bool]) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:

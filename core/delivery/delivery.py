@@ -45,9 +45,10 @@ class Delivery(Generic[PeerT]):
         self._catch_up = CatchUp[PeerT](self._ring, self._requests)
         self._fanout = Fanout[PeerT](self._ring, cohorts, self._catch_up)
         self._sessions = Sessions[PeerT](self._ring, cohorts, self._fanout)
-        self._auth = SessionAuth[PeerT](self._sessions, auth_seconds)
+        limits = limits or Limits()
+        self._auth = SessionAuth[PeerT](self._sessions, auth_seconds, limits)
         self._subscriptions = Subscriptions[PeerT](
-            self._ring, cohorts, self._fanout, self._sessions, self._requests, limits=limits or Limits()
+            self._ring, cohorts, self._fanout, self._sessions, self._requests, limits=limits
         )
 
     # The log.
@@ -92,9 +93,14 @@ class Delivery(Generic[PeerT]):
     def identify(self, session: Session[PeerT], caller: Caller, now: datetime) -> None:
         """Begin the session as the caller's, or prolong it, and say hello.
 
-        Closes the session if the caller may not follow alarms, or is not the session's present caller.
+        Closes the session if the caller may not follow alarms, is not the session's present caller, or has
+        too many.
         """
         self._auth.identify(session, caller, now)
+
+    def refusal(self, caller: Caller) -> str | None:
+        """Return why the caller gets no further session; None: it does."""
+        return self._auth.refusal(caller)
 
     def deny(self, session: Session[PeerT], reason: str) -> None:
         """Close a session whose client did not prove who it is."""

@@ -49,7 +49,7 @@ class Fanout(Generic[PeerT]):
 
     def send(self, session: Session[PeerT], payload: bytes | Close) -> None:
         """Send an encoded message, or the close."""
-        session.answers.append(payload)
+        session.queue(payload)
         self._queue_answers(session)
 
     def busy(self, session: Session[PeerT]) -> None:
@@ -91,7 +91,7 @@ class Fanout(Generic[PeerT]):
             if self._answering:
                 session = self._answering.popleft()
                 if session.answers and not session.busy:
-                    answer = session.answers.popleft()
+                    answer = session.take_answer()
                     self._queue_answers(session)
                     yield session, answer
                 continue

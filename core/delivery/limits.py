@@ -7,6 +7,10 @@ from core.lists.filter import FILTER_VALUES
 
 SESSIONS = 10_000
 """How many sessions one process serves at once."""
+TENANT_SESSIONS = 9_000
+"""How many of them may be one tenant's: a tenth stays for the others."""
+SUBJECT_SESSIONS = 500
+"""How many of them may be one subject's, of whom there may be many behind one API key."""
 MESSAGES_PER_SECOND = 20.0
 """How many messages a second a client may send in the long run."""
 BURST_SECONDS = 5
@@ -19,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The limits of one process, which refuses what exceeds them and says why."""
 
     sessions: int = SESSIONS
+    tenant_sessions: int = TENANT_SESSIONS
+    subject_sessions: int = SUBJECT_SESSIONS
     subscriptions: int = SUBSCRIPTIONS
     filter_values: int = FILTER_VALUES
     message_bytes: int = CLIENT_BYTES

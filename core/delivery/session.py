@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ANSWERS = 64
 """How many answers may wait for a busy session before its messages stay unread."""
 
+ANSWER_BYTES = 1024 * 1024
+"""How many bytes of answers may wait, a page of a snapshot among them, before its messages stay unread."""
+
 PeerT = TypeVar("PeerT")
 """The driver's side of a session."""
 
@@ -100,6 +103,7 @@ class Session(Generic[PeerT]):
     """One connected client. `peer` is the driver's side of the session."""
 
     __slots__ = (
+        "_waiting_bytes",
         "answers",
         "busy",
         "closed",
@@ -124,6 +128,7 @@ class Session(Generic[PeerT]):
         self.subscriptions: dict[str, Subscription[PeerT]] = {}
         # Messages that are not events, in order; they go out before any event.
         self.answers: deque[bytes | Close] = deque()
+        self._waiting_bytes = 0
         # The socket is full.
         self.busy = False
         # Nothing more goes out, except for the waiting answers.
@@ -137,7 +142,20 @@ class Session(Generic[PeerT]):
     @property
     def full(self) -> bool:
         """Whether so many answers wait that the client's messages should stay unread."""
-        return len(self.answers) >= ANSWERS
+        return len(self.answers) >= ANSWERS or self._waiting_bytes >= ANSWER_BYTES
+
+    def queue(self, answer: bytes | Close) -> None:
+        """Let an answer wait for its turn."""
+        self.answers.append(answer)
+        if isinstance(answer, bytes):
+            self._waiting_bytes += len(answer)
+
+    def take_answer(self) -> bytes | Close:
+        """Return the answer whose turn it is."""
+        answer = self.answers.popleft()
+        if isinstance(answer, bytes):
+            self._waiting_bytes -= len(answer)
+        return answer
 
     def belongs_to(self, tenant: str, subject: str) -> None:
         """Note the tenant and subject that the client has proved."""
@@ -147,6 +165,7 @@ class Session(Generic[PeerT]):
         """Drop everything to send: the socket is gone."""
         self.closed = True
         self.answers.clear()
+        self._waiting_bytes = 0
 
 
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True, gc=False):

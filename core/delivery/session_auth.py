@@ -7,8 +7,10 @@ from typing import Generic
 
 from core.access.callers import Caller
 from core.access.revocations import Revocation
-from core.delivery.protocol import FORBIDDEN, UNAUTHENTICATED
+from core.delivery.limits import Limits
+from core.delivery.protocol import FORBIDDEN, TOO_MANY, UNAUTHENTICATED, ErrorMessage
 from core.delivery.session import PeerT, Session, SessionInfo
+from core.delivery.session_counts import SessionCounts
 from core.delivery.sessions import Sessions
 from core.roles import READERS
 
@@ -27,8 +29,9 @@ class SessionAuth(Generic[PeerT]):
     Call `end_overdue` at `next_deadline`, which any call may bring forward.
     """
 
-    def __init__(self, sessions: Sessions[PeerT], auth_seconds: float) -> None:
+    def __init__(self, sessions: Sessions[PeerT], auth_seconds: float, limits: Limits) -> None:
         self._sessions = sessions
+        self._counts = SessionCounts(limits)
         self._patience = timedelta(seconds=auth_seconds)
         self._callers: dict[Session[PeerT], tuple[Caller, datetime]] = {}
         self._due: dict[Session[PeerT], datetime] = {}
@@ -53,7 +56,8 @@ class SessionAuth(Generic[PeerT]):
     def identify(self, session: Session[PeerT], caller: Caller, now: datetime) -> None:
         """Begin the session as the caller's, or prolong it, and say hello.
 
-        Closes the session if the caller may not follow alarms, or is not the session's present caller.
+        Closes the session if the caller may not follow alarms, is not the session's present caller, or has
+        too many.
         """
         if session.closed:
             return
@@ -62,11 +66,19 @@ class SessionAuth(Generic[PeerT]):
             self._close(session, FORBIDDEN, "a session stays with its subject and tenant")
         elif not caller.has(READERS):
             self._close(session, FORBIDDEN, "the role operator, viewer or admin is needed")
+        elif before is None and (refusal := self._counts.refusal(caller)) is not None:
+            self._sessions.refuse(session, ErrorMessage(code="too_many_sessions", detail=refusal), TOO_MANY)
         else:
+            if before is None:
+                self._counts.begun(caller)
             self._callers[session] = (caller, now if before is None else before[1])
             session.belongs_to(caller.tenant, caller.subject)
             self._set_deadline(session, caller.expires_at)
             self._sessions.greet(session)
+
+    def refusal(self, caller: Caller) -> str | None:
+        """Return why the caller gets no further session; None: it does."""
+        return self._counts.refusal(caller)
 
     def deny(self, session: Session[PeerT], reason: str) -> None:
         """Close a session whose client did not prove who it is."""
@@ -87,7 +99,9 @@ class SessionAuth(Generic[PeerT]):
 
     def forget(self, session: Session[PeerT]) -> None:
         """Forget a session: its socket is gone."""
-        self._callers.pop(session, None)
+        found = self._callers.pop(session, None)
+        if found is not None:
+            self._counts.ended(found[0])
         self._due.pop(session, None)
 
     def infos(self, tenant: str) -> Iterator[SessionInfo]:

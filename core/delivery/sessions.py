@@ -57,6 +57,12 @@ class Sessions(Generic[PeerT]):
         self._end_subscriptions(session)
         self._fanout.send(session, Close(code, reason))
 
+    def refuse(self, session: Session[PeerT], error: ErrorMessage, code: int) -> None:
+        """Tell the client what was wrong, and close its socket with this code."""
+        if not session.closed:
+            self._fanout.answer(session, error)
+            self.close(session, code, error.code)
+
     def goodbye(self, session: Session[PeerT], code: int, reason: str, retry_after_ms: int) -> None:
         """Close the session after telling the client when to come back."""
         if not session.closed:

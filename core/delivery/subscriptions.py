@@ -60,11 +60,10 @@ class Subscriptions(Generic[PeerT]):
 
     def refuse(self, session: Session[PeerT], error: ErrorMessage, close: int | None = None) -> None:
         """Tell the client what was wrong, and close its socket if a code is given."""
-        if session.closed:
-            return
-        self._fanout.answer(session, error)
         if close is not None:
-            self._sessions.close(session, close, error.code)
+            self._sessions.refuse(session, error, close)
+        elif not session.closed:
+            self._fanout.answer(session, error)
 
     def tail(self, request: NeedTail, position: int) -> None:
         """Take the position of the log's tail (see `Delivery.tail`)."""

@@ -38,9 +38,10 @@ class AlarmListReader(Protocol):
     """The read model `alarms`: one row for each alarm, as its newest projected event left it."""
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
-        """Return one page of the list. Raises TooBroad.
+        """Return one page of the list, which may end before its limit if rows are large. Raises TooBroad.
 
-        A row that keeps its place in the order comes once, even if other rows move between two pages.
+        Only `next` tells whether there is more. A row that keeps its place in the order comes once, even if
+        other rows move between two pages.
         """
         ...
 

@@ -9,7 +9,14 @@ from core.alarm.commands import REFUSALS
 from core.errors import Refusal, RefusalKind
 from core.log.handler import IDEMPOTENCY_KEY_REUSED
 from entrypoints.http.json_pieces import ELEMENT_BYTES
-from entrypoints.http.limits import BODY_BYTES, COMMANDS, INGEST_BYTES, in_mebibytes
+from entrypoints.http.limits import (
+    BODY_BYTES,
+    BODY_SECONDS,
+    COMMANDS,
+    INGEST_BYTES,
+    LEAST_BYTES_PER_SECOND,
+    in_mebibytes,
+)
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -58,6 +65,12 @@ _OWN: dict[str, Code] = {
         409, "a later event of the alarm was delivered", "nothing: a retry would undo that one"
     ),
     "log_changed": Code(409, "`log` names another log", "start over from the alarm list"),
+    "body_too_slow": Code(
+        408,
+        f"the body took longer than {BODY_SECONDS:.0f} s and came at less than"
+        f" {LEAST_BYTES_PER_SECOND // 1024} KiB a second",
+        "send the request again, faster",
+    ),
     "body_too_large": Code(413, f"the body is larger than {in_mebibytes(BODY_BYTES)}", "send less at once"),
     "too_many_commands": Code(
         413, f"there are more than {COMMANDS:,} commands in one request", "send fewer at once"

@@ -75,16 +75,25 @@ class PageWriter:
 
 
 async def exported(
-    export: Export, writer: PageWriter, query: AlarmQuery, page: WrittenPage
+    export: Export,
+    later: Callable[[AlarmQuery], Awaitable[WrittenPage]],
+    query: AlarmQuery,
+    page: WrittenPage,
 ) -> AsyncIterator[bytes]:
-    """Yield the file; `page` is the query's first page. An error in reading breaks the file off."""
+    """Yield the file; `page` is the query's first page, `later` returns the others.
+
+    An error in reading breaks the file off.
+    """
     yield export.head
     while True:
-        for start in range(0, len(page.data), PIECE_BYTES):
-            yield page.data[start : start + PIECE_BYTES]
-        if page.next is None:
+        data, following = page.data, page.next
+        for start in range(0, len(data), PIECE_BYTES):
+            yield data[start : start + PIECE_BYTES]
+        if following is None:
             return
-        page = await writer.page(replace(query, after=page.next))
+        # While the next page waits for its turn, none is kept.
+        del data, page
+        page = await later(replace(query, after=following))
 
 
 def csv_rows(alarms: Sequence[Alarm]) -> bytes:

@@ -17,7 +17,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 GUARDED = ("/v1", "/v2", "/metrics")
 """Every route at or below these paths names the roles that may call it."""
 AWAY = ("unavailable",)
-BODY = ("malformed_json", "incomplete_body", "body_too_large", "unsupported_media_type", "invalid")
+BODY = (
+    "malformed_json",
+    "incomplete_body",
+    "body_too_slow",
+    "body_too_large",
+    "unsupported_media_type",
+    "invalid",
+)
 
 _BELOW = tuple(f"{root}/" for root in GUARDED)
 _PARAMETER = re.compile(r"\{(\w+)\}")

@@ -16,6 +16,7 @@ from core.alarm.context import Context
 from core.alarm.events import Actor, ActorKind
 from core.roles import Roles
 from entrypoints.http.accept_and_match import expected
+from entrypoints.http.arriving import read_body
 from entrypoints.http.headers import fields
 from entrypoints.http.limits import BODY_BYTES
 from entrypoints.http.middleware.authorization import CALLER, caller_in, needs
@@ -50,7 +51,7 @@ async def identified(request: Request, credential: str, roles: Roles) -> Caller:
 
 
 async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
-    """Read the body, at most `limit` bytes of it. Raises Problem 413, 415."""
+    """Read the body, at most `limit` bytes of it. Raises Problem 408, 413, 415."""
     # A chunked body declares no length, but a transfer encoding.
     headers = fields(request.scope)
     declared = headers.get("content-length", "0")
@@ -61,12 +62,10 @@ async def body_of(request: Request, limit: int = BODY_BYTES) -> bytes:
         raise Problem(415, "unsupported_media_type", "send the body as application/json")
     if declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
-    return bytes(body)
+    body = await read_body(request, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
 
 
 def _too_large(limit: int) -> Problem:

@@ -23,6 +23,11 @@ COSTLY_QUERIES = max(1, min(4, (os.cpu_count() or 1) // 2))
 QUERIES_WAITING = 32
 QUERY_SECONDS = 5.0
 """How long a costly query waits for its place."""
+LOG_PAGES = 2
+"""How many pages of events are read and encoded at the same time."""
+PAGES_WAITING = 64
+PAGE_SECONDS = 5.0
+"""How long a page of events waits for its place."""
 LARGE_PAYLOADS = 2
 """How many payloads of more than 1 MiB are read and carried out at the same time."""
 PAYLOADS_WAITING = 16
@@ -41,6 +46,10 @@ def _costly_queries() -> Places:
     return Places("costly queries", COSTLY_QUERIES, QUERIES_WAITING, QUERY_SECONDS)
 
 
+def _log_pages() -> Places:
+    return Places("pages of events", LOG_PAGES, PAGES_WAITING, PAGE_SECONDS)
+
+
 def _large_payloads() -> Places:
     return Places("large payloads", LARGE_PAYLOADS, PAYLOADS_WAITING, PAYLOAD_SECONDS)
 
@@ -56,9 +65,9 @@ class AppState:
     `stream` serves event streams, on a server that runs with `HttpProtocol`; None: there are none.
     `splitting`: taken by a large bulk request while it is split: no turn of the loop is for two of them.
     `adding_up`: taken by a request while it adds up buckets. `costly_queries`: the places of queries that
-    look at many alarms: as of a moment, by words, exports, counts. `large_payloads`: those of ingested
-    payloads beyond 1 MiB, whose bodies stay in memory until they are carried out. `metrics` returns the text
-    of `/metrics` for a tenant's caller.
+    look at many alarms: as of a moment, by words, exports, counts. `log_pages`: those of pages of events.
+    `large_payloads`: those of ingested payloads beyond 1 MiB, whose bodies stay in memory until they are
+    carried out. `metrics` returns the text of `/metrics` for a tenant's caller.
     """
 
     services: Services
@@ -69,6 +78,7 @@ class AppState:
     splitting: asyncio.Lock = field(default_factory=asyncio.Lock)
     adding_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ADDING_UP))
     costly_queries: Places = field(default_factory=_costly_queries)
+    log_pages: Places = field(default_factory=_log_pages)
     large_payloads: Places = field(default_factory=_large_payloads)
     metrics: Callable[[str], Awaitable[bytes]] = _no_metrics
 

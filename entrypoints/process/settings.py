@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 from adapters.mongo.embedded.mongod import remembered_uri
-from core.delivery.limits import MESSAGES_PER_SECOND, SESSIONS, STALL_SECONDS, Limits
+from core.delivery.limits import (
+    MESSAGES_PER_SECOND,
+    SESSIONS,
+    STALL_SECONDS,
+    SUBJECT_SESSIONS,
+    TENANT_SESSIONS,
+    Limits,
+)
 from core.delivery.protocol import CLIENT_BYTES, SUBSCRIPTIONS
 from core.errors import StartupRefused
 from core.lists.filter import FILTER_VALUES
@@ -155,6 +162,20 @@ class Settings:
     max_sessions: int = setting(
         "The most streams that one process serves at once.", default=SESSIONS, of=SERVE, panel=LIMITS, least=1
     )
+    max_tenant_sessions: int = setting(
+        "The most of them that one tenant has; without authentication there is no such limit.",
+        default=TENANT_SESSIONS,
+        of=SERVE,
+        panel=LIMITS,
+        least=1,
+    )
+    max_subject_sessions: int = setting(
+        "The most of them that one subject has; without authentication there is no such limit.",
+        default=SUBJECT_SESSIONS,
+        of=SERVE,
+        panel=LIMITS,
+        least=1,
+    )
     max_subscriptions: int = setting(
         "The most subscriptions of one stream.",
         default=SUBSCRIPTIONS,
@@ -266,6 +287,8 @@ class Settings:
         """The limits of the process's sessions."""
         return Limits(
             sessions=self.max_sessions,
+            tenant_sessions=self.max_tenant_sessions,
+            subject_sessions=self.max_subject_sessions,
             subscriptions=self.max_subscriptions,
             filter_values=self.max_filter_values,
             message_bytes=self.max_message_bytes,

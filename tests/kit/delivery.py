@@ -15,6 +15,7 @@ from core.alarm.responses import Acknowledge
 from core.delivery.delivery import Delivery
 from core.delivery.encodings.encoding import Encoding
 from core.delivery.encodings.json import JSON
+from core.delivery.limits import Limits
 from core.delivery.protocol import (
     Close,
     ErrorMessage,
@@ -260,9 +261,9 @@ def decode(frame: bytes) -> ServerMessage:
 class DeliveryStage:
     """A delivery, its clients and the log that they are compared with."""
 
-    def __init__(self, ring_events: int = 10_000, position: int = 0) -> None:
+    def __init__(self, ring_events: int = 10_000, position: int = 0, limits: Limits | None = None) -> None:
         self.plant = Plant()
-        self.delivery: Delivery[Client] = Delivery("log-1", position, ring_events=ring_events)
+        self.delivery: Delivery[Client] = Delivery("log-1", position, ring_events=ring_events, limits=limits)
 
     def client(self, tenant: str = "default", encoding: Encoding = JSON) -> Client:
         """Connect a client."""

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import bson
 from bson.raw_bson import RawBSONDocument
+from motor.motor_asyncio import AsyncIOMotorCursor
+from msgspec.structs import replace
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from adapters.mongo.alarms.count_queries import counted, counts_of, hidden_active, stale
@@ -28,6 +30,10 @@ FIRST_ROWS = 100
 """How many rows a scan reads first; as many as fit a page later."""
 SCAN_BYTES = 512 * 1024
 """How many bytes of stored rows a page of a scan has, besides the last row."""
+PAGE_BYTES = 2 * 1024 * 1024
+"""How many bytes of stored rows a page has, besides the last row."""
+BATCH_ROWS = 200
+"""How many rows one answer brings: those of a page that is cut were read for nothing."""
 
 _BY_TENANT = "tenant_id"
 _BY_SHELF_END = "shelved_until"
@@ -72,16 +78,20 @@ class MongoAlarmList:
             await retried(lambda: self._replace(collided, "$lt", upsert=False), BULK_SECONDS)
 
     async def page(self, query: AlarmQuery) -> AlarmPage:
-        """Return one page of the list. Raises TooBroad."""
-        found: dict[str, Document] = {}
-        if not query.is_empty:
-            for part in parts(query):
+        """Return one page of the list, of about PAGE_BYTES at most. Raises TooBroad."""
+        found: dict[str, Alarm] = {}
+        room = PAGE_BYTES
+        for part in () if query.is_empty else parts(query):
+            rows, room = await self._listed(part, query.limit + 1 - len(found), hint(query), room)
+            for alarm in await mapped(rows, _stored_alarm):
                 # A row that moves meanwhile may come twice: its first place counts.
-                for document in await self._listed(part, query.limit + 1 - len(found), hint(query)):
-                    found.setdefault(document["_id"], document)
-                if len(found) > query.limit:
-                    break
-        return page_of(query, await mapped(list(found.values()), alarm_of))
+                found.setdefault(alarm.id, alarm)
+            if room < 0:
+                # The last row only shows that there is more, as one beyond the limit does.
+                return page_of(replace(query, limit=len(found) - 1), list(found.values()))
+            if len(found) > query.limit:
+                break
+        return page_of(query, list(found.values()))
 
     async def counts(self, query: AlarmQuery, stale_before: datetime, most: int) -> AlarmCounts:
         """Count the alarms that the query lists, by index. Raises TooBroad."""
@@ -114,17 +124,23 @@ class MongoAlarmList:
             yield rows
             after = rows[-1]
 
-    async def _listed(self, part: Part, limit: int, index: str | None) -> Sequence[Document]:
+    async def _listed(
+        self, part: Part, limit: int, index: str | None, room: int
+    ) -> tuple[Sequence[RawBSONDocument], int]:
+        """Return raw rows, up to one beyond the room, and the room left; below 0: there is more."""
         return await bounded(
-            lambda: self._rows.find(
-                part.condition,
-                sort=part.ordering,
-                limit=limit,
-                batch_size=limit,
-                hint=index,
-                max_time_ms=QUERY_MS,
-                allow_disk_use=False,
-            ).to_list()
+            lambda: _within(
+                self._raw_rows.find(
+                    part.condition,
+                    sort=part.ordering,
+                    limit=limit,
+                    batch_size=min(limit, BATCH_ROWS),
+                    hint=index,
+                    max_time_ms=QUERY_MS,
+                    allow_disk_use=False,
+                ),
+                room,
+            )
         )
 
     async def _outdated(self) -> Sequence[Document]:
@@ -176,10 +192,31 @@ def _replacement(row: Document, older: Literal["$lt", "$lte"]) -> list[Document]
     return [{"$replaceWith": replaced}]
 
 
+async def _within(cursor: AsyncIOMotorCursor[Any], room: int) -> tuple[Sequence[RawBSONDocument], int]:
+    """Read up to the first row that begins beyond so many bytes; the room left is then below 0."""
+    found: list[RawBSONDocument] = []
+    while batch := await cursor.to_list(BATCH_ROWS):
+        for document in batch:
+            found.append(document)
+            if room <= 0:
+                await cursor.close()
+                return found, -1
+            room -= len(document.raw)
+    return found, max(room, 0)
+
+
+def _decoded_row(document: RawBSONDocument) -> Document:
+    return bson.decode(document.raw, CODEC)
+
+
+def _stored_alarm(document: RawBSONDocument) -> Alarm:
+    return alarm_of(_decoded_row(document))
+
+
 def _decoded(documents: Sequence[RawBSONDocument], size: int) -> Iterator[Document]:
     """Decode the documents up to the first that goes beyond so many bytes."""
     for document in documents:
-        yield bson.decode(document.raw, CODEC)
+        yield _decoded_row(document)
         size -= len(document.raw)
         if size <= 0:
             return

@@ -9,12 +9,11 @@ from starlette.responses import Response, StreamingResponse
 
 from core.alarm.alarm import Alarm
 from core.application.projections.alarms import PROJECTION
-from core.delivery.encodings.json import JSON
-from core.delivery.ring import EncodedEvent
 from core.lists.query import AlarmPage, AlarmQuery, within
 from core.roles import READERS
 from entrypoints.http.accept_and_match import knows
-from entrypoints.http.export import EXPORTS, PageWriter, exported
+from entrypoints.http.encoded_events import EncodedEvents, plain
+from entrypoints.http.export import EXPORTS, PageWriter, WrittenPage, exported
 from entrypoints.http.operations import AWAY, Media, Routes
 from entrypoints.http.problems import RETRY_AFTER_SECONDS, Problem
 from entrypoints.http.requests import alarm_id_of, caller
@@ -35,7 +34,7 @@ from entrypoints.http.state import services_of, state_of
 PROJECTED_SECONDS = 10.0
 """How long a query waits for the list to reach its `min_position`."""
 
-ANSWER_BYTES = 4 * 1024 * 1024
+ANSWER_BYTES = 1024 * 1024
 """How many bytes of rows an answer has at most, whatever its limit; always one row."""
 
 Pages = Callable[[AlarmQuery], Awaitable[AlarmPage]]
@@ -92,13 +91,19 @@ async def export_alarms(request: Request) -> Response:
     """Return all rows of a list as a file; only a bounded part of it is in memory at a time."""
     given = parameters(request, ExportParameters)
     query = replace(given.query(caller(request).tenant), limit=LIMIT)
-    state_of(request).costly_queries.check_queue()
+    places, is_busy = state_of(request).costly_queries, state_of(request).admission.is_busy
+    places.check_queue()
     position, pages = await _source(request, given, None)
-    pages = _in_places(request, pages)
     export = EXPORTS[given.format]
     writer = PageWriter(export, pages)
     # Read the first page before the answer begins: an error in it can still become a problem.
-    first = await writer.page(query)
+    async with places.taken(is_busy):
+        first = await writer.page(query)
+
+    async def later(query: AlarmQuery) -> WrittenPage:
+        async with places.waited_for(is_busy):
+            return await writer.page(query)
+
     stamp = services_of(request).clock.now().strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "Content-Disposition": f'attachment; filename="alarms-{stamp}.{given.format}"',
@@ -106,7 +111,7 @@ async def export_alarms(request: Request) -> Response:
     }
     if request.method == "HEAD":
         return Response(None, headers=headers, media_type=export.media_type)
-    return StreamingResponse(exported(export, writer, query, first), 200, headers, export.media_type)
+    return StreamingResponse(exported(export, later, query, first), 200, headers, export.media_type)
 
 
 @routes.declare(
@@ -154,9 +159,11 @@ async def alarm_events(request: Request) -> Response:
     newest = await log.newest(alarm_id)
     if newest is None or newest.tenant != caller(request).tenant:
         raise Problem(404, "unknown_alarm", "there is no such alarm")
-    events = await log.stream(alarm_id, given.after, given.limit)
-    following = events[-1].revision if events else given.after
-    return events_response([JSON.event(EncodedEvent(event)) for event in events], following, newest.position)
+    answer = EncodedEvents(given.limit)
+    async with state_of(request).log_pages.taken():
+        last = await answer.take(await log.stream(alarm_id, given.after, given.limit), plain)
+    following = given.after if last is None else last.revision
+    return events_response(answer.events, following, newest.position)
 
 
 async def _source(
@@ -175,7 +182,7 @@ async def _source(
 
 
 def _in_places(request: Request, pages: Pages) -> Pages:
-    """Return the function with a bound on how many costly queries run at once, page by page."""
+    """Return the function with a bound on how many costly queries run at once."""
     state = state_of(request)
 
     async def page(query: AlarmQuery) -> AlarmPage:

@@ -58,6 +58,7 @@ _alerts = msgspec.json.Decoder(list[Alert])
     codes=(
         "malformed_json",
         "incomplete_body",
+        "body_too_slow",
         "unsupported_media_type",
         "invalid",
         "payload_too_large",

@@ -1,6 +1,7 @@
 """Serves the log over HTTP: in pages of JSON, or as an event stream."""
 
 import random
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,7 @@ from core.delivery.ring import EncodedEvent
 from core.lists.filter import FILTER_VALUES, Filter, Matcher
 from core.roles import READERS
 from entrypoints.http.accept_and_match import accepts
+from entrypoints.http.encoded_events import EncodedEvents
 from entrypoints.http.operations import AWAY, Routes
 from entrypoints.http.problems import Problem
 from entrypoints.http.requests import caller
@@ -29,8 +31,8 @@ from entrypoints.http.state import services_of, state_of
 SCAN_EVENTS = 5_000
 """The most events that one request scans for matches."""
 BATCH = 500
-ANSWER_BYTES = 8 * 1024 * 1024
-"""After so many bytes of matches an answer takes no further event."""
+FIRST_EVENTS = 100
+"""How many events a scan reads first: more do not fit the answer if they are large and all match."""
 TAIL_TRIES = 3
 """How often to read the tail for a position ahead of it."""
 FULL_SECONDS = 5
@@ -70,8 +72,9 @@ async def list_events(request: Request) -> Response:
     if query.log not in (None, await services_of(request).log.identity()):
         raise Problem(409, "log_changed", "`log` names another log: start over")
     tail = await _tail(request, after)
-    matching, following = await _scan(request, wanted, after, query.limit, tail)
-    return events_response(matching, following, max(tail, following))
+    async with state_of(request).log_pages.taken():
+        matching, following = await _scan(request, wanted, after, query.limit, tail)
+        return events_response(matching, following, max(tail, following))
 
 
 async def _tail(request: Request, after: int) -> int:
@@ -89,22 +92,16 @@ async def _scan(
 
     `tail` was read before the events, so a scan of all the tenant's events reaches it.
     """
-    log, tenant, matcher = services_of(request).log, caller(request).tenant, Matcher(wanted)
-    matching: list[bytes] = []
-    cursor, size = after, 0
-    for _ in range(SCAN_EVENTS // BATCH):
-        events = await log.of_tenant(tenant, cursor, BATCH)
-        for event in events:
-            cursor = event.position
-            part = _part(matcher, event)
-            if part is not None:
-                matching.append(part)
-                size += len(part)
-                if len(matching) == limit or size >= ANSWER_BYTES:
-                    return matching, cursor
-        if not events:
-            return matching, max(cursor, tail)
-    return matching, cursor
+    log, tenant, part = services_of(request).log, caller(request).tenant, partial(_part, Matcher(wanted))
+    answer, cursor, scanned = EncodedEvents(limit), after, 0
+    while scanned < SCAN_EVENTS and not answer.full:
+        events = await log.of_tenant(tenant, cursor, BATCH if scanned else min(FIRST_EVENTS, BATCH))
+        last = await answer.take(events, part)
+        if last is None:
+            return answer.events, max(cursor, tail)
+        cursor = last.position
+        scanned += len(events)
+    return answer.events, cursor
 
 
 def _part(matcher: Matcher, event: Event) -> bytes | None:
@@ -120,10 +117,11 @@ def _stream(request: Request) -> Response:
     if driver is None or WIRE not in request.scope.get("extensions", {}):
         raise Problem(406, "not_acceptable", "this server has no event streams")
     wanted = _subscription(request)
-    if driver.full or driver.draining:
-        detail = "this process is ending" if driver.draining else "this process serves no more sessions"
-        raise Problem(503, "too_many_sessions", detail, {"Retry-After": str(FULL_SECONDS)})
-    return EventStreamResponse(driver, caller(request), wanted)
+    who = caller(request)
+    refusal = "this process is ending" if driver.draining else driver.refusal(who)
+    if refusal is not None:
+        raise Problem(503, "too_many_sessions", refusal, {"Retry-After": str(FULL_SECONDS)})
+    return EventStreamResponse(driver, who, wanted)
 
 
 class EventStreamResponse(Response):

@@ -23,6 +23,7 @@ from core.alarm.events import Actor
 from core.alarm.responses import Acknowledge
 from core.errors import InvalidEvent, InvalidInput, Refused, Unauthenticated, Unavailable
 from core.roles import REPORTERS
+from entrypoints.http.arriving import read_body
 from entrypoints.http.operations import AWAY, Described, Routes
 from entrypoints.http.requests import identified
 from entrypoints.http.responses import json_response
@@ -111,12 +112,7 @@ async def _tenant(request: Request, routing_key: str) -> str:
 
 async def _body(request: Request) -> bytes:
     """Read the body, of any media type; stop once it is larger than an event may be."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > EVENT_BYTES:
-            break
-    return bytes(body)
+    return await read_body(request, EVENT_BYTES)
 
 
 async def _apply(services: Services, event: PagerDutyEvent, identity: Identity) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest_asyncio
 from msgspec.structs import replace
 
 from adapters.memory.alarms import MemoryAlarmList
-from adapters.mongo.alarms.alarm_list import ALARMS, MongoAlarmList
+from adapters.mongo.alarms.alarm_list import ALARMS, PAGE_BYTES, MongoAlarmList
 from adapters.mongo.client import Database
 from adapters.mongo.wire.held_connections import HeldConnections
 from core.alarm.alarm import Alarm, State
@@ -63,6 +64,9 @@ async def scanned(alarms: AlarmList, tenant: str | None = None) -> list[Alarm]:
 
 
 class AlarmListContract:
+    most_bytes: float = inf
+    """How many bytes of rows a page of large rows may have."""
+
     async def test_the_counts_are_those_of_the_rows(self, alarms: AlarmList) -> None:
         history = plant()
         await alarms.write(history.alarms)
@@ -183,6 +187,23 @@ class AlarmListContract:
         newest = [history.alarm_id(f"line/{number}") for number in range(9, 3, -1)]
         assert found == newest + sorted(tied)
 
+    async def test_pages_of_large_rows_lose_none(self, alarms: AlarmList) -> None:
+        history = History()
+        for number in range(300):
+            history.raised(f"line/{number:03}")
+        await alarms.write({each.id: replace(each, text="x" * 20_000) for each in history.alarms.values()})
+        states = frozenset[State]({"unacked", "acked", "normal"})
+        found: list[str] = []
+        query = AlarmQuery(tenant="default", limit=1_000, sort="source", states=states)
+        while True:
+            page = await alarms.page(query)
+            found += [alarm.source for alarm in page.alarms]
+            assert sum(len(alarm.text) for alarm in page.alarms) <= self.most_bytes
+            if page.next is None:
+                break
+            query = replace(query, after=page.next)
+        assert found == [f"line/{number:03}" for number in range(300)]
+
     async def test_a_page_that_takes_all_has_no_next(self, alarms: AlarmList) -> None:
         await alarms.write(plant().alarms)
         assert (await alarms.page(AlarmQuery(tenant="default", limit=2))).next is None
@@ -221,6 +242,8 @@ class TestMemoryAlarmList(AlarmListContract):
 
 
 class TestMongoAlarmList(AlarmListContract):
+    most_bytes = PAGE_BYTES
+
     @pytest_asyncio.fixture
     async def alarms(self, connected: Database, held: HeldConnections) -> AsyncIterator[MongoAlarmList]:
         alarms = MongoAlarmList(connected, commands=held)

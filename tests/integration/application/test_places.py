@@ -57,3 +57,20 @@ async def test_nobody_waits_for_ever() -> None:
                 pass
     async with places.taken():
         assert places.waiting == 0
+
+
+async def test_what_has_begun_waits_its_turn_however_long() -> None:
+    places, got = Places("things", 1, 0, 0.0), asyncio.Event()
+
+    async def go_on() -> None:
+        async with places.waited_for():
+            got.set()
+
+    async with places.taken():
+        going_on = asyncio.create_task(go_on())
+        await asyncio.sleep(0)
+        with pytest.raises(Unavailable):
+            async with places.taken():
+                pass
+        assert not got.is_set()
+    await asyncio.wait_for(going_on, 5.0)

@@ -1,8 +1,9 @@
 from datetime import datetime, timedelta
 
-from core.access.callers import Caller
+from core.access.callers import ANYONE, Caller
 from core.access.revocations import Kind, Revocation
-from core.delivery.protocol import Hello
+from core.delivery.limits import Limits
+from core.delivery.protocol import ErrorMessage, Hello
 from core.roles import Role
 from tests.kit.delivery import NOW, Client, DeliveryStage
 
@@ -12,8 +13,8 @@ MINUTE = timedelta(minutes=1)
 class Door:
     """Sessions that begin with nobody known."""
 
-    def __init__(self) -> None:
-        self.stage = DeliveryStage()
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.stage = DeliveryStage(limits=limits)
         self.delivery = self.stage.delivery
 
     def nobody(self) -> Client:
@@ -66,6 +67,37 @@ def test_who_does_not_say_who_it_is_is_closed_in_time() -> None:
     door.at(NOW + timedelta(seconds=10))
     assert closing(client) == (4401, "not authenticated in time")
     assert door.delivery.next_deadline is None
+
+
+def refusal(client: Client) -> tuple[str, tuple[int, str] | None]:
+    (error,) = [each for each in client.messages if isinstance(each, ErrorMessage)]
+    return error.code, closing(client)
+
+
+def test_one_subject_cannot_take_all_places() -> None:
+    door = Door(Limits(subject_sessions=2))
+    first, _, third = (door.somebody(caller()) for _ in range(3))
+    assert refusal(third) == ("too_many_sessions", (4429, "too_many_sessions"))
+    # Neither others, nor who prolongs, nor another tenant's namesake is concerned.
+    door.delivery.identify(first.session, caller(expires_at=NOW + 2 * MINUTE), NOW)
+    assert closing(first) is None
+    assert closing(door.somebody(caller("bob"))) is None
+    assert door.delivery.refusal(caller()) is not None
+    assert door.delivery.refusal(caller(tenant="other")) is None
+    door.delivery.disconnect(first.session)
+    assert door.delivery.refusal(caller()) is None
+
+
+def test_one_tenant_cannot_take_all_places() -> None:
+    door = Door(Limits(tenant_sessions=1))
+    door.somebody(caller("ann"))
+    assert refusal(door.somebody(caller("bob"))) == ("too_many_sessions", (4429, "too_many_sessions"))
+    assert closing(door.somebody(caller("eve", tenant="other"))) is None
+
+
+def test_without_authentication_only_the_limit_of_the_process_holds() -> None:
+    door = Door(Limits(tenant_sessions=1, subject_sessions=1))
+    assert [closing(door.somebody(ANYONE)) for _ in range(3)] == [None, None, None]
 
 
 def test_a_session_ends_with_its_token() -> None:

@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.uvicorn import http, wire
 from adapters.uvicorn.http import HEAD_BYTES, HEADERS, HttpProtocol
-from adapters.uvicorn.websocket import FRAGMENTS, StreamProtocol
-from core.delivery.limits import Limits
+from adapters.uvicorn.websocket import CONTROLS_AT_ONCE, FRAGMENTS, StreamProtocol
 from tests.kit.streams import streaming
 from tests.kit.waiting import eventually
 
@@ -164,7 +163,7 @@ def frame(opcode: int, payload: bytes = b"") -> bytes:
 
 async def test_pings_whose_answers_nobody_reads_are_bounded() -> None:
     buffered: Callable[[Any], int] = lambda wire: wire.transport.get_write_buffer_size() + len(wire._pong)  # noqa: E731
-    async with streaming(limits=Limits(stall_seconds=1.0)) as streams:
+    async with streaming() as streams:
         client = deaf(streams.address, HANDSHAKE)
         client.setblocking(False)
         await eventually("it is connected", lambda: streams.driver.sessions == 1, SECONDS)
@@ -175,8 +174,8 @@ async def test_pings_whose_answers_nobody_reads_are_bounded() -> None:
             while streams.driver.sessions:
                 await asyncio.wait_for(loop.sock_sendall(client, pings), SECONDS)
                 most = max(most, buffered(session.peer.wire))
-        # A read brings 256 KiB of pings at most: one such answer is in the buffer, one is kept.
-        assert 0 < most < 1024 * 1024
+        # Hardly more is kept than the answers to the pings that a client may send at once.
+        assert most < 64 * 1024
         await eventually("the client is cut off", lambda: streams.driver.sessions == 0, SECONDS)
         client.close()
 
@@ -208,3 +207,47 @@ async def test_a_message_of_some_frames_is_taken() -> None:
             writer.write(b"".join(parts))
             async with asyncio.timeout(SECONDS):
                 assert await reader.readuntil(b"unknown_subscription")
+
+
+@pytest.mark.parametrize("opcode", [0x89, 0x8A])
+async def test_who_sends_too_many_control_frames_is_sent_away(opcode: int) -> None:
+    async with streaming() as streams, connected(streams.address) as (reader, writer):
+        writer.write(frame(opcode) * (CONTROLS_AT_ONCE + 1))
+        heard = await asyncio.wait_for(reader.read(), SECONDS)
+        assert heard.endswith(b"\x03\xf0too many control frames")
+        await eventually("the session is over", lambda: streams.driver.sessions == 0, SECONDS)
+
+
+async def test_some_pings_and_unasked_pongs_are_taken() -> None:
+    async with streaming() as streams, connected(streams.address) as (reader, writer):
+        writer.write((frame(0x89, b"a") + frame(0x8A, b"b")) * (CONTROLS_AT_ONCE // 2 - 1))
+        writer.write(frame(0x89, b"last"))
+        async with asyncio.timeout(SECONDS):
+            assert await reader.readuntil(b"\x8a\x04last")
+        assert streams.driver.sessions == 1
+
+
+@pytest.mark.parametrize("flood", [frame(0x81) * 40_000, frame(0x01) + frame(0x00) * 40_000])
+async def test_a_flood_of_small_frames_lets_others_have_their_turns(flood: bytes) -> None:
+    async with streaming() as streams, connected(streams.address) as (reader, writer):
+        loop = asyncio.get_running_loop()
+        reading = asyncio.ensure_future(reader.read())
+        writer.write(flood)
+        longest, before = 0.0, loop.time()
+        while not reading.done():
+            await asyncio.sleep(0)
+            longest, before = max(longest, loop.time() - before), loop.time()
+        with suppress(ConnectionError):
+            await reading
+        # All of it in one go takes ten times as long.
+        assert longest < 0.1
+
+
+async def test_a_large_message_is_taken_in_slices() -> None:
+    async with streaming() as streams, connected(streams.address) as (reader, writer):
+        message = b'{"op":"unsubscribe","id":"a"}'.ljust(60_000)
+        writer.write(b"\x81\xfe" + len(message).to_bytes(2, "big") + MASK + message)
+        writer.write(frame(0x81, b'{"op":"unsubscribe","id":"b"}'))
+        async with asyncio.timeout(SECONDS):
+            heard = await reader.readuntil(b'"id":"a"') + await reader.readuntil(b'"id":"b"')
+        assert heard.count(b"error") == 2

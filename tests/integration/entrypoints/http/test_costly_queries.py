@@ -1,5 +1,6 @@
 """Queries that look at many alarms have places of their own; others don't need one."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -85,6 +86,43 @@ async def test_a_refusal_reads_nothing(
     assert asked == 0
     assert (await http.get(path)).status_code == 200
     assert asked == 1
+
+
+class Once(Places):
+    """Refuses all but the first, unless they wait."""
+
+    @asynccontextmanager
+    async def taken(self, rests: Callable[[], bool] = lambda: False) -> AsyncIterator[None]:
+        async with super().taken(rests):
+            yield
+        self._most_waiting = -1
+        self._free = asyncio.Semaphore(0)
+        asyncio.get_running_loop().call_soon(self._free.release)
+
+
+async def test_an_export_that_began_waits_for_its_place_however_long(
+    stage: HttpStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrypoints.http.export.FIRST_ROWS", 1)
+    app = create_app(AppState(services=stage.services, costly_queries=Once("costly queries", 1, 0, 0.0)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
+        for number in range(4):
+            await raised(client, source=f"s-{number}")
+        await stage.project()
+        answer = await client.get("/v1/alarms/export?format=ndjson")
+        assert (answer.status_code, answer.text.count("\n")) == (200, 4)
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/alarms/{id}/events"])
+async def test_a_page_of_events_needs_a_place(stage: HttpStage, path: str) -> None:
+    pages = Places("pages of events", 1, 0, 5.0)
+    app = create_app(AppState(services=stage.services, log_pages=pages))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tocsin") as client:
+        address = path.format(id=(await raised(client))["id"])
+        async with pages.taken():
+            answer = await client.get(address)
+        assert problem(answer) == (503, "unavailable")
+        assert len((await client.get(address)).json()["events"]) == 1
 
 
 async def test_commands_and_plain_lists_need_none(http: httpx.AsyncClient, places: Places) -> None:

@@ -43,7 +43,9 @@ class Reader:
 async def test_a_page_has_as_many_rows_as_fit_its_bytes() -> None:
     reader = Reader(alarms(200, ROW_BYTES))
     writer = PageWriter(EXPORTS["ndjson"], reader)
-    pieces = [piece async for piece in exported(EXPORTS["ndjson"], writer, QUERY, await writer.page(QUERY))]
+    pieces = [
+        piece async for piece in exported(EXPORTS["ndjson"], writer.page, QUERY, await writer.page(QUERY))
+    ]
     assert b"".join(pieces) == EXPORTS["ndjson"].rows(reader.rows)
     assert max(map(len, pieces)) <= PIECE_BYTES
     page = await PageWriter(EXPORTS["ndjson"], reader).page(QUERY)
@@ -56,7 +58,7 @@ async def test_a_page_has_as_many_rows_as_fit_its_bytes() -> None:
 async def test_small_rows_come_by_the_thousand() -> None:
     reader = Reader(alarms(3_000, 1))
     writer = PageWriter(EXPORTS["csv"], reader)
-    pieces = [piece async for piece in exported(EXPORTS["csv"], writer, QUERY, await writer.page(QUERY))]
+    pieces = [piece async for piece in exported(EXPORTS["csv"], writer.page, QUERY, await writer.page(QUERY))]
     assert b"".join(pieces).count(b"\r\n") == 1 + len(reader.rows)
     assert len(reader.asked) < 12
 

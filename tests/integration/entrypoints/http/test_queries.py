@@ -133,6 +133,25 @@ async def test_the_log_is_filtered_as_on_the_stream(http: httpx.AsyncClient) -> 
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/alarms/{id}/events"])
+async def test_pages_of_large_events_end_early_and_lose_nothing(
+    http: httpx.AsyncClient, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrypoints.http.encoded_events.ANSWER_BYTES", 10_000)
+    alarm = await raised(http)
+    for number in range(9):
+        await raised(http, text=f"{number}" + "x" * 4_000)
+    seen: list[int] = []
+    after = 0
+    while True:
+        page = (await http.get(f"{path.format(id=alarm['id'])}?after={after}&limit=1000")).json()
+        if not page["events"]:
+            break
+        assert len(page["events"]) <= 4
+        after, seen = page["next"], seen + [event["revision"] for event in page["events"]]
+    assert seen == list(range(1, 11))
+
+
 async def test_a_page_in_which_nothing_matches_moves_on(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
