@@ -9,7 +9,7 @@ SESSIONS = 10_000
 """How many sessions one process serves at once."""
 TENANT_SESSIONS = 9_000
 """How many of them may be one tenant's: a tenth stays for the others."""
-SUBJECT_SESSIONS = 500
+SUBJECT_SESSIONS = 5_000
 """How many of them may be one subject's, of whom there may be many behind one API key."""
 MESSAGES_PER_SECOND = 20.0
 """How many messages a second a client may send in the long run."""
