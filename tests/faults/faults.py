@@ -9,6 +9,8 @@ from typing import Any
 
 from bson import Timestamp
 
+from core.application.leases import LEASE_SECONDS
+from core.application.one_appender import LEASE as APPENDER
 from tests.kit.attackers.hell import Hell
 from tests.kit.framing import command
 from tests.kit.mongods import Mongod
@@ -109,6 +111,7 @@ async def replication_stopped(world: World) -> None:
 
 @fault
 async def answer_swallowed(world: World) -> None:
+    await _let_append(world, world.servers[-1])
     for _ in range(3):
         await world.front.swallow_answer(INSERT).wait(20.0)
         await world.moment(0.3)
@@ -116,6 +119,7 @@ async def answer_swallowed(world: World) -> None:
 
 @fault
 async def request_cut(world: World) -> None:
+    await _let_append(world, world.servers[-1])
     await world.front.cut_before(INSERT).wait(20.0)
     world.front.cut_after(world.random.randrange(20_000))
     await eventually("it was cut in the middle", lambda: world.front.budget is None)
@@ -124,6 +128,7 @@ async def request_cut(world: World) -> None:
 @fault
 async def request_postponed(world: World) -> None:
     """The insert arrives long after its client gave it up and sent it again."""
+    await _let_append(world, world.servers[-1])
     await world.front.postpone(INSERT).wait(20.0)
     await world.moment(1.0)
     await world.front.release()
@@ -131,6 +136,7 @@ async def request_postponed(world: World) -> None:
 
 @fault
 async def network_lost(world: World) -> None:
+    await _let_append(world, world.servers[-1])
     world.front.black_hole()
     await asyncio.sleep(2.0)
     await world.moment(4.0)
@@ -178,6 +184,33 @@ async def _leader(world: World) -> TocsinServer:
                 if any(f":{server.process.pid}:" in holder for holder in holders):
                     return server
             await asyncio.sleep(0.1)
+
+
+async def _let_append(world: World, server: TocsinServer) -> None:
+    """Hand the lease of the appender to the server: what then happens on its way to MongoDB meets appends."""
+    primary = await asyncio.to_thread(world.nodes.primary)
+    async with asyncio.timeout(LEADER_SECONDS):
+        while True:
+            named = {"find": "processes", "filter": {"_id": {"$regex": f":{server.process.pid}:"}}}
+            lease = {"find": "leases", "filter": {"_id": APPENDER}, "singleBatch": True}
+            processes = await ask(primary, {**named, "singleBatch": True}, world.database)
+            leases = await ask(primary, lease, world.database)
+            for process in processes["cursor"]["firstBatch"]:
+                for held in leases["cursor"]["firstBatch"]:
+                    announced = held.get("address", {}).get("token") == held["token"]
+                    if held["holder"] == process["_id"] and announced:
+                        return
+                    if held["holder"] != process["_id"]:
+                        await ask(primary, _handover(process["_id"]), world.database)
+            await asyncio.sleep(0.1)
+
+
+def _handover(holder: str) -> dict[str, Any]:
+    """Return the command that gives the appender's lease to this holder, which then finds it its own."""
+    until = {"$add": ["$$NOW", round(LEASE_SECONDS * 1_000)]}
+    change = {"holder": {"$literal": holder}, "token": {"$add": ["$token", 1]}, "until": until}
+    update = {"q": {"_id": APPENDER}, "u": [{"$set": change}]}
+    return {"update": "leases", "updates": [update], "writeConcern": {"w": "majority"}}
 
 
 @fault

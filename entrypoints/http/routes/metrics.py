@@ -244,7 +244,8 @@ def _stored(stored: StoreFigures, now: datetime, tenant: str) -> Iterator[Metric
         labels=["webhook", "reason"],
     )
     for webhook in stored.webhooks:
-        disabled.add_metric([webhook.id, webhook.disabled_reason or ""], not webhook.enabled)
+        label = webhook_label(webhook.id, webhook.tenant, tenant)
+        disabled.add_metric([label, webhook.disabled_reason or ""], not webhook.enabled)
     yield disabled
 
 

@@ -64,7 +64,7 @@ class TestAbsence:
         here.recollection.streams.complete()
         with refused("unknown_alarm"):
             await here.handle(clearing())
-        assert here.log.reads == 1
+        assert here.log.confirmations == 1
 
 
 class TestRememberedState:

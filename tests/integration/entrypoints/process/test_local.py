@@ -12,6 +12,7 @@ from pymongo import WriteConcern
 from adapters.mongo.client import Database, connect
 from adapters.mongo.codec import event_document
 from adapters.mongo.log.journal import JournaledStore
+from adapters.mongo.log.log import MongoLog
 from adapters.mongo.log.store import EVENTS, EventStore
 from core.alarm.events import Event
 from tests.kit.clients import streaming
@@ -156,8 +157,9 @@ async def test_clients_go_on_when_mongod_is_killed_and_comes_back(
 
 
 async def test_tail_is_refused_where_it_would_hear_nothing(
-    standalone: Mongod, database: str, tmp_path: Path
+    standalone: Mongod, log: Database, database: str, tmp_path: Path
 ) -> None:
+    await MongoLog(log).create()
     tail = TocsinServer(tmp_path, standalone.uri, database).process
     tail.command[tail.command.index("serve") :] = [
         *("tail", "--mongodb-uri", standalone.uri, "--database", database)
