@@ -37,7 +37,9 @@ BATCH_ROWS = 200
 
 _BY_TENANT = "tenant_id"
 _BY_SHELF_END = "shelved_until"
+_BY_LAYOUT = "layout"
 _ON_TIMED_SHELF = {"shelving": "timed"}
+_OF_ANOTHER_LAYOUT = {"keys.layout": {"$ne": LAYOUT}}
 
 INDEXES = [
     IndexModel([("tenant", ASCENDING), ("_id", ASCENDING)], name=_BY_TENANT),
@@ -47,6 +49,8 @@ INDEXES = [
         name=_BY_SHELF_END,
         partialFilterExpression=_ON_TIMED_SHELF,
     ),
+    # Every process looks for such rows when it starts. No change of a row touches this index.
+    IndexModel([("keys.layout", ASCENDING)], name=_BY_LAYOUT),
 ]
 
 
@@ -144,7 +148,7 @@ class MongoAlarmList:
         )
 
     async def _outdated(self) -> Sequence[Document]:
-        return await self._rows.find({"keys.layout": {"$ne": LAYOUT}}, limit=SCAN_ROWS).to_list()
+        return await self._rows.find(_OF_ANOTHER_LAYOUT, limit=SCAN_ROWS, hint=_BY_LAYOUT).to_list()
 
     async def _shelved_after(self, after: Alarm | None) -> Sequence[Alarm]:
         condition: Document = dict(_ON_TIMED_SHELF)

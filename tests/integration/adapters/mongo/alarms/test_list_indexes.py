@@ -132,3 +132,16 @@ async def test_rows_of_another_layout_are_written_again_at_the_start(connected: 
     await made.create()
     page = await made.page(AlarmQuery(tenant="default", states=only(*get_args(State)), limit=2_000))
     assert len(page.alarms) == 1_200
+
+
+async def test_a_start_looks_at_no_row_of_the_present_layout(connected: Database) -> None:
+    made = MongoAlarmList(connected)
+    await made.create()
+    await connected[ALARMS].insert_many([row_document(alarm(number)) for number in range(500)])
+    await connected.command("profile", 2)
+    await made.create()
+    await connected.command("profile", 0)
+    finds = await connected["system.profile"].find({"command.find": ALARMS}).to_list()
+    assert [(each["docsExamined"], each["keysExamined"]) for each in finds] == [(0, finds[0]["keysExamined"])]
+    assert finds[0]["keysExamined"] <= 2
+    assert "IXSCAN" in finds[0]["planSummary"]
