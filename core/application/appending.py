@@ -15,9 +15,10 @@ from core.backoff import backoff
 from core.counters import AppendCounts
 from core.errors import InvalidInput, OutcomeUnknown, TocsinError, Unavailable
 from core.host import Chance
-from core.log.appender import Appender, Submission
+from core.log.appender import Appender
 from core.log.forwarding import Forwarder
 from core.log.ports import Document, Stamp, Store
+from core.log.submission import Submission
 
 logger = logging.getLogger("tocsin.appender")
 

@@ -12,8 +12,8 @@ from core.application.waiting import cancelled, first_of, loop_time
 from core.application.workers.leader import Candidate, LeaderTask
 from core.coordination.ports import AppenderLease, Holder, Lease
 from core.errors import Unavailable
-from core.log.appender import Submission
 from core.log.forwarding import Forwarder
+from core.log.submission import Submission
 
 logger = logging.getLogger("tocsin.appender")
 

@@ -11,10 +11,8 @@ from typing import Generic, assert_never
 
 import msgspec
 
-from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.alarm.evolution import place
-from core.alarm.weight import memory_of
 from core.counters import AppendCounts
 from core.errors import (
     DuplicateCommand,
@@ -36,6 +34,7 @@ from core.log.ports import (
     Unknown,
     Written,
 )
+from core.log.submission import Submission
 
 BATCH_EVENTS = 500
 BATCH_BYTES = 1024 * 1024
@@ -43,39 +42,6 @@ QUEUE_SUBMISSIONS = 20_000
 QUEUE_BYTES = 64 * 1024 * 1024
 """How many bytes the events take together that have no outcome yet."""
 STAMPS = 2 * BATCH_EVENTS
-
-
-class Submission:
-    """One decided event on its way into the log; `done` is called once, with the event or the error.
-
-    `since` is when the event was submitted, in seconds of any clock that the caller chooses.
-    """
-
-    __slots__ = ("_done", "answered", "before", "event", "in_doubt", "since", "size", "under_way")
-
-    def __init__(
-        self,
-        before: Alarm,
-        event: Event,
-        done: Callable[[Event | TocsinError], None],
-        since: float = 0.0,
-    ) -> None:
-        self.before = before
-        self.event = event
-        self._done = done
-        self.since = since
-        self.size = _size(event)
-        self.answered = False
-        # Whether a batch holds the event, or another process: from then on it may land without an answer.
-        self.under_way = False
-        # Whether it may have landed before it came into this queue.
-        self.in_doubt = False
-
-    def settle(self, result: Event | TocsinError) -> None:
-        """Tell the result, unless one was told before."""
-        if not self.answered:
-            self.answered = True
-            self._done(result)
 
 
 class _Placed(msgspec.Struct, Generic[Document], frozen=True):
@@ -331,14 +297,6 @@ class Appender(Generic[Document]):
             self._finish(first.submission, recorded)
         self._requeue(left[1:])
         return [], True
-
-
-def _size(event: Event) -> int:
-    try:
-        return memory_of(event)
-    except (UnicodeError, OverflowError):
-        # The store will refuse it.
-        return 0
 
 
 def _refused(placed: _Placed[Document], detail: str) -> TocsinError:

@@ -21,7 +21,7 @@ from core.errors import (
     TocsinError,
     Unavailable,
 )
-from core.log.appender import Submission
+from core.log.submission import Submission
 
 FORWARDS = 10_000
 """The most events under way to the process that appends."""

@@ -14,9 +14,10 @@ from core.alarm.events import Event
 from core.alarm.evolution import place
 from core.errors import BadMessage, OutcomeUnknown, Unavailable
 from core.log import forwarding
-from core.log.appender import QUEUE_BYTES, QUEUE_SUBMISSIONS, Appender, Submission
+from core.log.appender import QUEUE_BYTES, QUEUE_SUBMISSIONS, Appender
 from core.log.forwarding import FORWARD_BYTES, FORWARDS, Answer, Forward, Incoming, Landed, NotTaken, Unclear
 from core.log.ports import Rejected, Result, Stamp, Written
+from core.log.submission import Submission
 from tests.kit.appending import first_raise
 from tests.unit.alarm.worlds import histories
 

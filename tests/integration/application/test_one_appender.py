@@ -14,8 +14,8 @@ from core.application.waiting import cancelled, loop_time
 from core.application.workers.leader import AWAY_SECONDS, STANDBY_SECONDS, Candidate
 from core.coordination.ports import Holder, Lease
 from core.errors import Unavailable
-from core.log.appender import Submission
 from core.log.forwarding import Forwarder
+from core.log.submission import Submission
 from tests.kit.appending import first_raise
 from tests.kit.hosts import HOST
 from tests.kit.jumping import run

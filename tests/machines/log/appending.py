@@ -19,7 +19,7 @@ from core.errors import (
     TocsinError,
     Unavailable,
 )
-from core.log.appender import Submission
+from core.log.submission import Submission
 from tests.kit.replicas import (
     LARGE,
     REFUSED,

@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from core.log.appender import Submission
 from core.log.forwarding import Answer, Forward, Forwarder, answer_to
+from core.log.submission import Submission
 from tests.kit.replicas import Process, Violation
 from tests.machines.log.appending import LAST_CALLS, MOVES, Choose, Sent, World
 

@@ -11,7 +11,8 @@ from core.alarm.alarm import Alarm, Identity
 from core.alarm.decider import decide
 from core.alarm.events import Event
 from core.errors import InvalidInput, OutcomeUnknown, TocsinError, Unavailable, UnknownEvent
-from core.log.appender import QUEUE_SUBMISSIONS, Submission
+from core.log.appender import QUEUE_SUBMISSIONS
+from core.log.submission import Submission
 from tests.kit.given import raising
 from tests.kit.replicas import REFUSED, UNSTORABLE, Client, Insert, Pause, Process, Read, Replicas
 

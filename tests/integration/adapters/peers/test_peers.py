@@ -23,8 +23,8 @@ from core.errors import (
     TocsinError,
     Unavailable,
 )
-from core.log.appender import Submission
 from core.log.forwarding import Forward, Submit, answer_to
+from core.log.submission import Submission
 from tests.kit.appending import first_raise
 from tests.kit.waiting import eventually
 
