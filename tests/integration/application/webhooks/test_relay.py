@@ -146,7 +146,8 @@ async def test_a_dead_row_that_was_overtaken_is_not_retried_where_the_receiver_k
 
 async def test_workers_killed_at_any_moment_lose_nothing(stage: Stage) -> None:
     """Both workers are cancelled again and again, wherever they are; no lease is waited for."""
-    history = history_of(12)
+    # More than the 36 deliveries that are waited for, whether or not a kill has any of them sent again.
+    history = history_of(48)
     behaviours: list[Behaviour] = ["ok", "ok", "slow", "ok", "error"]
     async with receiving(lambda number: behaviours[number % 5] if number < 90 else "ok") as receiver:
         await stage.hook(receiver)
