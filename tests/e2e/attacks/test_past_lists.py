@@ -1,5 +1,6 @@
 """The list as it stood once, asked for by many viewers: commands go on as if nobody did."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ SECONDS = 10.0
 RATE = 40.0
 FLOOR_MILLISECONDS = 20
 """Below this a p99 is the machine's noise."""
-SLOWER = 2
+SLOWER = 2 if "PYTEST_XDIST_WORKER" not in os.environ else 5
+"""The promise is the first; the second where other tests come and go between the two measurements."""
 
 
 async def test_viewers_of_the_past_do_not_hold_up_commands(victim: Victim, tmp_path: Path) -> None:
