@@ -7,8 +7,6 @@ WIRE = "tocsin.wire"
 """The key in `scope["extensions"]` under which the application finds the protocol."""
 CUT_SECONDS = 10.0
 """How long a client may take for the end: to read the rest of a response, or to answer a close."""
-
-
 STALL_SECONDS = 30.0
 """How long the client of an ordinary response may take nothing of it."""
 

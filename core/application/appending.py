@@ -24,6 +24,8 @@ logger = logging.getLogger("tocsin.appender")
 
 APPEND_SECONDS = 5.0
 """How long a command waits for its event; then the log is unavailable or the outcome unknown."""
+FORWARD_SECONDS = 5.5
+"""The same for an event that was forwarded: who appends it gives up first, and can tell more."""
 
 PAUSE_SECONDS = 1.0
 """The longest pause between two tries of a store that does not answer."""
@@ -31,10 +33,6 @@ PAUSE_SECONDS = 1.0
 
 Committed = Callable[[int, Sequence[Event]], None]
 """Takes the log's newest known position and the events that this process has added to it, in order."""
-
-
-FORWARD_SECONDS = 5.5
-"""The same for an event that was forwarded: who appends it gives up first, and can tell more."""
 
 
 class _Patience(Generic[Document]):

@@ -3,9 +3,8 @@
 Messages go in and out as values; who carries them, and notices that it can't, is outside.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import assert_never
 
 import msgspec
 
@@ -51,13 +50,6 @@ class Landed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     at: datetime
 
 
-class Conflicted(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The stream has an event of this revision: a RevisionConflict."""
-
-    number: int
-    detail: str
-
-
 class Repeated(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The log has an event of this Idempotency-Key: a DuplicateCommand."""
 
@@ -65,28 +57,37 @@ class Repeated(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False)
     event: Event
 
 
-class Unstorable(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class _Failed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An error that its text says all about."""
+
+    number: int
+    detail: str
+
+
+class Conflicted(_Failed, frozen=True, tag=True, gc=False):
+    """The stream has an event of this revision: a RevisionConflict."""
+
+
+class Unstorable(_Failed, frozen=True, tag=True, gc=False):
     """The event cannot be stored: an InvalidInput."""
 
-    number: int
-    detail: str
 
-
-class NotTaken(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The event is not in the log and will not be, from this process: Unavailable."""
-
-    number: int
-    detail: str
-
-
-class Unclear(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+class Unclear(_Failed, frozen=True, tag=True, gc=False):
     """The event may be in the log, now or later: an OutcomeUnknown."""
 
-    number: int
-    detail: str
+
+class NotTaken(_Failed, frozen=True, tag=True, gc=False):
+    """The event is not in the log and will not be, from this process: Unavailable, as any other error."""
 
 
 Answer = Landed | Conflicted | Repeated | Unstorable | NotTaken | Unclear
+
+_ERRORS: Mapping[type[Conflicted | Unstorable | Unclear | NotTaken], type[TocsinError]] = {
+    Conflicted: RevisionConflict,
+    Unstorable: InvalidInput,
+    Unclear: OutcomeUnknown,
+    NotTaken: Unavailable,
+}
 
 Submit = Callable[[Submission], None]
 """Queues a submission to be appended. Raises Unavailable: too many are waiting."""
@@ -196,31 +197,18 @@ def answer_to(number: int, result: Event | TocsinError) -> Answer:
     match result:
         case Event():
             return Landed(number, result.position, result.at)
-        case RevisionConflict():
-            return Conflicted(number, str(result))
         case DuplicateCommand():
             return Repeated(number, result.event)
-        case InvalidInput():
-            return Unstorable(number, result.detail)
-        case OutcomeUnknown():
-            return Unclear(number, str(result))
         case _:
-            return NotTaken(number, str(result))
+            kinds = (kind for kind, error in _ERRORS.items() if isinstance(result, error))
+            return next(kinds, NotTaken)(number, str(result))
 
 
 def _result(answer: Answer, submission: Submission) -> Event | TocsinError:
     match answer:
         case Landed():
             return place(submission.before, submission.event, answer.position, answer.at)
-        case Conflicted():
-            return RevisionConflict(answer.detail)
         case Repeated():
             return DuplicateCommand(answer.event)
-        case Unstorable():
-            return InvalidInput(answer.detail)
-        case NotTaken():
-            return Unavailable(answer.detail)
-        case Unclear():
-            return OutcomeUnknown(answer.detail)
         case _:
-            assert_never(answer)
+            return _ERRORS[type(answer)](answer.detail)

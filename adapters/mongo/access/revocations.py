@@ -7,6 +7,7 @@ from pymongo import ASCENDING, IndexModel
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.moments import from_now
 from core.access.revocations import Revocation
 
 REVOCATIONS = "revocations"
@@ -44,7 +45,7 @@ class MongoRevocations:
             "at": {"$ifNull": ["$at", "$$NOW"]},
         }
         if not revocation.lasting:
-            fields["expires_at"] = {"$add": ["$$NOW", KEPT_SECONDS * 1000]}
+            fields["expires_at"] = from_now(KEPT_SECONDS)
         row = {"_id": revocation.id}
         await retried(lambda: self._rows.update_one(row, [{"$set": fields}], upsert=True))
         if revocation.lasting:

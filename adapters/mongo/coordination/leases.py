@@ -6,6 +6,7 @@ from pymongo import ReturnDocument
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import retried
+from adapters.mongo.moments import from_now
 from core.coordination.ports import Holder, Lease
 
 LEASES = "leases"
@@ -32,7 +33,7 @@ class MongoLeases:
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Extend the lease; False: it was lost."""
-        change = [{"$set": {"until": _from_now(seconds)}}]
+        change = [{"$set": {"until": from_now(seconds)}}]
         result = await retried(lambda: self._leases.update_one(_held(lease), change))
         return bool(result.matched_count)
 
@@ -60,7 +61,7 @@ class MongoLeases:
         def choose(if_own: Any, if_allowed: Any, otherwise: str) -> Document:
             return {"$cond": [is_own, if_own, {"$cond": [allowed, if_allowed, otherwise]}]}
 
-        until = _from_now(seconds)
+        until = from_now(seconds)
         change = {
             "holder": choose("$holder", {"$literal": holder}, "$holder"),
             "token": choose("$token", next_token, "$token"),
@@ -76,7 +77,3 @@ class MongoLeases:
 
 def _held(lease: Lease) -> Document:
     return {"_id": lease.name, "holder": lease.holder, "token": lease.token}
-
-
-def _from_now(seconds: float) -> Document:
-    return {"$add": ["$$NOW", round(seconds * 1000)]}

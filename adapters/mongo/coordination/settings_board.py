@@ -1,11 +1,10 @@
-"""The settings of the running processes, as digests: one document each, which expires."""
+"""The settings of the running processes, as digests."""
 
 from collections.abc import Mapping, Sequence
 
-from pymongo import ASCENDING, IndexModel
-
-from adapters.mongo.client import Database, Document
-from adapters.mongo.errors import BULK_SECONDS, retried
+from adapters.mongo.client import Database
+from adapters.mongo.coordination.process_documents import ProcessDocuments
+from adapters.mongo.errors import retried
 
 SETTINGS = "settings"
 
@@ -14,25 +13,21 @@ class MongoSettingsBoard:
     """The processes' settings (see core.coordination.ports.SettingsBoard)."""
 
     def __init__(self, database: Database) -> None:
-        self._settings = database[SETTINGS]
+        self._settings = ProcessDocuments(database, SETTINGS)
 
     async def create(self) -> None:
         """Make sure the index exists that removes expired documents. Raises Unavailable."""
-        index = IndexModel([("until", ASCENDING)], name="until", expireAfterSeconds=0)
-        await retried(lambda: self._settings.create_indexes([index]), BULK_SECONDS)
+        await self._settings.create()
 
     async def post(
         self, process: str, digests: Mapping[str, str], seconds: float
     ) -> Sequence[Mapping[str, str]]:
         """Announce the process's settings; return those of the others."""
-        until = {"$add": ["$$NOW", round(seconds * 1_000)]}
-        change: list[Document] = [{"$set": {"until": until, "digests": {"$literal": dict(digests)}}}]
-        await retried(lambda: self._settings.update_one({"_id": process}, change, upsert=True))
-        # The server removes expired documents only once a minute.
-        others = {"_id": {"$ne": process}, "$expr": {"$gt": ["$until", "$$NOW"]}}
-        found = await retried(lambda: self._settings.find(others, {"digests": 1}).to_list())
+        await self._settings.put(process, {"digests": {"$literal": dict(digests)}}, seconds)
+        others = self._settings.others(process)
+        found = await retried(lambda: self._settings.collection.find(others, {"digests": 1}).to_list())
         return [other["digests"] for other in found]
 
     async def withdraw(self, process: str) -> None:
         """Remove the process's settings."""
-        await retried(lambda: self._settings.delete_one({"_id": process}))
+        await self._settings.remove(process)

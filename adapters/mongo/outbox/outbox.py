@@ -12,6 +12,7 @@ from pymongo.errors import BulkWriteError
 
 from adapters.mongo.client import Database, Document
 from adapters.mongo.errors import BULK_SECONDS, duplicates, retried
+from adapters.mongo.moments import from_now
 from core.outbox.ports import EXPIRED, KEPT_SECONDS, Backlog, OutboxQuery
 from core.outbox.row import ERROR_LENGTH, Row, Settlement
 
@@ -265,7 +266,7 @@ def _burial(document: Document, error: Exception) -> UpdateOne:
         "state": "dead",
         "error": _unreadable(error),
         "settled_at": "$$NOW",
-        "expires_at": {"$add": ["$$NOW", KEPT_SECONDS * 1_000]},
+        "expires_at": from_now(KEPT_SECONDS),
     }
     return UpdateOne({"_id": document["_id"], "state": "pending"}, [{"$set": dead}])
 
