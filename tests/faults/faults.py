@@ -9,6 +9,7 @@ from typing import Any
 
 from bson import Timestamp
 
+from adapters.mongo.moments import from_now
 from core.application.leases import LEASE_SECONDS
 from core.application.one_appender import LEASE as APPENDER
 from tests.kit.attackers.hell import Hell
@@ -178,8 +179,7 @@ async def _leader(world: World) -> TocsinServer:
     primary = await asyncio.to_thread(world.nodes.primary)
     async with asyncio.timeout(LEADER_SECONDS):
         while True:
-            found = await ask(primary, {"find": "leases", "singleBatch": True}, world.database)
-            holders = {str(lease["holder"]) for lease in found["cursor"]["firstBatch"]}
+            holders = {str(lease["holder"]) for lease in await _found(world, primary, "leases", {})}
             for server in world.servers:
                 if any(f":{server.process.pid}:" in holder for holder in holders):
                     return server
@@ -189,28 +189,34 @@ async def _leader(world: World) -> TocsinServer:
 async def _let_append(world: World, server: TocsinServer) -> None:
     """Hand the lease of the appender to the server: what then happens on its way to MongoDB meets appends."""
     primary = await asyncio.to_thread(world.nodes.primary)
+    named = {"_id": {"$regex": f":{server.process.pid}:"}}
     async with asyncio.timeout(LEADER_SECONDS):
-        while True:
-            named = {"find": "processes", "filter": {"_id": {"$regex": f":{server.process.pid}:"}}}
-            lease = {"find": "leases", "filter": {"_id": APPENDER}, "singleBatch": True}
-            processes = await ask(primary, {**named, "singleBatch": True}, world.database)
-            leases = await ask(primary, lease, world.database)
-            for process in processes["cursor"]["firstBatch"]:
-                for held in leases["cursor"]["firstBatch"]:
-                    announced = held.get("address", {}).get("token") == held["token"]
-                    if held["holder"] == process["_id"] and announced:
-                        return
-                    if held["holder"] != process["_id"]:
-                        await ask(primary, _handover(process["_id"]), world.database)
+        while not (processes := await _found(world, primary, "processes", named)):
+            await asyncio.sleep(0.1)
+        holder = processes[0]["_id"]
+        held = {"_id": APPENDER, "holder": holder, "$expr": {"$eq": ["$address.token", "$token"]}}
+        while not await _found(world, primary, "leases", held):
+            await ask(primary, _handover(holder), world.database)
             await asyncio.sleep(0.1)
 
 
 def _handover(holder: str) -> dict[str, Any]:
     """Return the command that gives the appender's lease to this holder, which then finds it its own."""
-    until = {"$add": ["$$NOW", round(LEASE_SECONDS * 1_000)]}
-    change = {"holder": {"$literal": holder}, "token": {"$add": ["$token", 1]}, "until": until}
-    update = {"q": {"_id": APPENDER}, "u": [{"$set": change}]}
+    change = {
+        "holder": {"$literal": holder},
+        "token": {"$add": ["$token", 1]},
+        "until": from_now(LEASE_SECONDS),
+    }
+    update = {"q": {"_id": APPENDER, "holder": {"$ne": holder}}, "u": [{"$set": change}]}
     return {"update": "leases", "updates": [update], "writeConcern": {"w": "majority"}}
+
+
+async def _found(
+    world: World, node: Mongod, collection: str, condition: dict[str, Any]
+) -> list[dict[str, Any]]:
+    asked = {"find": collection, "filter": condition, "singleBatch": True}
+    documents: list[dict[str, Any]] = (await ask(node, asked, world.database))["cursor"]["firstBatch"]
+    return documents
 
 
 @fault

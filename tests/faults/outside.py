@@ -8,7 +8,7 @@ from tests.faults.faults import World, fault
 from tests.kit.attackers.readers import leave_events, leave_exports, leave_streams
 from tests.kit.attackers.sessions import hoard_snapshots
 from tests.kit.attackers.target import Target
-from tests.kit.clocks import ahead
+from tests.kit.clocks import shifted
 from tests.kit.running import START_SECONDS
 from tests.kit.servers import TocsinServer
 from tests.kit.waiting import eventually
@@ -28,7 +28,7 @@ async def clock_ahead(world: World) -> None:
     """A process whose clock is a minute ahead commits nothing, and the others go on."""
     server, other = world.random.sample(world.servers, 2)
     usual = server.process.env or {}
-    server.process.env = {**usual, **ahead(AHEAD_SECONDS)}
+    server.process.env = {**usual, **shifted(AHEAD_SECONDS)}
     try:
         await asyncio.to_thread(server.kill)
         await asyncio.to_thread(server.process.start)

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.faults import FAULTS
 from tests.faults.peers import appender_paused, peers_cut, peers_silent
 from tests.faults.run import run
-from tests.kit.clocks import ahead
+from tests.kit.clocks import shifted
 from tests.kit.replicasets import ReplicaSet
 
 pytestmark = pytest.mark.faults
@@ -77,5 +77,5 @@ async def test_a_receiver_from_hell_loses_nothing(
 async def test_every_fault_again_and_again_loses_nothing(
     three_nodes: ReplicaSet, database: str, tmp_path: Path
 ) -> None:
-    ahead(0.0)  # Skips without libfaketime: a run that leaves a fault out proves less than it says.
+    shifted(0.0)  # Skips without libfaketime: a run that leaves a fault out proves less than it says.
     await shown(three_nodes, database, tmp_path, list(FAULTS), SECONDS)

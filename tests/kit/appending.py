@@ -1,17 +1,48 @@
-"""Events to append, each the first of an alarm of its own."""
+"""Events to append, each the first of an alarm of its own, and a store for them."""
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import uuid_utils
 
+from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm, Identity
 from core.alarm.condition import Raise
 from core.alarm.context import Context
 from core.alarm.decider import decide
 from core.alarm.events import Actor, Event
+from core.log.ports import Result, Stamp
 from tests.kit.logs import EventLog
+
+
+class AnsweringStore(MemoryLog):
+    """A log as a store that answers every insert alike, and notes what came; None: it takes none."""
+
+    def __init__(self, answer: Result | None) -> None:
+        super().__init__("log")
+        self._answer = answer
+        self.inserted: list[Event] = []
+
+    def encode(self, event: Event) -> tuple[Event, int]:
+        return event, 1
+
+    async def insert(self, documents: Sequence[Event]) -> Result:
+        assert documents
+        assert self._answer is not None
+        self.inserted += documents
+        return self._answer
+
+    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
+        return ()
+
+    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
+        return None
+
+    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
+        return None
 
 
 def first_raise(source: str | None = None) -> tuple[Alarm, Event]:

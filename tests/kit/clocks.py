@@ -16,14 +16,14 @@ def find_libfaketime() -> Path | None:
     return max(found, key=lambda path: path.name.startswith("libfaketimeMT"), default=None)
 
 
-def ahead(seconds: float) -> dict[str, str]:
-    """Return the environment of a process whose clock is ahead; without libfaketime, skip (fail in CI)."""
+def shifted(seconds: float) -> dict[str, str]:
+    """Return the environment of a process whose clock is so far ahead; no libfaketime: skip (fail in CI)."""
     library = find_libfaketime()
     component("faketime", library is not None)
     # Waits are measured by the monotonic clock, which nobody sets.
     return {
         "LD_PRELOAD": str(library),
-        "FAKETIME": f"+{seconds:g}",
+        "FAKETIME": f"{seconds:+.0f}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_NO_CACHE": "1",
         # Python takes compiled modules by the times of their sources, which must stay as they are.

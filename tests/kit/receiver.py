@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tests.kit.tcp import listening
+
 Behaviour = Literal[
     "ok",
     "error",
@@ -189,19 +191,5 @@ def _mislabelled(behaviour: Behaviour) -> bytes:
 async def receiving(behave: Callable[[int], Behaviour] = lambda _: "ok") -> AsyncIterator[Receiver]:
     """Run a receiver for as long as the context lasts."""
     receiver = Receiver(behave=behave)
-    serving: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(receiver.serve(reader, writer))
-        serving.add(task)
-        task.add_done_callback(serving.discard)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(receiver.serve) as receiver.port:
         yield receiver
-    finally:
-        server.close()
-        for task in list(serving):
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)

@@ -3,44 +3,21 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Literal
 
 import pytest
 
-from adapters.memory.log import MemoryLog
 from core.alarm.events import Event
 from core.application.appending import APPEND_SECONDS, Appending
 from core.application.background import Background
 from core.errors import OutcomeUnknown, Unavailable
 from core.log.ports import NotSent, Result, Stamp, Unknown, Written
-from tests.kit.appending import first_raise
+from tests.kit.appending import AnsweringStore, first_raise
 from tests.kit.hosts import HOST
 from tests.kit.jumping import run
 
 
-class Failing(MemoryLog):
-    """A log as a store that answers every insert alike, or is not there at all."""
-
-    def __init__(self, answer: Result | None) -> None:
-        super().__init__("log")
-        self._answer = answer
-
-    def encode(self, event: Event) -> tuple[Event, int]:
-        return event, 1
-
-    async def insert(self, documents: Sequence[Event]) -> Result:
-        assert documents
-        assert self._answer is not None
-        return self._answer
-
-    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
-        return ()
-
-    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
-        return None
-
-    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
-        return None
+class Failing(AnsweringStore):
+    """A store that answers every insert alike, or is not there at all."""
 
     async def tail(self) -> Stamp:
         if self._answer is None:

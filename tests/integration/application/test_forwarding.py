@@ -1,14 +1,11 @@
 """What a process takes from a peer: so much and no more, each event once, and nothing of one that is gone."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import pytest
 from hypothesis import given
 
-from adapters.memory.log import MemoryLog
 from core.alarm.alarm import Alarm
 from core.alarm.events import Event
 from core.alarm.evolution import place
@@ -16,9 +13,9 @@ from core.errors import BadMessage, OutcomeUnknown, Unavailable
 from core.log import forwarding
 from core.log.appender import QUEUE_BYTES, QUEUE_SUBMISSIONS, Appender
 from core.log.forwarding import FORWARD_BYTES, FORWARDS, Answer, Forward, Incoming, Landed, NotTaken, Unclear
-from core.log.ports import Rejected, Result, Stamp, Written
+from core.log.ports import Rejected, Written
 from core.log.submission import Submission
-from tests.kit.appending import first_raise
+from tests.kit.appending import AnsweringStore, first_raise
 from tests.unit.alarm.worlds import histories
 
 NOW = 100.0
@@ -96,37 +93,12 @@ def test_of_a_peer_that_is_gone_nothing_is_kept() -> None:
     assert [type(each) for each in here.answers] == [Unclear]
 
 
-class Answering(MemoryLog):
-    """A log that answers every insert alike, and notes what came."""
-
-    def __init__(self, answer: Result) -> None:
-        super().__init__("log")
-        self._answer = answer
-        self.inserted: list[Event] = []
-
-    def encode(self, event: Event) -> tuple[Event, int]:
-        return event, 1
-
-    async def insert(self, documents: Sequence[Event]) -> Result:
-        self.inserted += documents
-        return self._answer
-
-    async def stamps(self, first: int, limit: int) -> Sequence[Stamp]:
-        return ()
-
-    async def stamp_of(self, stream: str, revision: int) -> Stamp | None:
-        return None
-
-    async def find(self, event: Event, key: Literal["event_id", "command"]) -> Event | None:
-        return None
-
-
 async def _no_pause(_tries: int) -> None:
     return None
 
 
 def test_what_its_own_process_has_taken_back_is_not_written_here() -> None:
-    log = Answering(Written())
+    log = AnsweringStore(Written())
     appender: Appender[Event] = Appender(log, _no_pause)
     here = Here()
     here.incoming = Incoming(appender.submit, here.answers.append, lambda: NOW)
@@ -141,7 +113,7 @@ def test_what_its_own_process_has_taken_back_is_not_written_here() -> None:
 
 @pytest.mark.parametrize(("in_doubt", "error"), [(False, Unavailable), (True, OutcomeUnknown)])
 def test_a_refusal_by_the_store_says_no_more_than_is_known(*, in_doubt: bool, error: type[Exception]) -> None:
-    appender: Appender[Event] = Appender(Answering(Rejected(0, "full")), _no_pause)
+    appender: Appender[Event] = Appender(AnsweringStore(Rejected(0, "full")), _no_pause)
     told: list[object] = []
     submission = Submission(*first_raise(), told.append)
     submission.in_doubt = in_doubt

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 
+from tests.kit.tcp import listening
+
 BOMB_BYTES = 64 * 1024 * 1024
 DRIP_SECONDS = 0.2
 FLOOD_SECONDS = 0.02
@@ -49,30 +51,9 @@ class Hell:
 @asynccontextmanager
 async def receiving_from_hell() -> AsyncIterator[Hell]:
     """Run it for as long as the context lasts."""
-    hell, serving, writers = Hell(), set[asyncio.Task[None]](), set[asyncio.StreamWriter]()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
-        task = asyncio.ensure_future(hell.serve(reader, writer))
-        serving.add(task)
-        task.add_done_callback(serving.discard)
-        task.add_done_callback(lambda _: writers.discard(writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    hell.port = server.sockets[0].getsockname()[1]
-    try:
+    hell = Hell()
+    async with listening(hell.serve) as hell.port:
         yield hell
-    finally:
-        server.close()
-        # A turn for connections that were accepted in this one.
-        await asyncio.sleep(0)
-        # A task that is cancelled before it began ends no connection.
-        unserved = list(writers)
-        for task in list(serving):
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-        for writer in unserved:
-            writer.transport.abort()
 
 
 async def _absurd_retry_after(writer: asyncio.StreamWriter) -> None:
