@@ -73,9 +73,7 @@ class Authorization:
             return None
         try:
             caller = await self._authentication.caller(credential)
-        except Unauthenticated as error:
-            return await problems.on_known(Request(scope), error)
-        except Unavailable as error:
+        except (Unauthenticated, Unavailable) as error:
             return await problems.on_known(Request(scope), error)
         if not caller.has(roles):
             matched = self._permissions.operation_at(scope["method"], scope["path"])
